@@ -1,0 +1,1 @@
+"""The IMAP protocol without I/O, and one driver that waits (`client`)."""

@@ -1,0 +1,1 @@
+"""A rehearsal on one machine: embedded servers and sample mail, for `make demo` and tests."""

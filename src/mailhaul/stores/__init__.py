@@ -1,0 +1,1 @@
+"""Connectors: one kind of mailbox each, behind the contract of `core.store`."""
