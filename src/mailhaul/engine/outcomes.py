@@ -36,7 +36,7 @@ class Delete(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a pass is asked to do. Globs are over paths joined by `/`, `*` crossing it; case counts."""
+    """What a pass is asked to do. Globs are over paths joined by `/`, `*` crossing it."""
 
     folders: tuple[str, ...] = ()
     """Only these; all when empty."""
@@ -137,7 +137,7 @@ class FolderDone:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The accounting: census = copied + adopted + skipped + refused + missing, or something is wrong.
+    """The accounting: census = copied + adopted + skipped + refused + missing, always.
 
     The five fates are over all messages the source holds now, from the ledger. What this pass did
     itself stands in `flagged` and `removed` (messages at the target) and `carried` (messages it
