@@ -8,7 +8,12 @@ from enum import StrEnum
 
 
 class MailhaulError(Exception):
-    """Anything mailhaul itself raises; `str()` is one sentence for a person."""
+    """Anything mailhaul itself raises; `str()` is one sentence for a person.
+
+    `side` says which mailbox it is about, "source" or "target", where the engine knows.
+    """
+
+    side: str | None = None
 
 
 class BadInput(MailhaulError):

@@ -28,7 +28,7 @@ def folded(flags: Flags) -> Flags:
 class Identity:
     """What makes two copies the same message on any two systems, as far as its header tells.
 
-    `digest` is `engine.identity.header_identity` of the header fields Message-ID, Date, From and
+    `digest` is `core.identity.header_identity` of the header fields Message-ID, Date, From and
     Subject: 16 bytes. `named` says whether there was a Message-ID at all.
     """
 
