@@ -1,0 +1,77 @@
+"""What a server says, as events: the reader makes them, the client hands them to commands.
+
+Commands and stores see these values only, never wire octets. Where a value may be hostile text it
+is still bytes: whoever shows it sends it through `core.text.printable`.
+"""
+
+from dataclasses import dataclass, field
+
+from mailhaul.core.blob import Blob
+from mailhaul.core.message import Entry, Flags
+from mailhaul.imap.syntax import Value, parse
+
+
+@dataclass(slots=True, eq=False)
+class Listing:
+    """Listing lines that stood next to one another: UID, flags, date and size each; when `whole`
+    is false, UID and flags alone."""
+
+    entries: list[Entry]
+    whole: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Body:
+    """One whole message. `blob` is None when the server sent NIL (failure-modes D13)."""
+
+    uid: int
+    blob: Blob | None
+
+
+@dataclass(slots=True, eq=False)
+class Fetched:
+    """A FETCH response of any other shape. What it didn't hold is None; `uid` may be missing in an
+    unsolicited one (C5). `attributes` are its further values by upper-case name."""
+
+    uid: int | None
+    flags: Flags | None = None
+    entry: Entry | None = None
+    modseq: int | None = None
+    has_body: bool = False
+    blob: Blob | None = None
+    attributes: dict[bytes, Value] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Untagged:
+    """`* NAME …` or `* number NAME`. `values()` parses what follows, once it is wanted."""
+
+    name: bytes
+    number: int | None
+    fragments: list[bytes | Blob]
+
+    def values(self) -> list[Value]:
+        """Raises `ProtocolFault` when it is no IMAP syntax."""
+        return parse(self.fragments)
+
+
+@dataclass(slots=True, eq=False)
+class Status:
+    """OK, NO, BAD, BYE or PREAUTH; `tag` is None for an untagged one. `code` is the response
+    code's name in capitals, empty when there is none; `arguments` its raw rest (RFC 9051 7.1)."""
+
+    tag: bytes | None
+    kind: bytes
+    code: bytes
+    arguments: bytes
+    text: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Continuation:
+    """`+ …`: the server waits for more (RFC 9051 7.6); the text may be missing (F10)."""
+
+    text: bytes
+
+
+Event = Listing | Body | Fetched | Untagged | Status | Continuation
