@@ -1,0 +1,129 @@
+"""Fixtures for all tests: the real servers, and what becomes of a test whose server is missing.
+
+Without a server its tests are skipped and one line at the end says so. With CI=true they fail,
+and a whole run fails when a kind of server was never used.
+"""
+
+import os
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import Dovecot
+from tests.servers.process import RunningServer, Unavailable
+from tests.servers.pymap import Pymap
+
+FIXTURES = {"dovecot": "dovecot", "cyrus": "cyrus", "pymap_server": "pymap"}
+NEEDED = frozenset(FIXTURES.values())
+MISSING = "server is missing: "
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """One Dovecot for the whole run; take a fresh `dovecot.account()` in each test."""
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[Cyrus]:
+    """One Cyrus for the whole run; take a fresh `cyrus.account()` in each test."""
+    with Cyrus() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pymap_server() -> Iterator[Pymap]:
+    """One pymap for the whole run; take a fresh `pymap_server.account()` in each test."""
+    with Pymap() as server:
+        yield server
+
+
+@pytest.fixture(params=list(FIXTURES))
+def server(request: pytest.FixtureRequest) -> RunningServer:
+    """Each of the three servers in turn."""
+    running = request.getfixturevalue(request.param)
+    assert isinstance(running, RunningServer)
+    return running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    yield from _skipping_without_server()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    yield from _skipping_without_server()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes on the report which servers the test used, for the check at the end."""
+    report = yield
+    if report.when == "call" and isinstance(item, pytest.Function):
+        used = set(item.fixturenames) & set(FIXTURES)
+        if "server" in used or "server" in item.fixturenames:
+            used.add(str(item.callspec.params["server"]))
+        report.user_properties += [("server", FIXTURES[name]) for name in sorted(used)]
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """One line for each server that tests were skipped for, and one for what was used."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    texts = [text for report in skipped if MISSING in (text := report.longreprtext)]
+    for reason in sorted({text.split(MISSING, 1)[1].rstrip("')") for text in texts}):
+        count = sum(reason in text for text in texts)
+        terminalreporter.write_line(f"NOT RUN: {count} tests: {reason}", yellow=True)
+    used = _servers_used(terminalreporter)
+    if used:
+        terminalreporter.write_line(f"servers used: {', '.join(sorted(used))}")
+    absent = NEEDED - used
+    if _is_whole_run(config) and _in_ci() and absent:
+        terminalreporter.write_line(
+            f"FAILED: no test ran against {', '.join(sorted(absent))}, and CI=true", red=True
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a whole run in which a kind of server was never used has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not _in_ci() or not _is_whole_run(session.config):
+        return
+    if NEEDED - _servers_used(reporter) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skipping_without_server() -> Generator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        if _in_ci():
+            raise
+        pytest.skip(f"{MISSING}{error}")
+
+
+def _servers_used(reporter: pytest.TerminalReporter) -> set[str]:
+    return {
+        str(value)
+        for report in reporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "server"
+    }
+
+
+def _is_whole_run(config: pytest.Config) -> bool:
+    """No file, no -k and no -m was asked for; an xdist worker sees only a part."""
+    chosen = config.option.keyword or config.option.markexpr or config.option.lf
+    whole = config.args == config.getini("testpaths")
+    return whole and not chosen and not hasattr(config, "workerinput")
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI") == "true"
