@@ -51,6 +51,10 @@ class Options:
     dry_run: bool = False
     connections: int = 1
     """At most this many a side, split by folder."""
+    retry_refused: bool = False
+    """Offer the target again what it refused before."""
+    restore: bool = False
+    """Carry folders again that were removed at the target since."""
     retries: int = 6
     """Failures in a row without progress before a folder is given up."""
 
@@ -156,9 +160,12 @@ class Tally:
     octets: int = 0
 
     @property
+    def accounted(self) -> int:
+        return self.copied + self.adopted + self.skipped + self.refused + self.missing
+
+    @property
     def adds_up(self) -> bool:
-        total = self.copied + self.adopted + self.skipped + self.refused + self.missing
-        return total == self.census
+        return self.accounted == self.census
 
 
 @dataclass(frozen=True, slots=True)

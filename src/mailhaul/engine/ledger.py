@@ -1,0 +1,551 @@
+"""What has been carried: one row a message of a mailbox pair, in one SQLite file.
+
+The ledger is the truth about a pair between passes. Rows are written in batches, each in one
+transaction with the cursors they belong to; cursors move last. A killed process loses at most the
+last batch, which the next pass finds again by looking (see `Intent`). Write-ahead log without a
+sync a commit: after a power cut the file is consistent and at worst a little old, which is the
+same case. SQLite is called in line: a batch takes well under a millisecond (docs/decisions).
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+from mailhaul.core.errors import BadInput
+from mailhaul.core.folder import Cursor, FolderPath, State
+from mailhaul.core.message import Flags, Identity, Key
+from mailhaul.core.text import printable
+from mailhaul.engine.outcomes import Fate
+
+VERSION = 1
+FILE = "ledger.sqlite"
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE folder (
+    id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL UNIQUE,  -- path, JSON
+    target TEXT NOT NULL,         -- path, JSON
+    source_state TEXT,
+    source_cursor TEXT,
+    target_tail TEXT,
+    target_seen TEXT
+);
+CREATE TABLE message (
+    folder INTEGER NOT NULL REFERENCES folder,
+    source_key,                   -- NULL: gone from the source
+    target_key,                   -- NULL: not there, or there under a key not known yet
+    fate TEXT NOT NULL,
+    flags TEXT NOT NULL,          -- as last agreed on
+    size INTEGER,
+    received INTEGER,             -- seconds since 1970
+    identity BLOB,
+    named INTEGER,
+    digest BLOB,                  -- SHA-256
+    reason TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX message_source ON message (folder, source_key);
+CREATE INDEX message_target ON message (folder, target_key);
+CREATE TABLE intent (folder INTEGER NOT NULL REFERENCES folder, keys TEXT NOT NULL);
+CREATE TABLE pass (
+    id INTEGER PRIMARY KEY, started REAL NOT NULL, ended REAL, summary TEXT
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """Where a folder stands. `target_tail` is a place before the first message at the target that
+    is not in the ledger; `target_seen` the tail at which a look found nothing of ours missing."""
+
+    id: int
+    source: FolderPath
+    target: FolderPath
+    source_state: State | None = None
+    source_cursor: Cursor | None = None
+    target_tail: Cursor | None = None
+    target_seen: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message that was decided about. `flags` are what both sides last agreed on."""
+
+    source_key: Key | None
+    target_key: Key | None
+    fate: Fate
+    flags: Flags
+    size: int | None = None
+    received: int | None = None
+    identity: Identity | None = None
+    digest: bytes | None = None
+    reason: str = ""
+    id: int | None = None
+
+
+_COLUMNS = (
+    "rowid, source_key, target_key, fate, flags, size, received, identity, named, digest, reason"
+)
+
+
+class Ledger:
+    """The open ledger of one pair. One process at a time; `close` lets go."""
+
+    def __init__(self, connection: sqlite3.Connection, directory: Path, lock: int | None) -> None:
+        self.directory = directory
+        self._sql = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, directory: Path, pair: str, *, read_only: bool = False) -> "Ledger":
+        """The ledger in `directory`, made when missing; `read_only` never makes or changes a file
+        (a missing one is empty).
+
+        Raises `BadInput` when another run holds it, when it belongs to another pair than `pair`,
+        or when the file is no ledger of this version.
+        """
+        if read_only:
+            return cls(_look(directory, pair), directory, None)
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = _lock(directory)
+        except OSError as error:
+            raise BadInput(
+                f"the state directory {printable(str(directory))} can't be used: "
+                f"{error.strerror}; choose another with --state"
+            ) from error
+        try:
+            return cls(_connect(directory, pair), directory, lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commits nothing, closes the file and lets go of the lock."""
+        self._sql.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # folders
+
+    def folders(self) -> list[FolderRow]:
+        """Every folder that was ever linked."""
+        rows = self._sql.execute(
+            "SELECT id, source, target, source_state, source_cursor, target_tail, target_seen"
+            " FROM folder ORDER BY id"
+        )
+        return [FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:]) for row in rows]
+
+    def link(self, source: FolderPath, target: FolderPath) -> FolderRow:
+        """The row of that folder, made when missing. Linked to another target than before, it
+        starts anew: what was put elsewhere stays there and is not known here."""
+        for row in self.folders():
+            if row.source == source:
+                if row.target == target:
+                    return row
+                with self._sql:
+                    self._sql.execute("DELETE FROM message WHERE folder = ?", (row.id,))
+                    self._sql.execute("DELETE FROM intent WHERE folder = ?", (row.id,))
+                    self._sql.execute("DELETE FROM folder WHERE id = ?", (row.id,))
+        with self._sql:
+            made = self._sql.execute(
+                "INSERT INTO folder (source, target) VALUES (?, ?)",
+                (json.dumps(source), json.dumps(target)),
+            )
+        assert made.lastrowid is not None
+        return FolderRow(made.lastrowid, source, target)
+
+    def move(self, folder: FolderRow) -> None:
+        """Writes the folder's cursors as they stand in `folder`."""
+        with self._sql:
+            self._sql.execute(
+                "UPDATE folder SET source_state = ?, source_cursor = ?, target_tail = ?,"
+                " target_seen = ? WHERE id = ?",
+                (
+                    folder.source_state,
+                    folder.source_cursor,
+                    folder.target_tail,
+                    folder.target_seen,
+                    folder.id,
+                ),
+            )
+
+    # messages
+
+    def add(self, folder: FolderRow, rows: Iterable[MessageRow], tail: Cursor | None) -> FolderRow:
+        """Writes new rows (replacing those of the same source key) and moves the target's tail,
+        in one transaction. Returns the folder's row as it stands now."""
+        with self._sql:
+            self._sql.executemany(
+                "INSERT OR REPLACE INTO message (folder, source_key, target_key, fate, flags, size,"
+                " received, identity, named, digest, reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                [_values(folder.id, row) for row in rows],
+            )
+            if tail != folder.target_tail:
+                self._sql.execute(
+                    "UPDATE folder SET target_tail = ? WHERE id = ?", (tail, folder.id)
+                )
+        return replace(folder, target_tail=tail)
+
+    def between(self, folder: FolderRow, first: Key, last: Key) -> dict[Key, MessageRow]:
+        """The rows whose source key lies in that closed range, by source key."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key BETWEEN ? AND ?",  # noqa: S608 - constant columns
+            (folder.id, first, last),
+        )
+        return {row[1]: _row(row) for row in rows}
+
+    def rows(self, folder: FolderRow) -> list[MessageRow]:
+        """All rows of the folder, those gone from the source too, in the order they were made."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? ORDER BY rowid",  # noqa: S608 - constant columns
+            (folder.id,),
+        )
+        return [_row(row) for row in rows]
+
+    def unkeyed(self, folder: FolderRow) -> list[MessageRow]:
+        """Rows that are at the target under a key that is not known yet."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND target_key IS NULL"  # noqa: S608 - constant columns
+            " AND fate IN ('copied', 'adopted') ORDER BY rowid",
+            (folder.id,),
+        )
+        return [_row(row) for row in rows]
+
+    def known(self, folder: FolderRow) -> bool:
+        """Whether the folder has any row at all."""
+        row = self._sql.execute("SELECT 1 FROM message WHERE folder = ? LIMIT 1", (folder.id,))
+        return row.fetchone() is not None
+
+    def waiting(self, folder: FolderRow) -> set[Fate]:
+        """Which fates that may be tried again the folder's rows have: skipped, refused, missing."""
+        rows = self._sql.execute(
+            "SELECT DISTINCT fate FROM message WHERE folder = ? AND source_key IS NOT NULL"
+            " AND fate IN ('skipped', 'refused', 'missing')",
+            (folder.id,),
+        )
+        return {Fate(fate) for (fate,) in rows}
+
+    def with_fate(self, folder: FolderRow, fates: Iterable[Fate]) -> list[MessageRow]:
+        """The rows of the source's messages with one of these fates, in key order."""
+        wanted = [fate.value for fate in fates]
+        marks = ",".join("?" * len(wanted))
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - question marks only
+            f" AND fate IN ({marks}) ORDER BY source_key",
+            (folder.id, *wanted),
+        )
+        return [_row(row) for row in rows]
+
+    def target_keys(self, folder: FolderRow, first: Key, last: Key) -> set[Key]:
+        """The target keys in that closed range that belong to a row. Those of rows that were lost
+        to a renumbering of the source are left out: they may be found again as strangers."""
+        rows = self._sql.execute(
+            "SELECT target_key FROM message WHERE folder = ? AND target_key BETWEEN ? AND ?"
+            " AND NOT (source_key IS NULL AND reason = 'renumbered')",
+            (folder.id, first, last),
+        )
+        return {key for (key,) in rows}
+
+    def source_keys(self, folder: FolderRow) -> list[Key]:
+        """The keys of all rows still at the source, ascending."""
+        rows = self._sql.execute(
+            "SELECT source_key FROM message WHERE folder = ? AND source_key IS NOT NULL"
+            " ORDER BY source_key",
+            (folder.id,),
+        )
+        return [key for (key,) in rows]
+
+    def agree(self, changes: Iterable[tuple[int, Flags]]) -> None:
+        """Both sides now agree on these flags; by row id."""
+        with self._sql:
+            self._sql.executemany(
+                "UPDATE message SET flags = ? WHERE rowid = ?",
+                [(_flags_text(flags), row) for row, flags in changes],
+            )
+
+    def find_source(self, pairs: Iterable[tuple[int, Key]]) -> None:
+        """Rows (by id) that were lost are found again under these source keys."""
+        with self._sql:
+            self._sql.executemany(
+                "UPDATE message SET source_key = ?, reason = '' WHERE rowid = ?",
+                [(key, row) for row, key in pairs],
+            )
+
+    def find_target(self, pairs: Iterable[tuple[int, Key]]) -> None:
+        """Rows (by id) learn under which key they are at the target."""
+        with self._sql:
+            self._sql.executemany(
+                "UPDATE message SET target_key = ? WHERE rowid = ?",
+                [(key, row) for row, key in pairs],
+            )
+
+    def lose_sources(self, folder: FolderRow) -> None:
+        """The source was renumbered: its keys mean nothing any more. What was put at the target is
+        kept to be found again, but never removed there (C1: deletes freeze); the rest is new."""
+        with self._sql:
+            self._sql.execute(
+                "DELETE FROM message WHERE folder = ? AND source_key IS NOT NULL"
+                " AND fate NOT IN ('copied', 'adopted')",
+                (folder.id,),
+            )
+            self._sql.execute(
+                "UPDATE message SET source_key = NULL, reason = 'renumbered'"
+                " WHERE folder = ? AND source_key IS NOT NULL",
+                (folder.id,),
+            )
+            self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
+
+    def lost(self, folder: FolderRow) -> list[MessageRow]:
+        """Rows whose source message has to be found again after a renumbering."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NULL"  # noqa: S608 - constant columns
+            " AND reason = 'renumbered' ORDER BY rowid",
+            (folder.id,),
+        )
+        return [_row(row) for row in rows]
+
+    def lose_targets(self, folder: FolderRow) -> None:
+        """The target was renumbered: its keys mean nothing any more. What the source no longer has
+        is forgotten; the rest waits to be found again."""
+        with self._sql:
+            self._sql.execute(
+                "DELETE FROM message WHERE folder = ? AND source_key IS NULL", (folder.id,)
+            )
+            self._sql.execute("UPDATE message SET target_key = NULL WHERE folder = ?", (folder.id,))
+
+    def rename(self, folder: FolderRow, source: FolderPath) -> None:
+        """The source folder has another name now."""
+        with self._sql:
+            self._sql.execute(
+                "UPDATE folder SET source = ? WHERE id = ?", (json.dumps(source), folder.id)
+            )
+
+    def gone(self, folder: FolderRow, keys: Iterable[Key]) -> int:
+        """These messages are gone from the source. What was never put at the target is forgotten,
+        the rest kept without source key. Returns how many were known."""
+        known = 0
+        with self._sql:
+            for key in keys:
+                self._sql.execute(
+                    "DELETE FROM message WHERE folder = ? AND source_key = ?"
+                    " AND fate NOT IN ('copied', 'adopted')",
+                    (folder.id, key),
+                )
+                changed = self._sql.execute(
+                    "UPDATE message SET source_key = NULL WHERE folder = ? AND source_key = ?",
+                    (folder.id, key),
+                )
+                known += changed.rowcount
+        return known
+
+    def orphans(self, folder: FolderRow) -> list[MessageRow]:
+        """What mailhaul itself copied, whose source message is gone, and which may be removed."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NULL"  # noqa: S608 - constant columns
+            " AND target_key IS NOT NULL AND fate = 'copied' AND reason = '' ORDER BY target_key",
+            (folder.id,),
+        )
+        return [_row(row) for row in rows]
+
+    def forget(self, rows: Iterable[int]) -> None:
+        """Deletes rows by id."""
+        with self._sql:
+            self._sql.executemany("DELETE FROM message WHERE rowid = ?", [(row,) for row in rows])
+
+    # intents
+
+    def intend(self, folder: FolderRow, keys: Sequence[Key]) -> None:
+        """Before the first octet is sent: these source messages may be on their way."""
+        with self._sql:
+            self._sql.execute("INSERT INTO intent VALUES (?, ?)", (folder.id, json.dumps(keys)))
+
+    def intended(self, folder: FolderRow) -> set[Key]:
+        """What may have been on its way when a run was cut off."""
+        rows = self._sql.execute("SELECT keys FROM intent WHERE folder = ?", (folder.id,))
+        return {key for (keys,) in rows for key in json.loads(keys)}
+
+    def settled(self, folder: FolderRow) -> None:
+        """Nothing of this folder is on its way any more."""
+        with self._sql:
+            self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
+
+    # accounting
+
+    def fates(self) -> Mapping[FolderPath, Mapping[Fate, int]]:
+        """How many of the source's messages have which fate, by source folder."""
+        counts: dict[FolderPath, dict[Fate, int]] = {row.source: {} for row in self.folders()}
+        rows = self._sql.execute(
+            "SELECT source, fate, count(*) FROM message JOIN folder ON folder.id = message.folder"
+            " WHERE source_key IS NOT NULL GROUP BY folder.id, fate"
+        )
+        for source, fate, count in rows:
+            counts[_path(source)][Fate(fate)] = count
+        return counts
+
+    def begin_pass(self) -> int:
+        """Records that a pass begins; its number."""
+        with self._sql:
+            made = self._sql.execute("INSERT INTO pass (started) VALUES (?)", (time.time(),))
+        assert made.lastrowid is not None
+        return made.lastrowid
+
+    def end_pass(self, number: int, summary: str) -> None:
+        """Records how it ended, as JSON."""
+        with self._sql:
+            self._sql.execute(
+                "UPDATE pass SET ended = ?, summary = ? WHERE id = ?",
+                (time.time(), summary, number),
+            )
+
+
+def _lock(directory: Path) -> int:
+    handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        owner = printable(os.pread(handle, 20, 0)) or "unknown"
+        os.close(handle)
+        raise BadInput(
+            f"another run works on this pair (process {owner}); wait for it or stop it first"
+        ) from error
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def _connect(directory: Path, pair: str) -> sqlite3.Connection:
+    file = directory / FILE
+    fresh = not file.exists()
+    if fresh:
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    connection = sqlite3.connect(file)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            _create(connection, pair)
+        _check(connection, pair, directory)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _no_ledger(directory, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _look(directory: Path, pair: str) -> sqlite3.Connection:
+    file = directory / FILE
+    if not file.exists():
+        connection = sqlite3.connect(":memory:")
+        _create(connection, pair)
+        return connection
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        _check(connection, pair, directory)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _no_ledger(directory, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(connection: sqlite3.Connection, pair: str) -> None:
+    connection.executescript(f"BEGIN; {_SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT")
+    with connection:
+        connection.execute("INSERT INTO meta VALUES ('pair', ?)", (pair,))
+
+
+def _check(connection: sqlite3.Connection, pair: str, directory: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    shown = printable(str(directory))
+    if version != VERSION:
+        raise BadInput(
+            f"the ledger in {shown} is of version {version}, this mailhaul writes {VERSION}; "
+            "use the mailhaul that wrote it, or another --state directory"
+        )
+    row = connection.execute("SELECT value FROM meta WHERE name = 'pair'").fetchone()
+    if row is None:
+        with connection:
+            connection.execute("INSERT INTO meta VALUES ('pair', ?)", (pair,))
+    elif row[0] != pair:
+        raise BadInput(
+            f"the ledger in {shown} belongs to another pair ({printable(row[0])}); "
+            "give this pair a --state directory of its own"
+        )
+
+
+def _no_ledger(directory: Path, error: sqlite3.Error) -> BadInput:
+    return BadInput(
+        f"the ledger in {printable(str(directory))} can't be read ({printable(str(error))}); "
+        "give another --state directory: what is already at the target will be recognised there"
+    )
+
+
+def _path(text: str) -> FolderPath:
+    return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=4096)
+def _flags_text(flags: Flags) -> str:
+    return " ".join(sorted(flags))
+
+
+@lru_cache(maxsize=4096)
+def _flags(text: str) -> Flags:
+    return frozenset(text.split())
+
+
+def _values(folder: int, row: MessageRow) -> tuple[object, ...]:
+    identity = row.identity
+    return (
+        folder,
+        row.source_key,
+        row.target_key,
+        row.fate.value,
+        _flags_text(row.flags),
+        row.size,
+        row.received,
+        None if identity is None else identity.digest,
+        None if identity is None else identity.named,
+        row.digest,
+        row.reason,
+    )
+
+
+def _row(row: tuple[object, ...]) -> MessageRow:
+    number, source, target, fate, flags, size, received, identity, named, digest, reason = row
+    return MessageRow(
+        source_key=source,  # type: ignore[arg-type]  # SQLite gives back what was put in
+        target_key=target,  # type: ignore[arg-type]
+        fate=Fate(str(fate)),
+        flags=_flags(flags),
+        size=size,  # type: ignore[arg-type]
+        received=received,  # type: ignore[arg-type]
+        identity=None if identity is None else Identity(identity, bool(named)),  # type: ignore[arg-type]
+        digest=digest,  # type: ignore[arg-type]
+        reason=reason,  # type: ignore[arg-type]
+        id=number,  # type: ignore[arg-type]
+    )

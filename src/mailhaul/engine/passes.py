@@ -1,0 +1,538 @@
+"""A pass: one idempotent run over one mailbox pair. Initial copy, delta and sweep are this.
+
+    async for event in run_pass(source, target, ledger, options): ...
+
+Open both sides, list both, map the folders, make what is missing, carry every folder that is not
+idle (`engine.carry`), remove what may be removed, then count the source once more and account for
+every message. Folders are carried side by side; the stores put that onto their connections.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import astuple, dataclass, field, replace
+from typing import TypeVar
+
+from mailhaul.core.errors import FolderFailed, RetryLater
+from mailhaul.core.folder import Folder, FolderPath
+from mailhaul.core.store import Source, Target
+from mailhaul.core.text import printable
+from mailhaul.engine.carry import Carrier, Effects, blamed, carry
+from mailhaul.engine.folders import plan_folders
+from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
+from mailhaul.engine.outcomes import (
+    Carried,
+    Delete,
+    Event,
+    Fate,
+    Finished,
+    FolderDone,
+    FolderLink,
+    Listed,
+    Mapped,
+    Opened,
+    Options,
+    Side,
+    Tally,
+    Waiting,
+)
+from mailhaul.engine.pace import Pace, Sleep
+
+FOLDERS_AT_ONCE = 24
+"""Folders on their way at the same time: enough to hide the round trips, few enough for memory."""
+
+_Done = TypeVar("_Done")
+
+ROUNDS = 3
+"""So often is a folder carried again in one pass when more mail came in meanwhile."""
+
+
+async def run_pass(
+    source: Source,
+    target: Target,
+    ledger: Ledger,
+    options: Options,
+    *,
+    sleep: Sleep = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    chance: random.Random | None = None,
+) -> AsyncIterator[Event]:
+    """Brings `target` up to date with `source` and yields what happens; the last is `Finished`.
+
+    Opens both stores and leaves closing to the caller. Raises `Closed` when a side needs a person,
+    `RetryLater` when a side could not even be listed after all retries. Folders that could not be
+    completed are told in `FolderDone.error` and in `Finished.unfinished`; running again goes on.
+    """
+    events: asyncio.Queue[Event | None] = asyncio.Queue()
+    chance = chance or random.Random()  # noqa: S311 - spreads retries, guards nothing
+    run = _Pass(source, target, ledger, options, events.put_nowait, sleep, clock, chance)
+
+    async def work() -> None:
+        try:
+            await run.run()
+        finally:
+            events.put_nowait(None)
+
+    task = asyncio.create_task(work())
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+        await task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One folder on its way: where it is, and how it went."""
+
+    link: FolderLink
+    source: Folder
+    target: Folder
+    row: FolderRow
+    effects: Effects = field(default_factory=Effects)
+    anew: bool = False
+    look: bool = False
+    error: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class _Pass:
+    _source: Source
+    _target: Target
+    _ledger: Ledger
+    _options: Options
+    _tell: Callable[[Event], None]
+    _sleep: Sleep
+    _clock: Callable[[], float]
+    _random: random.Random
+    _unfinished: list[str] = field(default_factory=list)
+    _notes: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        began = self._clock()
+        source, target = await self._listed()
+        links, sources, targets = self._map(source, target)
+        if self._options.dry_run:
+            self._rehearse(links, sources, began)
+            return
+        number = self._ledger.begin_pass()
+        trips = await self._prepare(links, sources, targets)
+        await self._carry_all(trips)
+        counts = sources
+        if trips:
+            counts = await self._settle(trips)
+        removed = await self._mirror(links, trips, targets, counts)
+        self._tell(self._finished(links, counts, trips, removed, began))
+        self._ledger.end_pass(number, json.dumps({"seconds": self._clock() - began}))
+
+    # listing and mapping
+
+    async def _listed(self) -> tuple[list[Folder], list[Folder]]:
+        async def side(store: Source, which: Side) -> list[Folder]:
+            async def look() -> list[Folder]:
+                await store.open()
+                return await store.folders()
+
+            folders = await self._patiently(look, which)
+            notices = tuple(store.traffic.notices)
+            self._tell(Opened(which, store.capabilities.server, notices))
+            return folders
+
+        source, target = await _together(
+            side(self._source, Side.SOURCE), side(self._target, Side.TARGET)
+        )
+        return source, target
+
+    def _map(
+        self, source: Sequence[Folder], target: Sequence[Folder]
+    ) -> tuple[tuple[FolderLink, ...], dict[FolderPath, Folder], dict[FolderPath, Folder]]:
+        sources = {folder.path: folder for folder in source}
+        self._follow_renames(sources)
+        known = {row.source: row.target for row in self._ledger.folders()}
+        plan = plan_folders(
+            source, target, self._target.capabilities.names, self._options, known=known
+        )
+        targets = {folder.path: folder for folder in target}
+        idle = sum(
+            self._idle(row, sources[link.source], targets.get(link.target))
+            for link in plan.links
+            if (row := self._row(link)) is not None
+        )
+        self._tell(Mapped(plan.links, idle, plan.excluded, plan.problems))
+        self._unfinished += plan.problems
+        return plan.links, sources, targets
+
+    def _row(self, link: FolderLink) -> FolderRow | None:
+        for row in self._ledger.folders():
+            if row.source == link.source and row.target == link.target:
+                return row
+        return None
+
+    def _follow_renames(self, sources: Mapping[FolderPath, Folder]) -> None:
+        """A source folder that is gone while one we never saw is in the very same state has been
+        renamed: its row follows, so that nothing is carried twice (C2)."""
+        if self._options.dry_run:
+            return
+        rows = self._ledger.folders()
+        known = {row.source for row in rows}
+        states: dict[str, list[Folder]] = {}
+        for folder in sources.values():
+            if folder.path not in known and folder.state is not None and folder.count:
+                states.setdefault(folder.state, []).append(folder)
+        for row in rows:
+            same = states.get(row.source_state or "", [])
+            if row.source not in sources and len(same) == 1 and self._ledger.known(row):
+                self._ledger.rename(row, same[0].path)
+                self._notes.append(
+                    f"{_shown(row.source)} is called {_shown(same[0].path)} at the source now; "
+                    f"it stays {_shown(row.target)} at the target"
+                )
+
+    def _rehearse(
+        self, links: Sequence[FolderLink], sources: Mapping[FolderPath, Folder], began: float
+    ) -> None:
+        census = 0
+        for link in links:
+            folder = sources[link.source]
+            census += folder.count or 0
+            self._tell(Listed(link.source, folder.count or 0, folder.size or 0))
+        self._tell(
+            Finished(
+                Tally(census=census),
+                self._clock() - began,
+                self._round_trips(),
+                self._target.traffic.writes,
+                notes=("this was a dry run: nothing was written",),
+            )
+        )
+
+    # preparing
+
+    def _idle(self, row: FolderRow, source: Folder, target: Folder | None) -> bool:
+        if source.state is None or source.state != row.source_state or target is None:
+            return False
+        if target.tail is None or target.tail not in (row.target_tail, row.target_seen):
+            return False
+        return not self._ledger.intended(row) and not self._reconsidered(row)
+
+    def _reconsidered(self, row: FolderRow) -> bool:
+        """Whether some of the folder's messages are to be tried again."""
+        waiting = self._ledger.waiting(row)
+        if self._options.since is not None:
+            waiting.discard(Fate.SKIPPED)
+        if not self._options.retry_refused:
+            waiting.discard(Fate.REFUSED)
+        return bool(waiting)
+
+    async def _prepare(
+        self,
+        links: Sequence[FolderLink],
+        sources: Mapping[FolderPath, Folder],
+        targets: dict[FolderPath, Folder],
+    ) -> list[_Trip]:
+        """The folders to carry, made at the target where they are missing."""
+        trips: list[_Trip] = []
+        rows = {(row.source, row.target): row for row in self._ledger.folders()}
+        makes: list[tuple[FolderLink, FolderRow | None]] = []
+        for link in links:
+            row = rows.get((link.source, link.target))
+            there = targets.get(link.target)
+            if there is None or not there.selectable:
+                if row is not None and self._ledger.known(row) and not self._options.restore:
+                    self._gone(row)
+                    continue
+                makes.append((link, row))
+                continue
+            if row is not None and self._idle(row, sources[link.source], there):
+                continue
+            row = row or self._ledger.link(link.source, link.target)
+            trips.append(_Trip(link, sources[link.source], there, row))
+        made = await asyncio.gather(*(self._make(link, row, sources) for link, row in makes))
+        trips += [trip for trip in made if trip is not None]
+        for trip in trips:
+            trip.anew = self._reconsidered(trip.row)
+        order = {link.source: number for number, link in enumerate(links)}
+        trips.sort(key=lambda trip: order[trip.link.source])
+        return trips
+
+    def _gone(self, row: FolderRow) -> None:
+        carried = sum(self._ledger.fates()[row.source].values())
+        self._unfinished.append(
+            f"{_shown(row.target)} is gone at the target, where {carried} messages of "
+            f"{_shown(row.source)} had been put; leave the folder out with --exclude, or carry it "
+            "again with --restore"
+        )
+
+    async def _make(
+        self, link: FolderLink, row: FolderRow | None, sources: Mapping[FolderPath, Folder]
+    ) -> _Trip | None:
+        source = sources[link.source]
+
+        async def make() -> Folder:
+            folder = await self._target.create(link.target, link.role)
+            if source.subscribed:
+                await self._target.subscribe(folder)
+            return folder
+
+        try:
+            folder = await self._patiently(make, Side.TARGET)
+        except (FolderFailed, RetryLater) as error:
+            self._unfinished.append(f"{_shown(link.target)} could not be made: {error}")
+            self._tell(FolderDone(link.source, str(error)))
+            return None
+        if row is None:
+            row = self._ledger.link(link.source, link.target)
+        elif self._ledger.known(row):
+            self._ledger.lose_targets(row)
+            self._ledger.forget(each.id for each in self._ledger.unkeyed(row) if each.id)
+            row = replace(row, source_cursor=None, source_state=None)
+        row = replace(row, target_tail=folder.tail, target_seen=folder.tail)
+        self._ledger.move(row)
+        return _Trip(link, source, folder, row)
+
+    # carrying
+
+    async def _carry_all(self, trips: Sequence[_Trip]) -> None:
+        places = asyncio.Semaphore(FOLDERS_AT_ONCE)
+
+        async def one(trip: _Trip) -> None:
+            async with places:
+                await self._carry_one(trip)
+
+        await _together(*(one(trip) for trip in trips))
+
+    async def _carry_one(self, trip: _Trip) -> None:
+        """Carries one folder through all temporary trouble; writes down what stays undone."""
+        pace = Pace(self._options.retries, self._random)
+        path = trip.link.source
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Carried):
+                pace.progressed()
+            self._tell(event)
+
+        carrier = Carrier(
+            self._source, self._target, self._ledger, self._options, tell, trip.effects
+        )
+        trip.error = ""
+        while True:
+            try:
+                trip.row = await carry(
+                    carrier, trip.row, trip.source, trip.target, look=trip.look, anew=trip.anew
+                )
+                break
+            except RetryLater as error:
+                pause = pace.pause(error)
+                if pause is None:
+                    trip.error = f"given up after {pace.failures} tries: {error}"
+                    break
+                await self._wait(error, pause)
+                trip.look = True
+                trip.row = self._fresh(trip.row)
+            except FolderFailed as error:
+                trip.error = str(error)
+                break
+        trip.anew = trip.look = False
+        self._tell(FolderDone(path, trip.error))
+
+    def _fresh(self, row: FolderRow) -> FolderRow:
+        """The row as the ledger has it, after an attempt that was cut off."""
+        return next(each for each in self._ledger.folders() if each.id == row.id)
+
+    async def _patiently(self, act: Callable[[], Awaitable[_Done]], side: Side) -> _Done:
+        pace = Pace(self._options.retries, self._random)
+        while True:
+            try:
+                async with blamed(side):
+                    return await act()
+            except RetryLater as error:
+                pause = pace.pause(error)
+                if pause is None:
+                    raise
+                await self._wait(error, pause)
+
+    async def _wait(self, error: RetryLater, pause: float) -> None:
+        self._tell(Waiting(Side(error.side or Side.TARGET), str(error), pause, error.throttled))
+        await self._sleep(pause)
+
+    # the end
+
+    async def _settle(self, trips: Sequence[_Trip]) -> dict[FolderPath, Folder]:
+        """Counts the source again; folders to which more came meanwhile are carried again."""
+        for round_ in range(ROUNDS):
+            folders = await self._patiently(self._source.folders, Side.SOURCE)
+            sources = {folder.path: folder for folder in folders}
+            fates = self._ledger.fates()
+            behind: list[_Trip] = []
+            for trip in trips:
+                now = sources.get(trip.link.source)
+                if now is None or trip.error:
+                    continue
+                rows = sum(fates.get(trip.link.source, {}).values())
+                moved = now.state is not None and now.state != trip.row.source_state
+                if moved or (now.count is not None and now.count != rows):
+                    trip.anew = not moved
+                    trip.source = now
+                    behind.append(trip)
+            if not behind or round_ == ROUNDS - 1:
+                break
+            await self._carry_all(behind)
+        return sources
+
+    async def _mirror(
+        self,
+        links: Sequence[FolderLink],
+        trips: Sequence[_Trip],
+        targets: Mapping[FolderPath, Folder],
+        counts: Mapping[FolderPath, Folder],
+    ) -> int:
+        """Removes at the target what mailhaul put there and the source no longer has, if asked."""
+        if self._options.delete is not Delete.MIRROR:
+            return 0
+        there = {**targets, **{trip.target.path: trip.target for trip in trips}}
+        failed = {trip.link.source for trip in trips if trip.error}
+        linked = {link.source for link in links} - failed
+        doomed = [
+            (there[row.target], rows)
+            for row in self._ledger.folders()
+            if row.source in linked and row.target in there and (rows := self._ledger.orphans(row))
+        ]
+        total = sum(len(rows) for _, rows in doomed)
+        if not total or not self._may_remove(total, counts):
+            return 0
+        removed = 0
+        for folder, rows in doomed:
+            try:
+                removed += await self._remove(folder, rows)
+            except (FolderFailed, RetryLater) as error:
+                self._unfinished.append(f"{_shown(folder.path)}: not removed: {error}")
+                continue
+            self._ledger.forget(row.id for row in rows if row.id is not None)
+        return removed
+
+    def _may_remove(self, total: int, counts: Mapping[FolderPath, Folder]) -> bool:
+        if not any(folder.count is None or folder.count for folder in counts.values()):
+            self._unfinished.append(
+                "the source lists no message at all, which is more likely a fault than an order: "
+                f"{total} messages were not removed at the target"
+            )
+            return False
+        if total > self._options.max_delete:
+            self._unfinished.append(
+                f"{total} messages would be removed at the target, more than the "
+                f"{self._options.max_delete} allowed: none was; raise --max-delete if it is meant"
+            )
+            return False
+        return True
+
+    async def _remove(self, folder: Folder, rows: Sequence[MessageRow]) -> int:
+        keys = [row.target_key for row in rows if row.target_key is not None]
+
+        async def act() -> int:
+            return await self._target.remove(folder, keys)
+
+        return await self._patiently(act, Side.TARGET)
+
+    def _finished(
+        self,
+        links: Sequence[FolderLink],
+        counts: Mapping[FolderPath, Folder],
+        trips: Sequence[_Trip],
+        removed: int,
+        began: float,
+    ) -> Finished:
+        fates = self._ledger.fates()
+        effects = {trip.link.source: trip.effects for trip in trips}
+        tallies: dict[FolderPath, Tally] = {}
+        for link in links:
+            folder = counts.get(link.source)
+            if folder is None:
+                continue
+            done = fates.get(link.source, {})
+            effect = effects.get(link.source, Effects())
+            known = sum(done.values())
+            tallies[link.source] = Tally(
+                census=known if folder.count is None else folder.count,
+                **{fate.value: done.get(fate, 0) for fate in Fate},
+                flagged=effect.flagged,
+                carried=effect.carried,
+                octets=effect.octets,
+            )
+        for trip in trips:
+            if trip.error:
+                self._unfinished.append(f"{_shown(trip.link.source)}: {trip.error}")
+        self._unfinished += _unaccounted(tallies, {t.link.source for t in trips if t.error})
+        self._notes += _lossy(effects.values())
+        for effect in effects.values():
+            self._notes += effect.notes
+        return Finished(
+            replace(_sum(tallies.values()), removed=removed),
+            self._clock() - began,
+            self._round_trips(),
+            self._target.traffic.writes,
+            tallies,
+            tuple(dict.fromkeys(self._unfinished)),
+            tuple(dict.fromkeys(self._notes)),
+        )
+
+    def _round_trips(self) -> dict[Side, int]:
+        return {
+            Side.SOURCE: self._source.traffic.round_trips,
+            Side.TARGET: self._target.traffic.round_trips,
+        }
+
+
+async def _together(*tasks: Coroutine[None, None, _Done]) -> list[_Done]:
+    """Runs them side by side; at the first error the others are cancelled and it is raised."""
+    running = [asyncio.ensure_future(task) for task in tasks]
+    try:
+        return await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _shown(path: FolderPath) -> str:
+    return "“" + printable("/".join(path), 200) + "”"
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for tally in tallies:
+        total = Tally(*(sum(pair) for pair in zip(astuple(total), astuple(tally), strict=True)))
+    return total
+
+
+def _unaccounted(tallies: Mapping[FolderPath, Tally], failed: set[FolderPath]) -> list[str]:
+    return [
+        f"{_shown(path)}: the source counts {tally.census} messages, of which "
+        f"{tally.accounted} are accounted for; run again, and if it stays so look at the source"
+        for path, tally in tallies.items()
+        if not tally.adds_up and path not in failed
+    ]
+
+
+def _lossy(effects: Iterable[Effects]) -> list[str]:
+    """What flags the target would not keep, as sentences."""
+    lost: dict[str, int] = {}
+    for effect in effects:
+        for flag, count in effect.lost_flags.items():
+            lost[flag] = lost.get(flag, 0) + count
+    return [
+        f"the target does not keep the flag {printable(flag, 60)}: {count} messages went without"
+        for flag, count in sorted(lost.items())
+    ]
