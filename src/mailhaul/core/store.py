@@ -178,9 +178,10 @@ class Target(Source, Protocol):
         mailbox is full (B7).
         """
 
-    def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
-        """`tail` moved on over `keys` that `append` gave, as far as nothing else lies between;
-        so that what others add is never skipped. Does no I/O."""
+    def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
+        """The tail at `place` (a tail, or a cursor that `changes` gave), moved on over `keys` that
+        `append` gave, as far as nothing else lies between; so that what others add is never
+        skipped. Comparable with `Folder.tail`. Does no I/O."""
 
     async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
         """Adds and removes flags; messages that are gone are passed over; flags the target can't

@@ -11,22 +11,21 @@ what both sides list, never from what an earlier attempt remembered. Order of th
 3. Cursors move last.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
-from mailhaul.core.errors import CursorExpired, MailhaulError
-from mailhaul.core.folder import Cursor, Folder
+from mailhaul.core.errors import CursorExpired
+from mailhaul.core.folder import Cursor, Folder, FolderPath
 from mailhaul.core.identity import HEADER_LIMIT, header_identity, subject_of
 from mailhaul.core.message import Entry, Flags, Identity, Key, Message, Unreadable, folded
 from mailhaul.core.store import Appended, FlagChange, Refused, Source, Target
+from mailhaul.core.text import printable
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
-from mailhaul.engine.matching import Trait, loose_digest, match, match_read
+from mailhaul.engine.matching import Trait, match, match_read
 from mailhaul.engine.outcomes import Carried, Event, Fate, Listed, Options, Settled, Side
-
-_Each = TypeVar("_Each")
+from mailhaul.engine.sides import blamed, closing
+from mailhaul.engine.strangers import Strangers, read_octets, seconds, traits_of
 
 ROWS_A_COMMIT = 250
 """So many messages are lost to the ledger at most when the process is killed; they are found again
@@ -57,17 +56,6 @@ class Carrier:
     effects: Effects = field(default_factory=Effects)
 
 
-@asynccontextmanager
-async def blamed(side: Side) -> AsyncIterator[None]:
-    """Errors that pass through here are about that side, unless they know better already."""
-    try:
-        yield
-    except MailhaulError as error:
-        if error.side is None:
-            error.side = side
-        raise
-
-
 async def carry(
     carrier: Carrier, row: FolderRow, source: Folder, target: Folder, *, look: bool, anew: bool
 ) -> FolderRow:
@@ -83,7 +71,7 @@ async def carry(
         await visit.page(None if anew else row.source_cursor)
     except CursorExpired:
         carrier.ledger.lose_sources(visit.row)
-        carrier.effects.notes.append(f"{'/'.join(source.path)}: the source was renumbered")
+        carrier.effects.notes.append(f"{_shown(source.path)}: the source was renumbered")
         visit = _Visit(carrier, visit.row, source, target)
         await visit.survey(look=True, whole=True)
         await visit.page(None)
@@ -98,11 +86,9 @@ class _Visit:
         self._ledger = carrier.ledger
         self._source = source
         self._target = target
-        self._strangers: dict[Key, Entry] = {}
-        self._stranger_traits: dict[Key, Trait] = {}
+        self._strangers = Strangers(carrier.target, target)
         self._lost: dict[int, MessageRow] = {}
         self._intended: set[Key] = set()
-        self._end: Cursor | None = None
         self._known = False
         self.row = row
         self.anew = False
@@ -110,129 +96,76 @@ class _Visit:
     # the target
 
     async def survey(self, look: bool, whole: bool = False) -> None:
-        """Learns who the strangers are."""
+        """Learns who the strangers are, if anyone can be."""
         row, tail = self.row, self._target.tail
         self._intended = self._ledger.intended(row)
-        unkeyed = self._ledger.unkeyed(row)
         self._lost = {_id(lost): lost for lost in self._ledger.lost(row)}
-        look = look or whole or bool(self._intended) or bool(unkeyed) or bool(self._lost)
-        if not look and tail is not None and tail in (row.target_tail, row.target_seen):
-            self._known = self._ledger.known(row)
-            return
-        try:
-            end = await self._list_strangers(None if whole or self._lost else row.target_tail)
-        except CursorExpired:
-            self._ledger.lose_targets(row)
-            self.row = row = replace(row, target_tail=None, target_seen=None)
-            self._ledger.move(row)
-            self._carrier.effects.notes.append(
-                f"{'/'.join(self._target.path)}: the target was renumbered"
-            )
-            unkeyed = self._ledger.unkeyed(row)
-            end = await self._list_strangers(None)
-            await self._find_unkeyed(unkeyed)
-            missing = self._ledger.unkeyed(row)
-            self._ledger.forget(_id(each) for each in missing)
-            self.anew = True
-        else:
-            if unkeyed:
+        unkeyed = self._ledger.unkeyed(row)
+        look = look or whole or bool(self._intended or unkeyed or self._lost)
+        if look or tail is None or tail not in (row.target_tail, row.target_seen):
+            since = None if whole or self._lost else row.target_tail
+            try:
+                await self._strangers.look(since, self._ours)
                 await self._find_unkeyed(unkeyed)
-        self._known = self._ledger.known(row)
-        self._end = end
-        self.row = replace(row, target_seen=tail)
-        self._no_strangers()
+            except CursorExpired:
+                await self._target_renumbered()
+            self.row = replace(self.row, target_seen=tail)
+            self._no_strangers()
+        self._known = self._ledger.known(self.row)
+
+    def _ours(self, first: Key, last: Key) -> set[Key]:
+        return self._ledger.target_keys(self.row, first, last)
 
     def _no_strangers(self) -> None:
         """Once nobody is left who might be one of ours, the tail moves on to where we looked."""
-        if self._end is not None and not self._strangers:
-            self.row = replace(self.row, target_tail=self._end)
-            self._end = None
+        if self._strangers.end is not None and not self._strangers:
+            tail = self._carrier.target.past(self._strangers.end, ())
+            self._strangers.end = None
+            self.row = replace(self.row, target_tail=tail)
 
-    async def _list_strangers(self, since: Cursor | None) -> Cursor | None:
-        end: Cursor | None = None
-        async with (
-            blamed(Side.TARGET),
-            _closing(self._carrier.target.changes(self._target, since)) as pages,
-        ):
-            async for page in pages:
-                end = page.cursor
-                entries = page.entries
-                if not entries:
-                    continue
-                keys = [entry.key for entry in entries]
-                known = self._ledger.target_keys(self.row, min(keys), max(keys))
-                for entry in entries:
-                    if entry.key not in known:
-                        self._strangers[entry.key] = entry
-        return end
+    async def _target_renumbered(self) -> None:
+        """Its keys mean nothing any more: rows look for their message; what isn't found is carried
+        again (what the person had removed before comes back, which beats losing anything)."""
+        self._ledger.lose_targets(self.row)
+        self.row = replace(self.row, target_tail=None, target_seen=None)
+        self._ledger.move(self.row)
+        self._carrier.effects.notes.append(
+            f"{_shown(self._target.path)}: the target was renumbered"
+        )
+        self._strangers = Strangers(self._carrier.target, self._target)
+        await self._strangers.look(None, self._ours)
+        await self._find_unkeyed(self._ledger.unkeyed(self.row))
+        self._ledger.forget(_id(row) for row in self._ledger.unkeyed(self.row))
+        self.anew = True
 
     async def _find_unkeyed(self, rows: Sequence[MessageRow]) -> None:
         """Rows that are at the target under an unknown key look for it among the strangers."""
-        lefts = [
-            Trait(_id(row), row.identity, row.size, row.received)
-            for row in rows
-            if row.identity is not None
-        ]
         by_id = {_id(row): row for row in rows}
 
         async def read(traits: Iterable[Trait]) -> None:
-            wanted = {
-                row.source_key: trait
+            keys = {trait.key: by_id[_number(trait.key)].source_key for trait in traits}
+            here = [
+                (trait, replace(trait, key=key))
                 for trait in traits
-                if (row := by_id[_number(trait.key)]).source_key is not None
-            }
-            entries = [Entry(key) for key in _ascending(wanted)]
-            await self._digest(self._carrier.source, self._source, entries, wanted)
+                if (key := keys[trait.key]) is not None
+            ]
+            entries = {copy.key: Entry(copy.key) for _, copy in here}
+            await self._read_source((copy for _, copy in here), entries)
+            for trait, copy in here:
+                trait.digest = copy.digest
 
-        pairs = await self._match_strangers(lefts, read)
-        self._ledger.find_target((_number(row), key) for row, key in pairs)
-
-    async def _match_strangers(
-        self, lefts: Sequence[Trait], read: Callable[[Iterable[Trait]], Awaitable[None]]
-    ) -> list[tuple[Key, Key]]:
-        """Pairs of a left's key and the stranger that is the same message; those strangers are
-        strangers no more. `read` fills in the digest of lefts that only octets can decide."""
-        if not lefts or not self._strangers:
-            return []
-        await self._identify_strangers()
-        result = match(lefts, self._stranger_traits.values())
-        pairs = list(result.pairs)
-        for ours, theirs in result.doubtful:
-            await read(ours)
-            await self._read_strangers(theirs)
-            pairs += match_read(ours, theirs)
+        lefts = [
+            Trait(number, row.identity, row.size, row.received)
+            for number, row in by_id.items()
+            if row.identity is not None
+        ]
+        pairs = await self._strangers.match(lefts, read)
+        self._ledger.find_target((_number(number), key) for number, key in pairs)
         for _, stranger in pairs:
-            del self._strangers[stranger]
-            del self._stranger_traits[stranger]
-        return pairs
+            self._strangers.drop(stranger)
 
-    async def _identify_strangers(self) -> None:
-        fresh = [key for key in self._strangers if key not in self._stranger_traits]
-        if not fresh:
-            return
-        async with (
-            blamed(Side.TARGET),
-            _closing(self._carrier.target.identify(self._target, fresh)) as found,
-        ):
-            async for key, identity in found:
-                self._stranger_traits[key] = _trait(self._strangers[key], identity)
-
-    async def _read_strangers(self, traits: Iterable[Trait]) -> None:
-        wanted = {trait.key: trait for trait in traits if trait.digest is None}
-        entries = [self._strangers[key] for key in _ascending(wanted)]
-        async with blamed(Side.TARGET):
-            await self._digest(self._carrier.target, self._target, entries, wanted)
-
-    async def _digest(
-        self, store: Source, folder: Folder, entries: Sequence[Entry], traits: dict[Key, Trait]
-    ) -> None:
-        if not entries:
-            return
-        async with _closing(store.fetch(folder, entries)) as messages:
-            async for message in messages:
-                if isinstance(message, Message):
-                    traits[message.entry.key].digest = loose_digest(message.blob)
-                    message.blob.close()
+    async def _read_source(self, traits: Iterable[Trait], entries: dict[Key, Entry]) -> None:
+        await read_octets(Side.SOURCE, self._carrier.source, self._source, traits, entries)
 
     # the source
 
@@ -240,21 +173,19 @@ class _Visit:
         """Goes through everything that happened at the source since the cursor."""
         seen: list[Key] = []
         whole = False
+        known = self._known
         cursor: Cursor | None = None
-        async with (
-            blamed(Side.SOURCE),
-            _closing(self._carrier.source.changes(self._source, since)) as pages,
-        ):
+        async with closing(Side.SOURCE, self._carrier.source.changes(self._source, since)) as pages:
             async for page in pages:
                 whole = page.whole
                 cursor = page.cursor
-                if whole and self._known:
+                if whole and known:
                     seen.extend(entry.key for entry in page.entries)
                 if page.entries:
                     await self._entries(page.entries)
                 if page.vanished:
                     self._ledger.gone(self.row, page.vanished)
-        if whole and self._known:
+        if whole and known:
             there = set(seen)
             self._ledger.gone(
                 self.row, [key for key in self._ledger.source_keys(self.row) if key not in there]
@@ -334,31 +265,10 @@ class _Visit:
 
     # who is the same
 
-    async def _traits(self, entries: Sequence[Entry]) -> list[Trait]:
-        by_key = {entry.key: entry for entry in entries}
-        found: dict[Key, Trait] = {}
-        async with (
-            blamed(Side.SOURCE),
-            _closing(self._carrier.source.identify(self._source, list(by_key))) as identities,
-        ):
-            async for key, identity in identities:
-                found[key] = _trait(by_key[key], identity)
-        return [found[entry.key] for entry in entries if entry.key in found]
-
-    async def _read(self, traits: Iterable[Trait], entries: dict[Key, Entry]) -> None:
-        wanted = {trait.key: trait for trait in traits if trait.digest is None}
-        async with blamed(Side.SOURCE):
-            await self._digest(
-                self._carrier.source,
-                self._source,
-                [entries[key] for key in _ascending(wanted)],
-                wanted,
-            )
-
     async def _find_again(self, entries: Sequence[Entry]) -> list[Entry]:
-        """After the source was renumbered: entries whose row tells that they were carried. What
-        only octets can decide is left to the strangers, where our own copies are too."""
-        lefts = await self._traits(entries)
+        """After the source was renumbered: entries whose row tells that they were carried. The
+        rest may still find our own copies among the strangers."""
+        lefts = await traits_of(Side.SOURCE, self._carrier.source, self._source, entries)
         rights = [
             Trait(number, row.identity, row.size, row.received)
             for number, row in self._lost.items()
@@ -375,8 +285,7 @@ class _Visit:
         for key, number in found.items():
             row = self._lost.pop(number)
             if row.target_key is not None:
-                self._strangers.pop(row.target_key, None)
-                self._stranger_traits.pop(row.target_key, None)
+                self._strangers.drop(row.target_key)
             if row.flags != by_key[key].flags:
                 changed.append((row, by_key[key]))
         if changed:
@@ -386,77 +295,73 @@ class _Visit:
     async def _find_by_octets(
         self, ours: Sequence[Trait], theirs: Sequence[Trait], entries: dict[Key, Entry]
     ) -> list[tuple[Key, Key]]:
-        rights = [replace(trait, digest=self._lost[_number(trait.key)].digest) for trait in theirs]
-        wanted = [entries[trait.key] for trait in sorted(ours, key=_order)]
-        lefts = {trait.key: replace(trait) for trait in ours}
-        async with (
-            blamed(Side.SOURCE),
-            _closing(self._carrier.source.fetch(self._source, wanted)) as messages,
-        ):
-            async for message in messages:
-                if isinstance(message, Message):
-                    lefts[message.entry.key].digest = message.blob.digest()
-                    message.blob.close()
-        return match_read(list(lefts.values()), rights)
+        """The ledger has the plain SHA-256 of what was carried."""
+        rights = [replace(each, digest=self._lost[_number(each.key)].digest) for each in theirs]
+        lefts = [replace(each) for each in ours]
+        await read_octets(
+            Side.SOURCE,
+            self._carrier.source,
+            self._source,
+            lefts,
+            entries,
+            lambda message: message.blob.digest(),
+        )
+        return match_read(lefts, rights)
 
     async def _adopt(self, entries: Sequence[Entry]) -> list[Entry]:
         """Entries that are at the target already: what a killed run of ours left behind counts as
-        copied, what an earlier tool or person put there as adopted."""
-        lefts = await self._traits(entries)
+        copied, what an earlier tool or a person put there as adopted."""
+        lefts = await traits_of(Side.SOURCE, self._carrier.source, self._source, entries)
         by_key = {entry.key: entry for entry in entries}
-        identities = {trait.key: trait.identity for trait in lefts}
-        strangers = dict(self._strangers)
 
         async def read(traits: Iterable[Trait]) -> None:
-            await self._read(traits, by_key)
+            await self._read_source(traits, by_key)
 
-        pairs = await self._match_strangers(lefts, read)
-        pairs += await self._match_in_flight(lefts, {left for left, _ in pairs}, by_key)
-        lost_targets = {row.target_key: number for number, row in self._lost.items()}
-        rows, orders, replaced = [], [], []
-        for left, right in pairs:
-            entry, there = by_key[left], strangers[right]
-            ours = left in self._intended or right in lost_targets
-            fate = Fate.COPIED if ours else Fate.ADOPTED
-            rows.append(_decided(entry, fate, "", right, identities[left]))
-            if right in lost_targets:
-                replaced.append(lost_targets[right])
-            missing = frozenset(f for f in entry.flags if f.lower() not in folded(there.flags))
-            if missing:
-                orders.append(FlagChange(right, missing, frozenset()))
-        for number in replaced:
-            del self._lost[number]
-        self._ledger.forget(replaced)
-        if orders:
-            async with blamed(Side.TARGET):
-                await self._carrier.target.flag(self._target, orders)
-        self.row = self._ledger.add(self.row, rows, self.row.target_tail)
+        pairs = await self._strangers.match(lefts, read)
+        settled = {left for left, _ in pairs}
+        in_flight = [
+            each for each in lefts if each.key in self._intended and each.key not in settled
+        ]
+        taken = {right for _, right in pairs}
+        pairs += await self._strangers.match_octets(in_flight, taken, read)
         if pairs:
-            octets = sum(by_key[left].size or 0 for left, _ in pairs)
-            self._carrier.tell(Listed(self._source.path, len(pairs), octets))
-            self._carrier.tell(Carried(self._source.path, len(pairs), octets))
-        self._no_strangers()
+            await self._adopted(pairs, by_key, {each.key: each.identity for each in lefts})
         adopted = {left for left, _ in pairs}
         return [entry for entry in entries if entry.key not in adopted]
 
-    async def _match_in_flight(
-        self, lefts: Sequence[Trait], settled: set[Key], entries: dict[Key, Entry]
-    ) -> list[tuple[Key, Key]]:
-        """What a cut run may have sent, by its octets: a server that alters headers can't make us
-        send it twice."""
-        ours = [
-            trait for trait in lefts if trait.key in self._intended and trait.key not in settled
-        ]
-        theirs = list(self._stranger_traits.values())
-        if not ours or not theirs:
-            return []
-        await self._read(ours, entries)
-        await self._read_strangers(theirs)
-        pairs = match_read(ours, theirs)
-        for _, stranger in pairs:
-            del self._strangers[stranger]
-            del self._stranger_traits[stranger]
-        return pairs
+    async def _adopted(
+        self,
+        pairs: Sequence[tuple[Key, Key]],
+        entries: dict[Key, Entry],
+        identities: dict[Key, Identity],
+    ) -> None:
+        lost = {row.target_key: number for number, row in self._lost.items()}
+        rows, orders, replaced = [], [], []
+        for left, right in pairs:
+            entry, there = entries[left], self._strangers.entry(right)
+            ours = left in self._intended or right in lost
+            fate = Fate.COPIED if ours else Fate.ADOPTED
+            rows.append(_decided(entry, fate, "", right, identities[left]))
+            if right in lost:
+                replaced.append(lost[right])
+            known = folded(there.flags)
+            add = frozenset(flag for flag in entry.flags if flag.lower() not in known)
+            if add:
+                orders.append(FlagChange(right, add, frozenset()))
+        if orders:
+            async with blamed(Side.TARGET):
+                await self._carrier.target.flag(self._target, orders)
+            self._carrier.effects.flagged += len(orders)
+        self._ledger.forget(replaced)
+        for number in replaced:
+            del self._lost[number]
+        self.row = self._ledger.add(self.row, rows, self.row.target_tail)
+        for _, right in pairs:
+            self._strangers.drop(right)
+        self._no_strangers()
+        octets = sum(entries[left].size or 0 for left, _ in pairs)
+        self._carrier.tell(Listed(self._source.path, len(pairs), octets))
+        self._carrier.tell(Carried(self._source.path, len(pairs), octets))
 
     # carrying
 
@@ -481,10 +386,9 @@ class _Visit:
             done.clear()
 
         try:
-            async with (
-                blamed(Side.TARGET),
-                _closing(self._carrier.target.append(self._target, cargo.messages())) as results,
-            ):
+            async with closing(
+                Side.TARGET, self._carrier.target.append(self._target, cargo.messages())
+            ) as results:
                 async for result in results:
                     if isinstance(result, Refused):
                         refused.append(result)
@@ -509,16 +413,15 @@ class _Visit:
         for flag in result.lost:
             effects.lost_flags[flag] = effects.lost_flags.get(flag, 0) + 1
         if result.note:
-            effects.notes.append(f"{'/'.join(self._source.path)} {result.entry.key}: {result.note}")
+            effects.notes.append(f"{_shown(self._source.path)} {result.entry.key}: {result.note}")
 
     async def _refuse(self, refused: Refused) -> None:
         """Records it, and saves the message beside the state."""
         entry = refused.entry
         subject, saved = "", None
-        async with (
-            blamed(Side.SOURCE),
-            _closing(self._carrier.source.fetch(self._source, [entry])) as messages,
-        ):
+        async with closing(
+            Side.SOURCE, self._carrier.source.fetch(self._source, [entry])
+        ) as messages:
             async for message in messages:
                 if isinstance(message, Message):
                     subject = subject_of(message.blob.head(HEADER_LIMIT))
@@ -554,10 +457,9 @@ class _Cargo:
 
     async def messages(self) -> AsyncIterator[Message]:
         """Each message that can be read, with its header and octets noted."""
-        async with (
-            blamed(Side.SOURCE),
-            _closing(self._source.fetch(self._folder, self._entries)) as messages,
-        ):
+        async with closing(
+            Side.SOURCE, self._source.fetch(self._folder, self._entries)
+        ) as messages:
             async for message in messages:
                 if isinstance(message, Unreadable):
                     self.unreadable.append(message)
@@ -577,7 +479,7 @@ class _Cargo:
             fate=Fate.COPIED,
             flags=entry.flags,
             size=size,
-            received=_seconds(entry),
+            received=seconds(entry),
             identity=identity,
             digest=digest,
         )
@@ -596,18 +498,10 @@ def _decided(
         fate=fate,
         flags=entry.flags,
         size=entry.size,
-        received=_seconds(entry),
+        received=seconds(entry),
         identity=identity,
         reason=reason,
     )
-
-
-def _seconds(entry: Entry) -> int | None:
-    return None if entry.received is None else int(entry.received.timestamp())
-
-
-def _trait(entry: Entry, identity: Identity) -> Trait:
-    return Trait(entry.key, identity, entry.size, _seconds(entry))
 
 
 def _id(row: MessageRow) -> int:
@@ -620,19 +514,5 @@ def _number(key: Key) -> int:
     return key
 
 
-def _order(trait: Trait) -> Key:
-    return trait.key
-
-
-def _ascending(keys: Iterable[Key]) -> list[Key]:
-    return sorted(keys)  # keys of one folder are of one type
-
-
-@asynccontextmanager
-async def _closing(iterator: AsyncIterator[_Each]) -> AsyncIterator[AsyncIterator[_Each]]:
-    """The iterator, closed at the end if it wasn't consumed."""
-    try:
-        yield iterator
-    finally:
-        if isinstance(iterator, AsyncGenerator):
-            await iterator.aclose()
+def _shown(path: FolderPath) -> str:
+    return "“" + printable("/".join(path), 200) + "”"

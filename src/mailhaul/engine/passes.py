@@ -23,11 +23,11 @@ from collections.abc import (
 from dataclasses import astuple, dataclass, field, replace
 from typing import TypeVar
 
-from mailhaul.core.errors import FolderFailed, RetryLater
+from mailhaul.core.errors import BadInput, Closed, FolderFailed, RetryLater
 from mailhaul.core.folder import Folder, FolderPath
 from mailhaul.core.store import Source, Target
 from mailhaul.core.text import printable
-from mailhaul.engine.carry import Carrier, Effects, blamed, carry
+from mailhaul.engine.carry import Carrier, Effects, carry
 from mailhaul.engine.folders import plan_folders
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
 from mailhaul.engine.outcomes import (
@@ -47,6 +47,7 @@ from mailhaul.engine.outcomes import (
     Waiting,
 )
 from mailhaul.engine.pace import Pace, Sleep
+from mailhaul.engine.sides import blamed
 
 FOLDERS_AT_ONCE = 24
 """Folders on their way at the same time: enough to hide the round trips, few enough for memory."""
@@ -129,13 +130,19 @@ class _Pass:
             self._rehearse(links, sources, began)
             return
         number = self._ledger.begin_pass()
-        trips = await self._prepare(links, sources, targets)
-        await self._carry_all(trips)
-        counts = sources
-        if trips:
-            counts = await self._settle(trips)
-        removed = await self._mirror(links, trips, targets, counts)
-        self._tell(self._finished(links, counts, trips, removed, began))
+        trips: list[_Trip] = []
+        counts, removed = sources, 0
+        try:
+            trips += await self._prepare(links, sources, targets)
+            await self._carry_all(trips)
+            if trips:
+                counts = await self._settle(trips)
+            removed = await self._mirror(links, trips, targets, counts)
+        except Closed as error:
+            self._unfinished.append(str(error))
+            raise
+        finally:
+            self._tell(self._finished(links, counts, trips, removed, began))
         self._ledger.end_pass(number, json.dumps({"seconds": self._clock() - began}))
 
     # listing and mapping
@@ -172,7 +179,8 @@ class _Pass:
             if (row := self._row(link)) is not None
         )
         self._tell(Mapped(plan.links, idle, plan.excluded, plan.problems))
-        self._unfinished += plan.problems
+        if plan.problems:
+            raise BadInput("; ".join(plan.problems))
         return plan.links, sources, targets
 
     def _row(self, link: FolderLink) -> FolderRow | None:

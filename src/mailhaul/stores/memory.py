@@ -205,15 +205,15 @@ class MemoryTarget:
         if full:
             raise Closed("the mailbox is full; make room or raise its quota", ClosedReason.FULL)
 
-    def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
-        place = _parsed(tail)
-        if place is None:
-            return tail
+    def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
+        here = _parsed(place)
+        if here is None:
+            return place
         uids = {_uid(key) for key in keys}
-        uidnext = place.uidnext
+        uidnext = here.uidnext
         while uidnext in uids:
             uidnext += 1
-        return _written(_Place(place.uidvalidity, uidnext, place.modseq))
+        return _written(_Place(here.uidvalidity, uidnext, None))
 
     async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
         await self._flight()

@@ -1,0 +1,131 @@
+"""Strangers: messages at the target that no row of the ledger knows.
+
+What a killed run of ours left behind, what an earlier tool or the person put there: before anything
+is sent, a source message looks for itself among them (`engine.matching`).
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from mailhaul.core.folder import Cursor, Folder
+from mailhaul.core.message import Entry, Identity, Key, Message
+from mailhaul.core.store import Source
+from mailhaul.engine.matching import Trait, loose_digest, match, match_read
+from mailhaul.engine.outcomes import Side
+from mailhaul.engine.sides import closing
+
+Read = Callable[[Iterable[Trait]], Awaitable[None]]
+"""Fills in the digest of traits that only their octets can decide."""
+
+
+class Strangers:
+    """The strangers of one folder. `end` is the cursor up to which was looked."""
+
+    def __init__(self, target: Source, folder: Folder) -> None:
+        self._target = target
+        self._folder = folder
+        self._entries: dict[Key, Entry] = {}
+        self._traits: dict[Key, Trait] = {}
+        self.end: Cursor | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    async def look(self, since: Cursor | None, known: Callable[[Key, Key], set[Key]]) -> None:
+        """Lists what was added since the cursor and is not among the keys that `known` gives for
+        a range. Raises `CursorExpired` when the target was renumbered."""
+        async with closing(Side.TARGET, self._target.changes(self._folder, since)) as pages:
+            async for page in pages:
+                self.end = page.cursor
+                if not page.entries:
+                    continue
+                keys = [entry.key for entry in page.entries]
+                ours = known(min(keys), max(keys))
+                for entry in page.entries:
+                    if entry.key not in ours:
+                        self._entries[entry.key] = entry
+
+    def entry(self, key: Key) -> Entry:
+        return self._entries[key]
+
+    def drop(self, key: Key) -> None:
+        """That one is no stranger any more; one who never was is passed over."""
+        self._entries.pop(key, None)
+        self._traits.pop(key, None)
+
+    async def match(self, lefts: Sequence[Trait], read: Read) -> list[tuple[Key, Key]]:
+        """Pairs of a left's key and the stranger that is the same message. `read` is asked for the
+        lefts' octets where nothing else decides. The caller drops whom it takes."""
+        if not lefts or not self._entries:
+            return []
+        await self._identify()
+        result = match(lefts, self._traits.values())
+        pairs = list(result.pairs)
+        for ours, theirs in result.doubtful:
+            await read(ours)
+            await self._read(theirs)
+            pairs += match_read(ours, theirs)
+        return pairs
+
+    async def match_octets(
+        self, lefts: Sequence[Trait], taken: set[Key], read: Read
+    ) -> list[tuple[Key, Key]]:
+        """Pairs by octets alone, strangers in `taken` left out: for what a cut run may have sent,
+        so that even a server that alters headers can't make us send it twice."""
+        theirs = [trait for key, trait in self._traits.items() if key not in taken]
+        if not lefts or not theirs:
+            return []
+        await read(lefts)
+        await self._read(theirs)
+        return match_read(lefts, theirs)
+
+    async def _identify(self) -> None:
+        fresh = [entry for key, entry in self._entries.items() if key not in self._traits]
+        for trait in await traits_of(Side.TARGET, self._target, self._folder, fresh):
+            self._traits[trait.key] = trait
+
+    async def _read(self, traits: Iterable[Trait]) -> None:
+        await read_octets(Side.TARGET, self._target, self._folder, traits, self._entries)
+
+
+async def traits_of(
+    side: Side, store: Source, folder: Folder, entries: Sequence[Entry]
+) -> list[Trait]:
+    """What the listing and the headers tell of these messages, in their order; vanished ones are
+    left out."""
+    if not entries:
+        return []
+    found: dict[Key, Identity] = {}
+    keys = [entry.key for entry in entries]
+    async with closing(side, store.identify(folder, keys)) as identities:
+        async for key, identity in identities:
+            found[key] = identity
+    return [trait(entry, found[entry.key]) for entry in entries if entry.key in found]
+
+
+def trait(entry: Entry, identity: Identity) -> Trait:
+    return Trait(entry.key, identity, entry.size, seconds(entry))
+
+
+def seconds(entry: Entry) -> int | None:
+    """The received date in seconds since 1970; zones are gone: instants compare (finding 4)."""
+    return None if entry.received is None else int(entry.received.timestamp())
+
+
+async def read_octets(
+    side: Side,
+    store: Source,
+    folder: Folder,
+    traits: Iterable[Trait],
+    entries: dict[Key, Entry],
+    digest: Callable[[Message], bytes] = lambda message: loose_digest(message.blob),
+) -> None:
+    """Reads those messages and writes their digest into the traits that have none."""
+    wanted = {each.key: each for each in traits if each.digest is None}
+    if not wanted:
+        return
+    in_order = [entries[key] for key in sorted(wanted)]
+    async with closing(side, store.fetch(folder, in_order)) as messages:
+        async for message in messages:
+            if isinstance(message, Message):
+                wanted[message.entry.key].digest = digest(message)
+                message.blob.close()
