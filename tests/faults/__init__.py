@@ -1,0 +1,1 @@
+"""Faults on purpose: cuts, stalls, lies and kills; and the oracle that judges what they left."""
