@@ -1,0 +1,120 @@
+"""Numbers, sizes, times and paths as a person reads them. Pure; nothing here prints."""
+
+import unicodedata
+from collections.abc import Iterable
+
+from mailhaul.core.folder import FolderPath
+from mailhaul.core.text import printable
+
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+
+
+def count(number: int) -> str:
+    """`12,345`."""
+    return f"{number:,}"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """`1 message`, `2 messages`."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def octets(number: float) -> str:
+    """`999 B`, `61.0 MB`: decimal units, as providers sell and quotas count them."""
+    unit = 0
+    while number >= 999.95 and unit < len(_UNITS) - 1:
+        number /= 1000
+        unit += 1
+    return f"{number:.0f} B" if unit == 0 else f"{number:.1f} {_UNITS[unit]}"
+
+
+def rate(per_second: float) -> str:
+    """`12.3 MB/s`."""
+    return f"{octets(per_second)}/s"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `59 s`, `4:59`, `2:03:04`, `1 day 2:03`."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{second:02d}"
+    hours, minute = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}:{minute:02d}:{second:02d}"
+    days, hour = divmod(hours, 24)
+    return f"{plural(days, 'day')} {hour}:{minute:02d}"
+
+
+def remaining(seconds: float) -> str:
+    """A guess at what is left, no finer than it can be known: `40 s`, `3 min`, `2 h 10 min`."""
+    if seconds < 55:
+        step = 1 if seconds < 10 else 5
+        return f"{max(1, round(seconds / step) * step)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{max(1, minutes)} min"
+    hours, minute = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minute // 10 * 10} min" if minute >= 10 else f"{hours} h"
+    days, hour = divmod(hours, 24)
+    return f"{plural(days, 'day')} {hour} h"
+
+
+def path_text(path: FolderPath, limit: int = 300) -> str:
+    """A folder's path for people: joined by `/`, safe for a terminal; may be ambiguous."""
+    return printable("/".join(path), limit)
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    width = 0
+    for character in text:
+        if unicodedata.combining(character):
+            continue
+        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return width
+
+
+def fitted(text: str, width: int) -> str:
+    """`text` in at most `width` columns, cut in its middle, for a path's ends tell the most."""
+    if cells(text) <= width:
+        return text
+    head = _taken(text, (width - 1) // 2)
+    tail = _taken(text[::-1], width - 1 - cells(head))[::-1]
+    return f"{head}…{tail}"
+
+
+def columns(
+    rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset(), widest: int = 60
+) -> list[str]:
+    """`rows` as lines with aligned columns, those in `right` to the right; long cells are cut."""
+    table = [tuple(fitted(cell, widest) for cell in row) for row in rows]
+    if not table:
+        return []
+    widths = [max(cells(row[index]) for row in table) for index in range(len(table[0]))]
+    lines = []
+    for row in table:
+        parts = []
+        for index, cell in enumerate(row):
+            blank = " " * (widths[index] - cells(cell))
+            parts.append(blank + cell if index in right else cell + blank)
+        lines.append("  ".join(parts).rstrip())
+    return lines
+
+
+def _taken(text: str, width: int) -> str:
+    taken = ""
+    used = 0
+    for character in text:
+        used += cells(character)
+        if used > width:
+            break
+        taken += character
+    return taken
