@@ -1,0 +1,120 @@
+"""What is to be carried: the options that `copy` and `verify` share, made into engine options."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mailhaul.cli.options import Arguments, Group, Option
+from mailhaul.core.errors import BadInput
+from mailhaul.core.folder import INBOX_PATH, FolderPath
+from mailhaul.core.text import printable
+
+SELECTION = Group(
+    "what is carried",
+    (
+        Option(
+            "--folder",
+            "only folders whose path matches, like 'Projects/*'; * matches / too; may be repeated",
+            "GLOB",
+            repeated=True,
+        ),
+        Option("--exclude", "no folder whose path matches; may be repeated", "GLOB", repeated=True),
+        Option(
+            "--map",
+            "carry the folder FROM into the folder TO, and what lies below it along; may be "
+            "repeated; paths are joined by /, a / or = in a name is written \\/ or \\=",
+            "FROM=TO",
+            repeated=True,
+        ),
+        Option(
+            "--since",
+            "only messages received since: 2024-01-31, 2024-01-31T08:00+01:00, or 90d (days ago)",
+            "DATE",
+        ),
+    ),
+)
+
+_DAYS = re.compile(r"([0-9]{1,6})d")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SINCE_CURE = "write 2024-01-31, 2024-01-31T08:00+01:00, or 90d for the last 90 days"
+
+
+def globs_given(arguments: Arguments, option: str) -> tuple[str, ...]:
+    """The globs of `option`. Raises `BadInput` for an empty one, which would match nothing."""
+    globs = arguments.texts(option)
+    if not all(globs):
+        raise BadInput(f"{option} is empty; name folders, like {option} 'Projects/*'")
+    return globs
+
+
+def since_given(arguments: Arguments, now: datetime) -> datetime | None:
+    """The moment of `--since`, aware. A day begins at midnight here. Raises `BadInput`."""
+    text = arguments.text("--since")
+    return None if text is None else moment(text, now)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """The moment that `text` writes, seen from `now` (aware). Raises `BadInput`."""
+    shown = f"--since {printable(text, 60)}"
+    try:
+        if days := _DAYS.fullmatch(text):
+            found = now - timedelta(days=int(days[1]))
+        elif _DAY.fullmatch(text):
+            found = datetime.fromisoformat(text).astimezone()
+        else:
+            found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{shown} is no date; {_SINCE_CURE}") from error
+    if found.tzinfo is None:
+        raise BadInput(f"{shown} names no time zone; add one, like {printable(text, 60)}+01:00")
+    if found > now:
+        raise BadInput(f"{shown} lies in the future, so nothing would be carried; {_SINCE_CURE}")
+    return found
+
+
+def maps_given(arguments: Arguments) -> dict[FolderPath, FolderPath]:
+    """The folder map of `--map`. Raises `BadInput`, also when one folder is sent to two places."""
+    return folder_map(arguments.texts("--map"))
+
+
+def folder_map(texts: Sequence[str]) -> dict[FolderPath, FolderPath]:
+    """What `FROM=TO` texts say. Raises `BadInput`."""
+    maps: dict[FolderPath, FolderPath] = {}
+    for text in texts:
+        shown = f"--map {printable(text, 120)}"
+        sides = _split(text, "=")
+        if len(sides) != 2:
+            raise BadInput(
+                f"{shown}: it takes one =, like --map Sent=Archive/Sent; write \\= for one that "
+                "belongs to a name"
+            )
+        source, target = (_path(side) for side in sides)
+        if not all(source) or not all(target):
+            raise BadInput(f"{shown}: a folder has no name; write it like --map Sent=Archive/Sent")
+        if source in maps and maps[source] != target:
+            raise BadInput(f"{shown}: this folder is already sent elsewhere; choose one of the two")
+        maps[source] = target
+    return maps
+
+
+def _path(text: str) -> FolderPath:
+    parts = tuple(_unescaped(part) for part in _split(text, "/"))
+    # RFC 3501 5.1: INBOX is INBOX in any case, at the top only.
+    return (*INBOX_PATH, *parts[1:]) if parts[0].upper() == INBOX_PATH[0] else parts
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """`text` at each `separator` that no backslash stands before; escapes are left in."""
+    parts = [""]
+    escaped = False
+    for character in text:
+        if character == separator and not escaped:
+            parts.append("")
+            continue
+        parts[-1] += character
+        escaped = character == "\\" and not escaped
+    return parts
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([/=\\])", r"\1", text)
