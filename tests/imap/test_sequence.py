@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.imap.sequence import HIGHEST_UID, parsed, split, written
+from mailhaul.imap.sequence import HIGHEST_UID, expanded, parsed, split, written
 
 uids = st.sets(st.integers(1, HIGHEST_UID) | st.integers(1, 300))
 
 
-def expanded(text: str) -> list[int]:
+def numbers_of(text: str) -> list[int]:
     ranges = parsed(text.encode())
     assert ranges is not None
     return [uid for numbers in ranges for uid in numbers]
@@ -58,10 +58,26 @@ def test_a_split_set_names_each_uid_once_in_order_within_the_limit(
     numbers: set[int], limit: int
 ) -> None:
     sets = split(numbers, limit)
-    assert [uid for text in sets for uid in expanded(text)] == sorted(numbers)
+    assert [uid for text in sets for uid in numbers_of(text)] == sorted(numbers)
     assert all(0 < len(text) <= limit for text in sets)
 
 
 def test_a_folder_full_of_gaps_takes_few_commands() -> None:
     sets = split(range(1, 20_000, 2))
     assert len(sets) == -(-len(",".join(sets)) // 7600)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "numbers"),
+    [
+        (b"7,3:5", 4, [7, 3, 4, 5]),
+        (b"7,3:5", 3, None),
+        (b"1:4294967295", 1000, None),
+    ],
+)
+def test_ranges_are_expanded_within_a_limit(
+    text: bytes, limit: int, numbers: list[int] | None
+) -> None:
+    found = parsed(text)
+    assert found is not None
+    assert expanded(found, limit) == numbers

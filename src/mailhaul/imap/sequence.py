@@ -69,5 +69,15 @@ def parsed(text: bytes) -> list[range] | None:
     return found
 
 
+def expanded(found: Iterable[range], limit: int) -> list[int] | None:
+    """Every number of `parsed` ranges in order; None when there are more than `limit`."""
+    numbers: list[int] = []
+    for run in found:
+        if len(numbers) + len(run) > limit:
+            return None
+        numbers.extend(run)
+    return numbers
+
+
 def _written(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}:{last}"
