@@ -129,9 +129,7 @@ class _Visit:
         self._ledger.lose_targets(self.row)
         self.row = replace(self.row, target_tail=None, target_seen=None)
         self._ledger.move(self.row)
-        self._carrier.effects.notes.append(
-            f"{_shown(self._target.path)}: the target was renumbered"
-        )
+        self._note(self._target, "the target was renumbered")
         self._strangers = Strangers(self._carrier.target, self._target)
         await self._strangers.look(None, self._ours)
         await self._find_unkeyed(self._ledger.unkeyed(self.row))
@@ -386,9 +384,8 @@ class _Visit:
             done.clear()
 
         try:
-            async with closing(
-                Side.TARGET, self._carrier.target.append(self._target, cargo.messages())
-            ) as results:
+            appending = self._carrier.target.append(self._target, cargo.messages())
+            async with closing(Side.TARGET, appending) as results:
                 async for result in results:
                     if isinstance(result, Refused):
                         refused.append(result)
@@ -413,7 +410,10 @@ class _Visit:
         for flag in result.lost:
             effects.lost_flags[flag] = effects.lost_flags.get(flag, 0) + 1
         if result.note:
-            effects.notes.append(f"{_shown(self._source.path)} {result.entry.key}: {result.note}")
+            self._note(self._source, f"{result.entry.key}: {result.note}")
+
+    def _note(self, folder: Folder, text: str) -> None:
+        self._carrier.effects.notes.append(f"{_shown(folder.path)}: {text}")
 
     async def _refuse(self, refused: Refused) -> None:
         """Records it, and saves the message beside the state."""

@@ -208,28 +208,19 @@ class Ledger:
 
     def between(self, folder: FolderRow, first: Key, last: Key) -> dict[Key, MessageRow]:
         """The rows whose source key lies in that closed range, by source key."""
-        rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key BETWEEN ? AND ?",  # noqa: S608 - constant columns
-            (folder.id, first, last),
-        )
-        return {row[1]: _row(row) for row in rows}
+        return {
+            row.source_key: row
+            for row in self._rows(folder, "source_key BETWEEN ? AND ?", "rowid", first, last)
+            if row.source_key is not None
+        }
 
     def rows(self, folder: FolderRow) -> list[MessageRow]:
         """All rows of the folder, those gone from the source too, in the order they were made."""
-        rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? ORDER BY rowid",  # noqa: S608 - constant columns
-            (folder.id,),
-        )
-        return [_row(row) for row in rows]
+        return self._rows(folder, "TRUE", "rowid")
 
     def unkeyed(self, folder: FolderRow) -> list[MessageRow]:
         """Rows that are at the target under a key that is not known yet."""
-        rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND target_key IS NULL"  # noqa: S608 - constant columns
-            " AND fate IN ('copied', 'adopted') ORDER BY rowid",
-            (folder.id,),
-        )
-        return [_row(row) for row in rows]
+        return self._rows(folder, "target_key IS NULL AND fate IN ('copied', 'adopted')", "rowid")
 
     def known(self, folder: FolderRow) -> bool:
         """Whether the folder has any row at all."""
@@ -244,17 +235,6 @@ class Ledger:
             (folder.id,),
         )
         return {Fate(fate) for (fate,) in rows}
-
-    def with_fate(self, folder: FolderRow, fates: Iterable[Fate]) -> list[MessageRow]:
-        """The rows of the source's messages with one of these fates, in key order."""
-        wanted = [fate.value for fate in fates]
-        marks = ",".join("?" * len(wanted))
-        rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - question marks only
-            f" AND fate IN ({marks}) ORDER BY source_key",
-            (folder.id, *wanted),
-        )
-        return [_row(row) for row in rows]
 
     def target_keys(self, folder: FolderRow, first: Key, last: Key) -> set[Key]:
         """The target keys in that closed range that belong to a row. Those of rows that were lost
@@ -317,12 +297,7 @@ class Ledger:
 
     def lost(self, folder: FolderRow) -> list[MessageRow]:
         """Rows whose source message has to be found again after a renumbering."""
-        rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NULL"  # noqa: S608 - constant columns
-            " AND reason = 'renumbered' ORDER BY rowid",
-            (folder.id,),
-        )
-        return [_row(row) for row in rows]
+        return self._rows(folder, "source_key IS NULL AND reason = 'renumbered'", "rowid")
 
     def lose_targets(self, folder: FolderRow) -> None:
         """The target was renumbered: its keys mean nothing any more. What the source no longer has
@@ -360,17 +335,25 @@ class Ledger:
 
     def orphans(self, folder: FolderRow) -> list[MessageRow]:
         """What mailhaul itself copied, whose source message is gone, and which may be removed."""
-        rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NULL"  # noqa: S608 - constant columns
-            " AND target_key IS NOT NULL AND fate = 'copied' AND reason = '' ORDER BY target_key",
-            (folder.id,),
+        return self._rows(
+            folder,
+            "source_key IS NULL AND target_key IS NOT NULL AND fate = 'copied' AND reason = ''",
+            "target_key",
         )
-        return [_row(row) for row in rows]
 
     def forget(self, rows: Iterable[int]) -> None:
         """Deletes rows by id."""
         with self._sql:
             self._sql.executemany("DELETE FROM message WHERE rowid = ?", [(row,) for row in rows])
+
+    def _rows(
+        self, folder: FolderRow, where: str, order: str, *values: Key | str
+    ) -> list[MessageRow]:
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND {where} ORDER BY {order}",  # noqa: S608 - constants of this module
+            (folder.id, *values),
+        )
+        return [_row(row) for row in rows]
 
     # intents
 
