@@ -1,0 +1,149 @@
+"""A plain, blocking IMAP connection to the lab's own servers: it fills mailboxes, changes them, and
+reads them back by other code than mailhaul's. It trusts its server; never use it on another."""
+
+import hashlib
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from mailhaul.core.folder import FolderPath
+from mailhaul.core.message import Flags
+from mailhaul.imap.dates import format_internaldate
+from mailhaul.imap.mailbox_names import encode
+from mailhaul.lab.mail import SampleMessage, flag_text
+
+TIMEOUT = 60.0
+BATCH = 25
+
+_LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+
+
+class Refusal(Exception):
+    """The server said NO or BAD; the text is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A response up to its end; `literals` are what stood in it as literals, in order."""
+
+    text: bytes
+    literals: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a folder holds: each message's SHA-256 and flags, without `\\Recent`, in order."""
+
+    messages: tuple[tuple[str, Flags], ...]
+
+
+class PlainConnection:
+    """Logged in from the start; close it, or use it as a context manager."""
+
+    def __init__(self, host: str, port: int, user: str, password: str) -> None:
+        self._socket = socket.create_connection((host, port), TIMEOUT)
+        self._reader = self._socket.makefile("rb")
+        self._reader.readline()
+        self.command(b"LOGIN %b %b" % (_quoted(user), _quoted(password)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._reader.close()
+        self._socket.close()
+
+    def command(self, command: bytes) -> list[Line]:
+        """The untagged responses to `command`. Raises `Refusal`."""
+        self._socket.sendall(b"a %b\r\n" % command)
+        return self._answers()
+
+    def create(self, path: FolderPath) -> None:
+        self.command(b"CREATE %b" % wire_name(path))
+
+    def subscribe(self, path: FolderPath) -> None:
+        self.command(b"SUBSCRIBE %b" % wire_name(path))
+
+    def fill(self, messages: Sequence[SampleMessage]) -> None:
+        """Appends the messages to their folders, which exist, in order. Wants LITERAL+."""
+        for start in range(0, len(messages), BATCH):
+            batch = messages[start : start + BATCH]
+            self._socket.sendall(b"".join(_append(message) for message in batch))
+            for _ in batch:
+                self._answers()
+
+    def store(self, path: FolderPath, change: str) -> int:
+        """Runs `UID STORE change` in the folder at `path`; how many messages it then holds."""
+        count = self._select(path)
+        self.command(b"UID STORE %b" % change.encode())
+        return count
+
+    def content(self, path: FolderPath) -> Content:
+        """What the folder at `path` holds; nothing when there is none."""
+        try:
+            count = self._select(path)
+        except Refusal:
+            count = 0
+        if not count:
+            return Content(())
+        return Content(tuple(_messages(self.command(b"FETCH 1:* (FLAGS BODY.PEEK[])"))))
+
+    def _select(self, path: FolderPath) -> int:
+        lines = self.command(b"SELECT %b" % wire_name(path))
+        return next(int(line.text.split()[1]) for line in lines if b" EXISTS" in line.text)
+
+    def _answers(self) -> list[Line]:
+        lines: list[Line] = []
+        while True:
+            line = self._line()
+            if line.text.startswith(b"a "):
+                if not line.text.startswith(b"a OK"):
+                    raise Refusal(line.text.decode(errors="replace").strip())
+                return lines
+            lines.append(line)
+
+    def _line(self) -> Line:
+        text = b""
+        literals: list[bytes] = []
+        while True:
+            text += self._reader.readline()
+            if not text:
+                raise Refusal("the server closed the connection")
+            literal = _LITERAL.search(text)
+            if literal is None:
+                return Line(text, tuple(literals))
+            literals.append(self._reader.read(int(literal[1])))
+            text += b" "
+
+
+def wire_name(path: FolderPath, delimiter: str = "/") -> bytes:
+    """The folder's name as a quoted string in modified UTF-7 (RFC 3501 5.1.3)."""
+    return _quoted(delimiter.join(encode(component) for component in path))
+
+
+def _append(message: SampleMessage) -> bytes:
+    return b'a APPEND %b %b "%b" {%d+}\r\n%b\r\n' % (
+        wire_name(message.folder),
+        flag_text(message.flags).encode(),
+        format_internaldate(message.received),
+        len(message.content),
+        message.content,
+    )
+
+
+def _messages(lines: Sequence[Line]) -> Iterator[tuple[str, Flags]]:
+    for line in lines:
+        flags = _FLAGS.search(line.text)
+        if flags is not None and line.literals:
+            words = frozenset(flags[1].decode().split()) - {"\\Recent"}
+            yield hashlib.sha256(line.literals[0]).hexdigest(), words
+
+
+def _quoted(text: str) -> bytes:
+    return b'"%b"' % text.replace("\\", "\\\\").replace('"', '\\"').encode()
