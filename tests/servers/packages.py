@@ -7,6 +7,8 @@ only its `imapd` is needed, everything else lies in cyrus-common.
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers.process import SYSTEM_PATH, Unavailable, is_root
@@ -21,6 +23,7 @@ INSTALLED = (
     "libsasl2-modules-db",
     "isync",
 )
+POLICY = Path("/usr/sbin/policy-rc.d")
 UNPACKED = "cyrus-imapd"
 CURE = "run `make test` as root on Debian 12 once, or tests/servers/install.py"
 
@@ -65,7 +68,8 @@ def install() -> None:
     _run("apt-get", "-q", "update")
     packages = [package for package in absent if package != UNPACKED]
     if packages:
-        _run("apt-get", "-q", "-y", "install", "--no-install-recommends", *packages)
+        with _services_kept_off():
+            _run("apt-get", "-q", "-y", "install", "--no-install-recommends", *packages)
     if UNPACKED in absent:
         _unpack()
 
@@ -79,14 +83,23 @@ def _unpack() -> None:
         (Path(scratch) / "unpacked").rename(cache())
 
 
+@contextmanager
+def _services_kept_off() -> Iterator[None]:
+    """Nobody wants a Dovecot on port 143 for having run tests: Debian asks this script first."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+
+
 def _run(*command: str, directory: str | None = None) -> None:
-    """Quiet unless it fails. Services of the packages are not started: tests run their own."""
-    environment = {
-        **os.environ,
-        "DEBIAN_FRONTEND": "noninteractive",
-        "RUNLEVEL": "1",
-        "PATH": SYSTEM_PATH,
-    }
+    """Quiet unless it fails."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": SYSTEM_PATH}
     result = subprocess.run(
         command,
         check=False,
