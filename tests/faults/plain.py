@@ -27,10 +27,12 @@ class Answer:
 
 
 class Plain:
-    """One logged-in connection."""
+    """One logged-in connection; `deadline` in seconds is for each wait."""
 
-    def __init__(self, host: str, port: int, user: str, password: str) -> None:
-        self._socket = socket.create_connection((host, port), timeout=DEADLINE)
+    def __init__(
+        self, host: str, port: int, user: str, password: str, *, deadline: float = DEADLINE
+    ) -> None:
+        self._socket = socket.create_connection((host, port), timeout=deadline)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb", buffering=1 << 16)
         self._number = 0
