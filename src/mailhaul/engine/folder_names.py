@@ -95,14 +95,14 @@ def placed(
     depends on nothing else. `name` is clean already; `tag` is ASCII."""
     filler = _filler(rules)
     while parent and rules.deepest is not None and len(parent) >= rules.deepest:
-        parent, name = parent[:-1], f"{parent[-1]}{filler}{name}"
+        parent, name = parent[:-1], f"{cleaned(parent[-1], rules)[0]}{filler}{name}"
     while True:
         room = _room(parent, rules)
         if room is None or octets(name + tag, rules) <= room:
             return (*parent, name + tag)
         if room >= ROOM or not parent:
             return (*parent, _cut(name, tag, origin, room, rules))
-        parent, name = parent[:-1], f"{parent[-1]}{filler}{name}"
+        parent, name = parent[:-1], f"{cleaned(parent[-1], rules)[0]}{filler}{name}"
 
 
 def tag_mark(rules: NameRules) -> str:

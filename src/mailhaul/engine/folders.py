@@ -87,13 +87,19 @@ class _Node:
 
 
 class _Existing:
-    """The target's folders, found by exact path, else by key."""
+    """The target's folders, and parents that its listing only implies; found by exact path, else
+    by key."""
 
     def __init__(self, target: Sequence[Folder], rules: NameRules) -> None:
         self._rules = rules
-        self.folders = {folder.path: folder for folder in _sorted(target)}
+        self.folders = {
+            folder.path[:end]: Folder(folder.path[:end], "", selectable=False)
+            for folder in target
+            for end in range(1, len(folder.path))
+        }
+        self.folders |= {folder.path: folder for folder in _sorted(target)}
         self._by_key: dict[FolderPath, FolderPath] = {}
-        for path in self.folders:
+        for path in sorted(self.folders):
             self._by_key.setdefault(name_key(path, rules), path)
 
     def find(self, place: FolderPath) -> FolderPath | None:
