@@ -5,6 +5,7 @@ and a whole run fails when a kind of server was never used.
 """
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -76,10 +77,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """One line for each server that tests were skipped for, and one for what was used."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    texts = [text for report in skipped if MISSING in (text := report.longreprtext)]
-    for reason in sorted({text.split(MISSING, 1)[1].rstrip("')") for text in texts}):
-        count = sum(reason in text for text in texts)
+    reasons = Counter(_missing_servers(terminalreporter))
+    for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"NOT RUN: {count} tests: {reason}", yellow=True)
     used = _servers_used(terminalreporter)
     if used:
@@ -107,6 +106,12 @@ def _skipping_without_server() -> Generator[None]:
         if _in_ci():
             raise
         pytest.skip(f"{MISSING}{error}")
+
+
+def _missing_servers(reporter: pytest.TerminalReporter) -> Iterator[str]:
+    for report in reporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple) and MISSING in report.longrepr[2]:
+            yield report.longrepr[2].split(MISSING, 1)[1]
 
 
 def _servers_used(reporter: pytest.TerminalReporter) -> set[str]:
