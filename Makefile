@@ -6,7 +6,8 @@ WORKERS ?= 0
 PYTEST ?=
 
 VENV := .venv
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -q
+# -qq: errors only; warnings about where pip looks on this machine are nobody's business here.
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 COMPILE := .cache/lock/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--no-emit-options --build-deps-for=editable

@@ -25,7 +25,7 @@ INSTALLED = (
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
 UNPACKED = "cyrus-imapd"
-CURE = "run `make test` as root on Debian 12 once, or tests/servers/install.py"
+CURE = "run `make test` as root on Debian 12 once"
 
 
 def cyrus_imapd() -> Path:
