@@ -1,0 +1,153 @@
+"""The IMAP store keeps the contract on Dovecot, on Cyrus and on pymap.
+
+What each server does to mail was found out with a client of other making (Python's imaplib) before
+this store existed; it is measured again with every run.
+"""
+
+import imaplib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mailhaul.core.folder import Folder
+from mailhaul.core.store import Source
+from mailhaul.stores.registry import open_source, open_target
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import Dovecot
+from tests.servers.process import Account, RunningServer
+from tests.servers.pymap import Pymap
+from tests.stores.conformance import Expectations, Opened, StoreSuite
+
+
+def _with_crlf(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _munged(data: bytes) -> bytes:
+    head, separator, body = data.partition(b"\r\n\r\n")
+    return bytes(ord("X") if octet > 0x7F else octet for octet in head) + separator + body
+
+
+DOVECOT = Expectations(
+    refuses=frozenset({"nothing at all"}),
+    alters={
+        "a body with NUL": lambda data: data.replace(b"\0", b"\x80"),
+        "a header with NUL": lambda data: data.replace(b"\0", b"\x80"),
+        "a bare LF": _with_crlf,
+        "nothing but LF": _with_crlf,
+        "CR CR LF": lambda data: data.replace(b"\r\r\n", b"\r\n"),
+        "a CR at the end": lambda data: data.removesuffix(b"\r"),
+    },
+    refuses_names=frozenset(
+        {
+            "a dot",
+            "a leading dot",
+            "a slash",
+            "two dots",
+            "two dots and a way out",
+            "one dot",
+            "a tilde",
+            "a control character",
+            "a line end",
+            "a name of Thunderbird",
+            "a longer name",
+        }
+    ),
+    keeps_roles=False,
+)
+"""Maildir storage, separator `/`: the storage's own separator, a dot, can't stand in a name."""
+
+CYRUS = Expectations(
+    refuses=frozenset(
+        {
+            "a body with NUL",
+            "a header with NUL",
+            "a bare LF",
+            "nothing but LF",
+            "text that is no header",
+            "a header line without a colon",
+            "a header cut short",
+            "one octet",
+            "nothing at all",
+            "a quoted From line first",
+        }
+    ),
+    alters={"8-bit octets in the header": _munged, "8-bit octets in the subject": _munged},
+    refuses_names=frozenset(
+        {
+            "a slash",
+            "a backslash",
+            "a quote",
+            "a percent sign",
+            "a percent code as text",
+            "a caret and braces",
+            "a control character",
+            "a line end",
+        }
+    ),
+)
+
+PYMAP = Expectations(
+    refuses=frozenset({"nothing at all"}),
+    alters={
+        "text that is no header": lambda data: data.removesuffix(b"\n"),
+        "a header and no separator": lambda data: data.removesuffix(b"\n"),
+    },
+    refuses_names=frozenset({"a slash"}),
+    keeps_roles=False,
+)
+
+
+class TestDovecot(StoreSuite):
+    @pytest.fixture
+    async def mailbox(self, dovecot: Dovecot) -> AsyncIterator[Opened]:
+        async for both in opened(dovecot, DOVECOT):
+            yield both
+
+
+class TestCyrus(StoreSuite):
+    @pytest.fixture
+    async def mailbox(self, cyrus: Cyrus) -> AsyncIterator[Opened]:
+        async for both in opened(cyrus, CYRUS):
+            yield both
+
+
+class TestPymap(StoreSuite):
+    @pytest.fixture
+    async def mailbox(self, pymap_server: Pymap) -> AsyncIterator[Opened]:
+        async for both in opened(pymap_server, PYMAP):
+            yield both
+
+
+async def opened(server: RunningServer, expectations: Expectations) -> AsyncIterator[Opened]:
+    account = server.account()
+    endpoint, credentials = server.endpoint(account), server.credentials(account)
+    target = open_target(endpoint, credentials)
+    await target.open()
+    source = open_source(endpoint, credentials)
+    await source.open()
+
+    async def reopen() -> Source:
+        again = open_source(endpoint, credentials)
+        await again.open()
+        return again
+
+    async def renumber(folder: Folder) -> None:
+        make_anew(server, account, folder.native)
+
+    yield Opened(source, target, reopen, renumber, expectations)
+    await source.close()
+    await target.close()
+
+
+def make_anew(server: RunningServer, account: Account, native: str) -> None:
+    """Moves the folder away, makes one of the same name and copies its messages back."""
+    client = imaplib.IMAP4(server.host, server.port)
+    client.login(account.user, account.password)
+    client.rename(f'"{native}"', '"old"')
+    client.create(f'"{native}"')
+    client.select('"old"')
+    assert client.uid("COPY", "1:*", f'"{native}"')[0] == "OK"
+    client.select('"INBOX"')
+    client.delete('"old"')
+    client.logout()
