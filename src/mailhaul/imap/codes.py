@@ -32,6 +32,8 @@ from mailhaul.imap.refusals import (
 )
 from mailhaul.imap.responses import Status
 
+__all__ = ["Judgement", "Verdict", "as_error", "judge"]
+
 _BACKOFF = re.compile(rb"suggested backoff time:\s*(\d{1,12})\s*milliseconds", re.IGNORECASE)
 
 

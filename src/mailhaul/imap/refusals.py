@@ -261,9 +261,9 @@ WORDS_AFTER: tuple[tuple[str, Rule], ...] = (
     ),
     # "Wrong password, try again" is no invitation to try again (F4).
     (
-        r"temporary (?:\w+ )?(?:error|failure|problem)|(?:system|server) (?:is )?(?:error|problem|busy)"
-        r"|temporarily unavailable|internal (?:server )?error|service (?:is )?(?:not available"
-        r"|unavailable)|overload|server unavailable",
+        r"temporary (?:\w+ )?(?:error|failure|problem)|(?:system|server) (?:is )?(?:error|problem"
+        r"|busy)|temporarily unavailable|internal (?:server )?error|service (?:is )?(?:not "
+        r"available|unavailable)|overload|server unavailable",
         Rule(Verdict.RETRY_LATER, "the server can't do it now", kinds=_LOGIN, after=30.0),
     ),
     (
