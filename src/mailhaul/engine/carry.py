@@ -188,6 +188,7 @@ class _Visit:
             self._ledger.gone(
                 self.row, [key for key in self._ledger.source_keys(self.row) if key not in there]
             )
+        self._ledger.settled(self.row)
         self.row = replace(self.row, source_state=self._source.state, source_cursor=cursor)
         self._ledger.move(self.row)
 
@@ -402,7 +403,6 @@ class _Visit:
             self._settle(unreadable.entry, Fate.MISSING, unreadable.reason)
         for each in refused:
             await self._refuse(each)
-        self._ledger.settled(self.row)
         self._known = True
 
     def _lossy(self, result: Appended) -> None:

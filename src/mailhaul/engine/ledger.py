@@ -369,8 +369,9 @@ class Ledger:
 
     def settled(self, folder: FolderRow) -> None:
         """Nothing of this folder is on its way any more."""
-        with self._sql:
-            self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
+        if self.intended(folder):
+            with self._sql:
+                self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
 
     # accounting
 

@@ -266,9 +266,11 @@ class _Pass:
                 continue
             if row is not None and self._idle(row, sources[link.source], there):
                 continue
-            row = row or self._ledger.link(link.source, link.target)
+            if row is None:
+                await self._subscribe(sources[link.source], there)
+                row = self._ledger.link(link.source, link.target)
             trips.append(_Trip(link, sources[link.source], there, row))
-        made = await asyncio.gather(*(self._make(link, row, sources) for link, row in makes))
+        made = await _together(*(self._make(link, row, sources) for link, row in makes))
         trips += [trip for trip in made if trip is not None]
         for trip in trips:
             trip.anew = self._reconsidered(trip.row)
@@ -290,13 +292,11 @@ class _Pass:
         source = sources[link.source]
 
         async def make() -> Folder:
-            folder = await self._target.create(link.target, link.role)
-            if source.subscribed:
-                await self._target.subscribe(folder)
-            return folder
+            return await self._target.create(link.target, link.role)
 
         try:
             folder = await self._patiently(make, Side.TARGET)
+            await self._subscribe(source, folder)
         except (FolderFailed, RetryLater) as error:
             self._unfinished.append(f"{_shown(link.target)} could not be made: {error}")
             self._tell(FolderDone(link.source, str(error)))
@@ -310,6 +310,11 @@ class _Pass:
         row = replace(row, target_tail=folder.tail, target_seen=folder.tail)
         self._ledger.move(row)
         return _Trip(link, source, folder, row)
+
+    async def _subscribe(self, source: Folder, target: Folder) -> None:
+        """Done when a folder is linked; later the person decides."""
+        if source.subscribed and not target.subscribed:
+            await self._patiently(lambda: self._target.subscribe(target), Side.TARGET)
 
     # carrying
 
