@@ -255,6 +255,7 @@ class _Pass:
         trips: list[_Trip] = []
         rows = {(row.source, row.target): row for row in self._ledger.folders()}
         makes: list[tuple[FolderLink, FolderRow | None]] = []
+        firsts: list[tuple[FolderLink, Folder]] = []
         for link in links:
             row = rows.get((link.source, link.target))
             there = targets.get(link.target)
@@ -267,10 +268,12 @@ class _Pass:
             if row is not None and self._idle(row, sources[link.source], there):
                 continue
             if row is None:
-                await self._subscribe(sources[link.source], there)
-                row = self._ledger.link(link.source, link.target)
-            trips.append(_Trip(link, sources[link.source], there, row))
+                firsts.append((link, there))
+            else:
+                trips.append(_Trip(link, sources[link.source], there, row))
+        met = await _together(*(self._meet(link, there, sources) for link, there in firsts))
         made = await _together(*(self._make(link, row, sources) for link, row in makes))
+        trips += met
         trips += [trip for trip in made if trip is not None]
         for trip in trips:
             trip.anew = self._reconsidered(trip.row)
@@ -285,6 +288,14 @@ class _Pass:
             f"{_shown(row.source)} had been put; leave the folder out with --exclude, or carry it "
             "again with --restore"
         )
+
+    async def _meet(
+        self, link: FolderLink, there: Folder, sources: Mapping[FolderPath, Folder]
+    ) -> _Trip:
+        """A folder that is there already and is carried to for the first time."""
+        source = sources[link.source]
+        await self._subscribe(source, there)
+        return _Trip(link, source, there, self._ledger.link(link.source, link.target))
 
     async def _make(
         self, link: FolderLink, row: FolderRow | None, sources: Mapping[FolderPath, Folder]
