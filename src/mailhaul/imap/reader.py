@@ -364,7 +364,6 @@ class Reader:
         if len(pairs) % 2:
             raise ProtocolFault("the server sent a FETCH response with a value missing")
         found = Fetched(None)
-        size = received = None
         for index in range(0, len(pairs), 2):
             name, value = pairs[index], pairs[index + 1]
             if not isinstance(name, bytes):
@@ -376,11 +375,9 @@ class Reader:
                 if isinstance(value, list):
                     found.flags = _flag_set([flag for flag in value if isinstance(flag, bytes)])
             elif name == b"INTERNALDATE":
-                received = parse_internaldate(value) if isinstance(value, bytes) else None
-                found.attributes[name] = value
+                found.received = parse_internaldate(value) if isinstance(value, bytes) else None
             elif name == b"RFC822.SIZE":
-                size = number(value)
-                found.attributes[name] = value
+                found.size = number(value)
             elif name == b"MODSEQ":
                 found.modseq = number(value[0]) if isinstance(value, list) and value else None
             elif name.startswith((b"BODY[]", b"BINARY[]")):
@@ -390,12 +387,8 @@ class Reader:
                 found.blob = MemoryBlob(value) if isinstance(value, bytes) else value
             else:
                 found.attributes[name] = value
-        if found.uid is None:
-            return found
-        if found.has_body:
-            return Body(found.uid, found.blob) if found.flags is None else found
-        if found.flags is not None and b"RFC822.SIZE" in found.attributes:
-            found.entry = Entry(found.uid, found.flags, size, received)
+        if found.uid is not None and found.has_body:
+            return Body(found.uid, found.blob)
         return found
 
 

@@ -5,6 +5,7 @@ is still bytes: whoever shows it sends it through `core.text.printable`.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from mailhaul.core.blob import Blob
 from mailhaul.core.message import Entry, Flags
@@ -35,7 +36,8 @@ class Fetched:
 
     uid: int | None
     flags: Flags | None = None
-    entry: Entry | None = None
+    size: int | None = None
+    received: datetime | None = None
     modseq: int | None = None
     has_body: bool = False
     blob: Blob | None = None

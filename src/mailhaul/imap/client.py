@@ -1,0 +1,565 @@
+"""One connection to an IMAP server: commands go out without waiting, answers come in order.
+
+The only place that waits is a `Pending`. Commands form a queue: each is written as soon as the
+ones before it are written, answers belong to its head (servers answer in order), tags are matched
+strictly (failure-modes F5). A literal goes without asking where LITERAL+ or LITERAL- allow it (RFC
+7888); else the queue behind it waits for the server's `+`, and a NO instead of it takes the
+command back cleanly (B17).
+
+Nothing is buffered without bound: writing stops while the network is slow, reading stops while
+more than `BUDGET` octets of messages wait to be taken.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from mailhaul.core.blob import Blob, MemoryBlob, Spool
+from mailhaul.core.errors import Disconnected, MailhaulError
+from mailhaul.core.store import Traffic
+from mailhaul.core.text import printable
+from mailhaul.imap.commands import Command, ReadCommand, WriteCommand, logout, shown, starttls
+from mailhaul.imap.reader import Reader
+from mailhaul.imap.responses import Body, Continuation, Event, Fetched, Listing, Status, Untagged
+from mailhaul.imap.syntax import ProtocolFault
+
+BUDGET = 6 * 1024 * 1024
+"""Octets of messages in memory that nobody has taken yet; beyond it the connection isn't read."""
+PATIENCE = 120.0
+"""Seconds without an octet after which a connection counts as dead (A4)."""
+LONG_PATIENCE = 900.0
+"""The same for commands that make a server read a whole folder first (A17)."""
+
+_SLOW_VERBS = frozenset(
+    {b"SELECT", b"EXAMINE", b"STATUS", b"LIST", b"APPEND", b"EXPUNGE", b"UID EXPUNGE", b"UID STORE"}
+)
+_COALESCED = 256 * 1024
+_LITERAL_MINUS = 4096
+_INJECTED = (
+    "something follows {}'s agreement to STARTTLS in the clear; somebody on the way may be "
+    "injecting it, so nothing was said"
+)
+_MOST_RESPONSES = 2_000_000
+_MOST_UNSOLICITED = 10_000
+_MOST_NOTICES = 50
+
+
+class Pending:
+    """A command under way. Its events gather in `events` until somebody takes them."""
+
+    __slots__ = (
+        "_count",
+        "_session",
+        "_waiter",
+        "abandoned",
+        "answer",
+        "command",
+        "error",
+        "events",
+        "status",
+        "tag",
+    )
+
+    def __init__(
+        self,
+        session: "Session",
+        command: Command,
+        tag: bytes,
+        answer: Callable[[bytes], bytes] | None,
+    ) -> None:
+        self.command = command
+        self.tag = tag
+        self.answer = answer
+        self.events: list[Event] = []
+        self.status: Status | None = None
+        self.error: MailhaulError | OSError | None = None
+        self.abandoned = False
+        self._count = 0
+        self._session = session
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def arrivals(self) -> list[Event]:
+        """The events that came since the last call, waiting for one; empty once the command is
+        answered in full. The taker of messages calls `release` as it passes them on. Raises what
+        ended the connection."""
+        while not self.events and self.status is None:
+            await self._wait()
+        events, self.events = self.events, []
+        return events
+
+    async def done(self) -> Status:
+        """The tagged answer, whatever it says; raises what ended the connection."""
+        while self.status is None:
+            await self._wait()
+        return self.status
+
+    def release(self, octets: int) -> None:
+        """So many octets of messages are no longer held on behalf of this command."""
+        self._session._release(octets)
+
+    def abandon(self) -> None:
+        """Nobody will take the events any more; what still comes is thrown away."""
+        self.abandoned = True
+        events, self.events = self.events, []
+        for event in events:
+            self._session._forget(event)
+
+    async def _wait(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: MailhaulError | OSError) -> None:
+        if self.status is None and self.error is None:
+            self.error = error
+            self._wake()
+
+
+_Step = bytes | Iterator[bytes] | None
+"""Octets to send, a large literal piece by piece, or None: wait here for the server's `+`."""
+
+
+class Session(asyncio.Protocol):
+    """One connection. A session that isn't `writable` takes `ReadCommand` only."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        writable: bool,
+        spool: Spool,
+        traffic: Traffic,
+        trace: Callable[[str], None] | None = None,
+        patience: float = PATIENCE,
+        long_patience: float = LONG_PATIENCE,
+        budget: int = BUDGET,
+    ) -> None:
+        self.name = name
+        self.writable = writable
+        self.traffic = traffic
+        self.capabilities: frozenset[str] | None = None
+        """In capitals, as last told; None: not told since connecting, STARTTLS or login."""
+        self.failures = 0
+        """NO and BAD so far: Exchange hangs up after ten (A6)."""
+        self.alerts_count = True
+        """Off before TLS: what is said there may come from anybody (security.md 4, rule 6)."""
+        self._trace = trace
+        self._reader = Reader(spool)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._queue: deque[Pending] = deque()
+        self._outgoing: deque[tuple[Pending, deque[_Step]]] = deque()
+        self._awaits_plus: Pending | None = None
+        self._pump_scheduled = False
+        self._writing_paused = False
+        self._reading_paused = False
+        self._held = 0
+        self._budget = budget
+        self._tags = 0
+        self._unsolicited = 0
+        self._greeting: asyncio.Future[Status] = self._loop.create_future()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._bye: Status | None = None
+        self._error: MailhaulError | OSError | None = None
+        self._leaving = False
+        self._patience = patience
+        self._long_patience = long_patience
+        self._progressed = self._loop.time()
+        self._watch: asyncio.TimerHandle | None = None
+        self._sealing = False  # STARTTLS was asked for
+        self._sealed = False  # and granted: not one octet more in the clear
+
+    # --- What others call --------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """Whether a command may still be sent."""
+        return self._error is None and not self._leaving and self._bye is None
+
+    @property
+    def error(self) -> MailhaulError | OSError | None:
+        """What ended the connection."""
+        return self._error
+
+    @property
+    def in_flight(self) -> int:
+        """Commands sent, or waiting to be, and not answered."""
+        return len(self._queue)
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        assert self._transport is not None, "connected first"
+        return self._transport
+
+    @property
+    def protected(self) -> bool:
+        """Whether TLS is on."""
+        return self.transport.get_extra_info("ssl_object") is not None
+
+    async def greeting(self) -> Status:
+        """The server's first word; raises `Disconnected` when there is none."""
+        return await asyncio.shield(self._greeting)
+
+    def send(self, command: Command, answer: Callable[[bytes], bytes] | None = None) -> Pending:
+        """Queues `command`; it goes out with what else is sent in this turn of the event loop.
+        `answer` replies to the server's challenges (AUTHENTICATE). Raises what ended the
+        connection, if it is gone already."""
+        if not isinstance(command, ReadCommand) and not (
+            self.writable and isinstance(command, WriteCommand)
+        ):
+            raise AssertionError("a connection that is open for reading was given a write")
+        if self._error is not None:
+            raise self._error
+        self._tags += 1
+        tag = b"M%d" % self._tags
+        pending = Pending(self, command, tag, answer)
+        if not self._queue:
+            self._progressed = self._loop.time()
+            if command.verb != b"LOGOUT":
+                self.traffic.round_trips += 1
+        if isinstance(command, WriteCommand) and command.verb != b"SELECT":
+            self.traffic.writes += 1
+        self._queue.append(pending)
+        self._outgoing.append((pending, self._steps(tag, command)))
+        if self._trace is not None:
+            self._trace(f"{self.name} C: {tag.decode()} {shown(command)}")
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
+        return pending
+
+    def retire(self) -> None:
+        """Says LOGOUT after everything that is under way; what is under way goes on."""
+        if self.usable:
+            self.send(logout())
+            self._leaving = True
+
+    async def close(self, seconds: float = 1.0) -> None:
+        """LOGOUT, and a short wait for its answer."""
+        self.retire()
+        if self._error is None and self._transport is not None:
+            await asyncio.wait([self._closed], timeout=seconds)
+        self.abort()
+
+    def abort(self, error: MailhaulError | OSError | None = None) -> None:
+        """Drops the connection now; commands under way fail with `error`."""
+        self._fail(error or Disconnected(f"the connection to {self.name} was closed by us"))
+
+    async def start_tls(self, context: ssl.SSLContext, host: str, seconds: float) -> Status:
+        """Asks for STARTTLS and, when the answer is OK, upgrades the connection and forgets what
+        the server said before. Gives the answer. Raises `Disconnected` when anything follows the
+        OK in the clear (NO-STARTTLS rule 1), and what the handshake raises (OSError)."""
+        self._sealing = True
+        status = await self.send(starttls()).done()
+        if status.kind != b"OK":
+            return status
+        if self._error is not None:
+            raise self._error
+        transport = await self._loop.start_tls(
+            self.transport, self, context, server_hostname=host, ssl_handshake_timeout=seconds
+        )
+        if transport is None or self._error is not None:
+            raise self._error or Disconnected(f"{self.name} closed the connection during TLS")
+        self.connection_made(transport)
+        self._sealed = self._sealing = False
+        self.alerts_count = True
+        self.capabilities = None
+        return status
+
+    # --- asyncio.Protocol --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_COALESCED)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._patience / 8, self._look_at_the_clock)
+
+    def data_received(self, data: bytes) -> None:
+        self._progressed = self._loop.time()
+        self.traffic.octets_in += len(data)
+        try:
+            for event in self._reader.feed(data):
+                if self._sealed:
+                    raise ProtocolFault(_INJECTED.format(self.name))
+                self._take(event)
+            if self._sealed and not self._reader.idle:
+                raise ProtocolFault(_INJECTED.format(self.name))
+        except (ProtocolFault, OSError) as error:
+            self._fail(error)
+            return
+        if self._queue:
+            self._queue[0]._wake()
+        if self._held > self._budget and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._fail(self._farewell(exc))
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._progressed = self._loop.time()
+        self._pump()
+
+    # --- Receiving ---------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        if self._trace is not None:
+            self._trace(f"{self.name} S: {_described(event)}")
+        if isinstance(event, (Listing, Body, Fetched, Untagged)):
+            if isinstance(event, Untagged) and event.name == b"CAPABILITY":
+                self._learn(b" ".join(v for v in event.values() if isinstance(v, bytes)))
+            self._give(event)
+        elif isinstance(event, Status):
+            if event.code == b"CAPABILITY":
+                self._learn(event.arguments)
+            if event.code == b"ALERT" and self.alerts_count:
+                self.notice(f"{self.name} says: {printable(event.text, 300)}")
+            if event.tag is not None:
+                self._complete(event)
+            elif not self._greeting.done():
+                self._greeting.set_result(event)
+            else:
+                if event.kind == b"BYE":
+                    self._bye = event
+                self._give(event)
+        else:
+            self._go_on(event)
+
+    def notice(self, text: str) -> None:
+        """Notes what a person should know about this connection, once."""
+        notices = self.traffic.notices
+        if text not in notices and len(notices) < _MOST_NOTICES:
+            notices.append(text)
+
+    def _learn(self, words: bytes) -> None:
+        self.capabilities = frozenset(words.decode("latin-1").upper().split())
+
+    def _give(self, event: Event) -> None:
+        if not self._queue:
+            self._unsolicited += 1
+            if self._unsolicited > _MOST_UNSOLICITED:
+                raise ProtocolFault(f"{self.name} sends and sends what nobody asked for")
+            self._forget(event, counted=False)
+            return
+        head = self._queue[0]
+        head._count += len(event.entries) if isinstance(event, Listing) else 1
+        if head._count > _MOST_RESPONSES:
+            raise ProtocolFault(f"{self.name} sends answers without end")
+        if head.abandoned:
+            self._forget(event, counted=False)
+            return
+        if isinstance(event, (Body, Fetched)) and isinstance(event.blob, MemoryBlob):
+            self._held += event.blob.size
+        head.events.append(event)
+
+    def _complete(self, status: Status) -> None:
+        if not self._queue or self._queue[0].tag != status.tag:
+            tag = status.tag or b""
+            number = int(tag[1:]) if tag[:1] == b"M" and tag[1:].isdigit() else 0
+            behind = self._tags - len(self._queue)
+            if 0 < number <= behind:
+                self.notice(f"{self.name} answers commands twice; the second answer is ignored")
+                return
+            raise ProtocolFault(
+                f"{self.name} answered “{printable(tag, 40)}”, which was not asked now"
+            )
+        pending = self._queue.popleft()
+        if self._sealing and pending.command.verb == b"STARTTLS" and status.kind == b"OK":
+            self._sealed = True
+        if self._awaits_plus is pending:
+            # Refused instead of `+`: its remaining octets may not be sent any more (B17). Without
+            # such a wait the rest of a literal has to go out, or the server would misread.
+            self._outgoing.popleft()
+            self._awaits_plus = None
+            self._schedule()
+        if status.kind != b"OK":
+            self.failures += 1
+        pending.status = status
+        pending._wake()
+
+    def _go_on(self, event: Continuation) -> None:
+        if self._awaits_plus is not None and self._queue and self._queue[0] is self._awaits_plus:
+            self._awaits_plus = None
+            self._outgoing[0][1].popleft()
+            self._pump()
+        elif self._queue and self._queue[0].answer is not None:
+            self.traffic.round_trips += 1
+            try:
+                answer = self._queue[0].answer(event.text)
+            except MailhaulError as error:  # the exchange has to be given up
+                self._fail(error)
+                return
+            self._write(answer + b"\r\n")
+
+    def _release(self, octets: int) -> None:
+        self._held -= octets
+        if self._reading_paused and self._held <= self._budget // 2 and self._transport is not None:
+            self._reading_paused = False
+            self._progressed = self._loop.time()
+            self._transport.resume_reading()
+
+    def _forget(self, event: Event, counted: bool = True) -> None:
+        if isinstance(event, (Body, Fetched)) and event.blob is not None:
+            if counted and isinstance(event.blob, MemoryBlob):
+                self._release(event.blob.size)
+            event.blob.close()
+
+    # --- Sending -----------------------------------------------------------------------------
+
+    def _steps(self, tag: bytes, command: Command) -> deque[_Step]:
+        capabilities = self.capabilities or frozenset()
+        any_size = "LITERAL+" in capabilities
+        small = any_size or "LITERAL-" in capabilities
+        steps: deque[_Step] = deque([tag + b" "])
+        for part in command.parts:
+            if isinstance(part, bytes):
+                steps.append(part)
+                continue
+            size = part.blob.size
+            asks = not (any_size or (small and size <= _LITERAL_MINUS))
+            steps.append(
+                b"%b{%d%b}\r\n" % (b"~" if part.binary else b"", size, b"" if asks else b"+")
+            )
+            if asks:
+                steps.append(None)
+            steps.append(_octets(part.blob))
+        steps.append(b"\r\n")
+        return steps
+
+    def _schedule(self) -> None:
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Writes what may be written, many small pieces as one."""
+        self._pump_scheduled = False
+        pieces: list[bytes] = []
+        size = 0
+        while self._outgoing and not self._writing_paused and self._awaits_plus is None:
+            pending, steps = self._outgoing[0]
+            while steps:
+                step = steps[0]
+                if isinstance(step, bytes):
+                    steps.popleft()
+                    piece = step
+                elif step is None:
+                    self._awaits_plus = pending
+                    self.traffic.round_trips += 1
+                    break
+                else:
+                    try:
+                        following = next(step, None)
+                    except OSError as error:  # the spool can't be read: half a literal is sent
+                        self._fail(error)
+                        return
+                    if following is None:
+                        steps.popleft()
+                        continue
+                    piece = following
+                pieces.append(piece)
+                size += len(piece)
+                if size >= _COALESCED:
+                    break
+            if not steps:
+                self._outgoing.popleft()
+            if size >= _COALESCED:
+                self._write(b"".join(pieces))
+                pieces, size = [], 0
+        if pieces:
+            self._write(b"".join(pieces))
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is None or self._error is not None:
+            return
+        self.traffic.octets_out += len(data)
+        self._progressed = self._loop.time()
+        self._transport.write(data)
+
+    # --- The end -----------------------------------------------------------------------------
+
+    def _look_at_the_clock(self) -> None:
+        self._watch = None
+        if self._error is not None:
+            return
+        silent = self._loop.time() - self._progressed
+        if self._queue or not self._greeting.done():
+            slow = bool(self._queue) and self._queue[0].command.verb in _SLOW_VERBS
+            most = self._long_patience if slow else self._patience
+            if silent > most and not self._reading_paused:
+                self._fail(
+                    Disconnected(
+                        f"{self.name} said nothing for {most:.0f} seconds; "
+                        "the connection is taken for dead"
+                    )
+                )
+                return
+        self._watch = self._loop.call_later(self._patience / 8, self._look_at_the_clock)
+
+    def _farewell(self, exc: Exception | None) -> MailhaulError:
+        if self._bye is not None:
+            return Disconnected(
+                f"{self.name} hung up: {printable(self._bye.text, 300) or 'no reason given'}"
+            )
+        if exc is not None:
+            return Disconnected(f"the connection to {self.name} broke: {printable(str(exc), 200)}")
+        return Disconnected(f"{self.name} closed the connection without a word")
+
+    def _fail(self, error: MailhaulError | OSError) -> None:
+        if self._error is not None:
+            return
+        self._error = error
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self._reader.close()
+        self._outgoing.clear()
+        if not self._greeting.done():
+            self._greeting.set_exception(error)
+            self._greeting.exception()  # looked at: nobody may be waiting
+        queue, self._queue = self._queue, deque()
+        for pending in queue:
+            pending._fail(error)
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _octets(blob: Blob) -> bytes | Iterator[bytes]:
+    return blob.data if isinstance(blob, MemoryBlob) else blob.chunks()
+
+
+def _described(event: Event) -> str:
+    """One printable line for the trace; never a message's octets."""
+    if isinstance(event, Listing):
+        return f"* {len(event.entries)} listing lines"
+    if isinstance(event, Body):
+        return f"* UID {event.uid} body of {event.blob.size if event.blob else 'NIL'}"
+    if isinstance(event, Fetched):
+        return f"* UID {event.uid} FETCH"
+    if isinstance(event, Untagged):
+        first = event.fragments[0]
+        words = printable(first, 200) if isinstance(first, bytes) else ""
+        number = "" if event.number is None else f"{event.number} "
+        return f"* {number}{printable(event.name, 40)} {words}"
+    if isinstance(event, Status):
+        tag = printable(event.tag or b"*", 40)
+        code = f"[{printable(event.code, 40)} {printable(event.arguments, 100)}] "
+        kind = event.kind.decode()
+        return f"{tag} {kind} {code if event.code else ''}{printable(event.text, 200)}"
+    return f"+ ({len(event.text)} octets)"

@@ -1,0 +1,260 @@
+"""From an endpoint to a session that is logged in: greeting, TLS, who we are.
+
+What is said before TLS counts for nothing (NO-STARTTLS; security.md 4): capabilities are forgotten,
+no text of it is shown, and anything odd ends the attempt, never in plaintext. A login is tried
+once: a refused one stays refused (failure-modes F4).
+"""
+
+import asyncio
+import base64
+import binascii
+import socket
+import ssl
+from collections.abc import Callable
+
+from mailhaul.core.blob import Spool
+from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, MailhaulError
+from mailhaul.core.store import Traffic
+from mailhaul.core.text import Secret, printable
+from mailhaul.imap import commands, sasl, tls
+from mailhaul.imap.client import BUDGET, Session
+from mailhaul.imap.failures import failure
+from mailhaul.imap.login import login_names
+from mailhaul.imap.responses import Status
+
+CONNECTING = 30.0
+"""Seconds for the connection with TLS, and again for the greeting."""
+_NEXT_ADDRESS = 0.25  # RFC 8305 5; an unreachable IPv6 costs no more than that (A11)
+
+
+async def connect(
+    endpoint: Endpoint,
+    credentials: Credentials,
+    *,
+    writable: bool,
+    spool: Spool,
+    traffic: Traffic,
+    trace: Callable[[str], None] | None = None,
+    budget: int = BUDGET,
+) -> Session:
+    """A session, logged in, its capabilities known. Raises `Closed` when a person has to change
+    something, `RetryLater` when the server can't just now, `BadInput` before connecting."""
+    session = await reach(
+        endpoint, writable=writable, spool=spool, traffic=traffic, trace=trace, budget=budget
+    )
+    try:
+        await greet(session, endpoint)
+        await log_in(session, endpoint, credentials)
+    except BaseException:
+        session.abort()
+        raise
+    return session
+
+
+async def reach(
+    endpoint: Endpoint,
+    *,
+    writable: bool,
+    spool: Spool,
+    traffic: Traffic,
+    trace: Callable[[str], None] | None = None,
+    budget: int = BUDGET,
+) -> Session:
+    """A connection that stands, with TLS where the scheme is `imaps`; nothing is read yet."""
+    notice = tls.check_plaintext(endpoint)
+    context = tls.client_context(endpoint) if endpoint.scheme == "imaps" else None
+    session = Session(
+        f"{printable(endpoint.host, 120)}",
+        writable=writable,
+        spool=spool,
+        traffic=traffic,
+        trace=trace,
+        budget=budget,
+    )
+    session.alerts_count = endpoint.scheme != "imap+starttls"
+    traffic.round_trips += 1
+    try:
+        async with asyncio.timeout(CONNECTING):
+            await asyncio.get_running_loop().create_connection(
+                lambda: session,
+                endpoint.host,
+                endpoint.port,
+                ssl=context,
+                server_hostname=endpoint.host if context else None,
+                happy_eyeballs_delay=_NEXT_ADDRESS,
+            )
+    except (OSError, TimeoutError) as error:
+        session.abort()
+        raise _unreachable(error, endpoint) from error
+    traffic.connections += 1
+    if context is not None:
+        _check_certificate(session, endpoint)
+    if notice:
+        session.notice(notice)
+    _keep_alive(session)
+    return session
+
+
+async def greet(session: Session, endpoint: Endpoint) -> None:
+    """Hears the greeting, and turns TLS on for `imap+starttls`."""
+    try:
+        async with asyncio.timeout(CONNECTING):
+            greeting = await session.greeting()
+    except TimeoutError as error:
+        raise Closed(
+            f"{session.name} port {endpoint.port} takes connections and says nothing; is it an "
+            "IMAP port, and should it be TLS?",
+            ClosedReason.UNREACHABLE,
+        ) from error
+    if greeting.kind == b"BYE":
+        raise failure(b"", greeting, f"{session.name} turned us away")
+    if greeting.kind == b"PREAUTH":
+        # Whoever is in there, it isn't by our credentials (A15; NO-STARTTLS rule 3).
+        raise Closed(
+            f"{session.name} says that we are logged in already; that can't be trusted",
+            ClosedReason.TLS if endpoint.scheme == "imap+starttls" else ClosedReason.PROTOCOL,
+        )
+    if greeting.kind != b"OK":
+        raise Closed(
+            f"{session.name} greets with {printable(greeting.kind, 20)}; is it an IMAP server?",
+            ClosedReason.PROTOCOL,
+        )
+    if endpoint.scheme == "imap+starttls":
+        await _secure(session, endpoint)
+
+
+async def log_in(session: Session, endpoint: Endpoint, credentials: Credentials) -> None:
+    """One attempt. Raises `Closed(CREDENTIALS)` when it is refused."""
+    if session.capabilities is None:
+        await session.send(commands.capability()).done()
+    names = login_names(endpoint)
+    capabilities = session.capabilities or frozenset()
+    mechanism = sasl.choose(
+        capabilities,
+        credentials,
+        endpoint.options.get("auth"),
+        authzid=bool(names.authzid),
+        protected=session.protected or tls.is_loopback(endpoint.host),
+    )
+    secret = await _secret(mechanism, credentials)
+    session.capabilities = None  # they change with the login; its OK tells them, or we ask
+    before = capabilities
+    if mechanism is sasl.Mechanism.LOGIN_COMMAND:
+        session.capabilities = before
+        pending = session.send(commands.login(names.authcid, secret))
+        session.capabilities = None
+        status = await pending.done()
+        said = ""
+    else:
+        exchange = sasl.conversation(mechanism, names, secret, endpoint.host, endpoint.port)
+        status = await _exchange(session, mechanism, exchange, "SASL-IR" in before)
+        said = exchange.failure and f": {exchange.failure}"
+        if status.kind == b"OK":
+            exchange.finish()
+    if status.kind != b"OK" or status.code.startswith(b"ERROR="):
+        # Exchange says OK [Error="…WrongServerException…"] and means no (F11).
+        raise failure(
+            b"LOGIN", status, f"{session.name} refused the login of {_who(endpoint)}{said}"
+        )
+    if session.capabilities is None:
+        await session.send(commands.capability()).done()
+
+
+async def _secure(session: Session, endpoint: Endpoint) -> None:
+    context = tls.client_context(endpoint)
+    if session.capabilities is not None and "STARTTLS" not in session.capabilities:
+        # It may be a stripped greeting: asking costs one flight and hides nothing.
+        await session.send(commands.capability()).done()
+    try:
+        async with asyncio.timeout(CONNECTING):
+            status = await session.start_tls(context, endpoint.host, CONNECTING)
+    except (OSError, TimeoutError) as error:
+        raise _unreachable(error, endpoint) from error
+    except Disconnected as error:
+        raise Closed(f"no TLS with {session.name}: {error}", ClosedReason.TLS) from error
+    if status.kind != b"OK":
+        raise Closed(
+            f"{session.name} won't do STARTTLS; nothing was said in the clear; use imaps:// or ask "
+            "its owner",
+            ClosedReason.TLS,
+        )
+    _check_certificate(session, endpoint)
+
+
+def _check_certificate(session: Session, endpoint: Endpoint) -> None:
+    if endpoint.options.get("fingerprint"):
+        secured = session.transport.get_extra_info("ssl_object")
+        try:
+            tls.check_pin(secured.getpeercert(binary_form=True), endpoint)
+        except MailhaulError:
+            session.abort()
+            raise
+        session.notice(f"{session.name}: its certificate is trusted by its pinned fingerprint")
+
+
+async def _secret(mechanism: sasl.Mechanism, credentials: Credentials) -> Secret:
+    if mechanism in (sasl.Mechanism.XOAUTH2, sasl.Mechanism.OAUTHBEARER):
+        if credentials.token is None:
+            raise BadInput("this login needs an access token; give a token command")
+        return await credentials.token()
+    if credentials.password is None:
+        raise BadInput("this login needs a password; give one")
+    return credentials.password
+
+
+async def _exchange(
+    session: Session, mechanism: sasl.Mechanism, exchange: sasl.Conversation, at_once: bool
+) -> Status:
+    initial = exchange.initial()
+    waiting = [initial] if initial is not None and not at_once else []
+
+    def answer(challenge: bytes) -> bytes:
+        if waiting:
+            said = waiting.pop()
+            assert said is not None
+            return commands.sasl_line(said)
+        try:
+            decoded = base64.b64decode(challenge, validate=True)
+        except binascii.Error:
+            decoded = challenge
+        return commands.sasl_line(exchange.respond(decoded))
+
+    command = commands.authenticate(mechanism.value, initial if at_once else None)
+    return await session.send(command, answer).done()
+
+
+def _unreachable(error: OSError | TimeoutError, endpoint: Endpoint) -> Closed:
+    host, port = printable(endpoint.host, 120), endpoint.port
+    if isinstance(error, ssl.SSLError):
+        return Closed(tls.explain(error, endpoint.host), ClosedReason.TLS)
+    if isinstance(error, socket.gaierror):
+        return Closed(
+            f"the name {host} leads nowhere ({printable(error.strerror or '', 100)}); check its "
+            "spelling and this machine's DNS",
+            ClosedReason.UNREACHABLE,
+        )
+    if isinstance(error, TimeoutError):
+        why = f"did not answer within {CONNECTING:.0f} seconds"
+    elif isinstance(error, ConnectionRefusedError):
+        why = "refuses connections"
+    else:
+        why = f"can't be reached ({printable(error.strerror or str(error), 200)})"
+    return Closed(
+        f"{host} port {port} {why}; check host, port and firewalls", ClosedReason.UNREACHABLE
+    )
+
+
+def _keep_alive(session: Session) -> None:
+    """Firewalls drop idle connections without a word (A4)."""
+    wire = session.transport.get_extra_info("socket")
+    if wire is None:
+        return
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, option):
+            wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _who(endpoint: Endpoint) -> str:
+    return printable(endpoint.user, 120)

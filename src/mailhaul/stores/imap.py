@@ -1,0 +1,141 @@
+"""An IMAP mailbox as source and as target (core/store.py).
+
+A source has no verb that writes, and its connections refuse writing commands. The target is a
+source and the verbs. Everything below them stands in the modules beside this one: `imap_mailbox`
+(connections, folders), `imap_changes`, `imap_fetch`, `imap_append`, `imap_flags`.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+
+from mailhaul.core.blob import Spool
+from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.folder import Cursor, Folder, FolderPath, Role
+from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
+from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
+from mailhaul.imap import commands
+from mailhaul.stores import imap_append, imap_changes, imap_fetch, imap_flags
+from mailhaul.stores.imap_mailbox import Mailbox
+
+Trace = Callable[[str], None]
+
+
+class ImapSource:
+    """A mailbox open for reading: EXAMINE and BODY.PEEK only."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        connections: int = 1,
+        spool: Spool | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._mailbox = Mailbox(
+            endpoint,
+            credentials,
+            writable=False,
+            connections=connections,
+            spool=spool,
+            trace=trace,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._mailbox.capabilities
+
+    @property
+    def traffic(self) -> Traffic:
+        return self._mailbox.traffic
+
+    async def open(self) -> None:
+        await self._mailbox.open()
+
+    async def close(self) -> None:
+        await self._mailbox.close()
+
+    async def folders(self) -> list[Folder]:
+        return await self._mailbox.folders()
+
+    def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        return imap_changes.changes(self._mailbox, folder, since)
+
+    def identify(self, folder: Folder, keys: Sequence[Key]) -> AsyncIterator[tuple[Key, Identity]]:
+        return imap_fetch.identify(self._mailbox, folder, keys)
+
+    def fetch(
+        self, folder: Folder, entries: Sequence[Entry]
+    ) -> AsyncIterator[Message | Unreadable]:
+        return imap_fetch.fetch(self._mailbox, folder, entries)
+
+
+class ImapTarget:
+    """A mailbox open for writing."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        connections: int = 1,
+        spool: Spool | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._mailbox = Mailbox(
+            endpoint,
+            credentials,
+            writable=True,
+            connections=connections,
+            spool=spool,
+            trace=trace,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._mailbox.capabilities
+
+    @property
+    def traffic(self) -> Traffic:
+        return self._mailbox.traffic
+
+    async def open(self) -> None:
+        await self._mailbox.open()
+
+    async def close(self) -> None:
+        await self._mailbox.close()
+
+    async def folders(self) -> list[Folder]:
+        return await self._mailbox.folders()
+
+    def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        return imap_changes.changes(self._mailbox, folder, since)
+
+    def identify(self, folder: Folder, keys: Sequence[Key]) -> AsyncIterator[tuple[Key, Identity]]:
+        return imap_fetch.identify(self._mailbox, folder, keys)
+
+    def fetch(
+        self, folder: Folder, entries: Sequence[Entry]
+    ) -> AsyncIterator[Message | Unreadable]:
+        return imap_fetch.fetch(self._mailbox, folder, entries)
+
+    async def create(self, path: FolderPath, role: Role | None) -> Folder:
+        return await self._mailbox.made_folder(path, role)
+
+    async def subscribe(self, folder: Folder) -> None:
+        # A server that knows no subscriptions says NO or BAD, and that is all there is to it.
+        lane = self._mailbox.lane(folder.native)
+        await (await lane.ask(commands.subscribe(folder.native))).done()
+
+    def append(
+        self, folder: Folder, messages: AsyncIterable[Message]
+    ) -> AsyncIterator[Appended | Refused]:
+        return imap_append.append(self._mailbox, folder, messages)
+
+    def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
+        return imap_changes.past(tail, keys)
+
+    async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
+        await imap_flags.flag(self._mailbox, folder, changes)
+
+    async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
+        return await imap_flags.remove(self._mailbox, folder, keys)

@@ -1,0 +1,467 @@
+"""Messages into a folder, as fast as the server takes them, each accounted for.
+
+Messages gather into batches, one MULTIAPPEND each where the server has it, and a few batches are
+under way at once. A batch is all or nothing (RFC 3502): when it is refused, what arrived is looked
+for first, unless the server is known to keep to that, then its halves are tried until the culprit
+stands alone. A message of which it isn't known what became is never sent again (A2).
+
+Where a key isn't told, or can't be true (A18, C6, C7, B2), it is looked up behind the batch: new
+messages by order and size, else by what their headers say.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from mailhaul.core.errors import MailhaulError
+from mailhaul.core.folder import Folder
+from mailhaul.core.identity import HEADER_LIMIT, header_identity
+from mailhaul.core.message import NO_FLAGS, SYSTEM_FLAGS, Entry, Flags, Message, folded
+from mailhaul.core.store import Appended, FlagChange, Refused
+from mailhaul.imap import commands, sequence
+from mailhaul.imap.client import Pending, Session
+from mailhaul.imap.codes import Verdict, as_error, judge
+from mailhaul.imap.commands import AppendMessage, Attribute, Literal, is_flag
+from mailhaul.imap.lane import MOST_FAILURES, Selection
+from mailhaul.imap.responses import Status
+from mailhaul.stores.imap_changes import collected
+from mailhaul.stores.imap_fetch import check_folder, identify
+from mailhaul.stores.imap_flags import flag
+from mailhaul.stores.imap_mailbox import Mailbox
+
+_MOST_MESSAGES = 100
+_MOST_OCTETS = 1536 * 1024
+_MOST_UNDER_WAY = 3
+_MOST_ONE_BY_ONE = 16
+"""Messages of a batch where each waits for the server's `+`."""
+_LINGER = 0.01
+"""Seconds that a batch waits for more messages while the server has nothing to do."""
+_MOST_LOOKED_AT = 2000
+_NEW = (Attribute.UID, Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
+_FLAGS = (Attribute.UID, Attribute.FLAGS)
+
+
+@dataclass(slots=True, eq=False)
+class _Carried:
+    """One message on its way: what is sent of its flags and date, and what became of it."""
+
+    message: Message
+    flags: Flags
+    lost: Flags
+    dated: bool = True
+    binary: bool = False
+    note: str = ""
+    result: Appended | Refused | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Messages sent together. `sent` are its commands, each with the messages in it; `look` is
+    the listing asked for behind them."""
+
+    carried: list[_Carried]
+    sent: list[tuple[Pending, list[_Carried]]] = field(default_factory=list)
+    look: tuple[Selection, Pending] | None = None
+
+
+async def append(
+    mailbox: Mailbox, folder: Folder, messages: AsyncIterable[Message]
+) -> AsyncIterator[Appended | Refused]:
+    """`Target.append`."""
+    work = _Appending(mailbox, folder)
+    await work.prepare()
+    feeder = asyncio.create_task(work.feed(messages))
+    try:
+        while (batch := await work.oldest()) is not None:
+            for result in await work.settled(batch):
+                yield result
+        work.raise_what_stopped_it()
+    finally:
+        feeder.cancel()
+        with suppress(asyncio.CancelledError):
+            await feeder
+        work.drop()
+
+
+class _Appending:
+    """One call of `append`: what gathers, what is under way, and what the server is known to do."""
+
+    def __init__(self, mailbox: Mailbox, folder: Folder) -> None:
+        self._mailbox = mailbox
+        self._folder = folder
+        self._lane = mailbox.lane(folder.native, folder.count or 1)
+        self._session: Session | None = None
+        self._gathered = _Batch([])
+        self._octets = 0
+        self._sent: deque[_Batch] = deque()
+        self._ended = False
+        self._error: BaseException | None = None
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._timer: asyncio.TimerHandle | None = None
+        extensions = mailbox.extensions
+        self._at_once = "LITERAL+" in extensions
+        self._many = self._at_once and "MULTIAPPEND" in extensions
+        self._looks = "UIDPLUS" not in extensions
+
+    # --- Gathering ---------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        self._session = await self._lane.ready()
+        if self._mailbox.uidnext.get(self._folder.native) is None:
+            await self._learn_uidnext()
+
+    async def feed(self, messages: AsyncIterable[Message]) -> None:
+        """Takes the messages and sends them in batches, as far as there is room."""
+        try:
+            async for message in messages:
+                self._add(message)
+                if self._is_full():
+                    await self._room.wait()
+                    if self._error is not None:
+                        break
+                    self._submit()
+        except (MailhaulError, OSError) as error:
+            self._error = self._error or error
+        finally:
+            self._ended = True
+            self._news.set()
+            if isinstance(messages, AsyncGenerator):
+                await messages.aclose()
+
+    def _add(self, message: Message) -> None:
+        self._gathered.carried.append(self._prepared(message))
+        self._octets += message.blob.size
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_LINGER, self._linger_no_longer)
+
+    def _is_full(self) -> bool:
+        most = _MOST_MESSAGES if self._at_once else _MOST_ONE_BY_ONE
+        return self._octets >= _MOST_OCTETS or len(self._gathered.carried) >= most
+
+    def _linger_no_longer(self) -> None:
+        self._timer = None
+        if self._room.is_set() and not self._ended and self._error is None:
+            self._submit()
+
+    def _prepared(self, message: Message) -> _Carried:
+        entry, size = message.entry, message.blob.size
+        flags = entry.flags and self._sendable(entry.flags)
+        carried = _Carried(message, flags, entry.flags - flags if entry.flags else NO_FLAGS)
+        limit = self._mailbox.capabilities.append_limit
+        if size == 0:
+            carried.result = Refused(entry, "it is empty at the source: there is nothing to store")
+        elif limit is not None and size > limit:
+            carried.result = Refused(
+                entry, f"it has {size} octets, and the target takes {limit} at most"
+            )
+        return carried
+
+    def _sendable(self, flags: Flags) -> Flags:
+        known = self._mailbox.sendable.get(flags)
+        if known is None:
+            keywords = self._mailbox.capabilities.keeps_keywords
+            known = frozenset(
+                flag
+                for flag in flags
+                if (flag in SYSTEM_FLAGS.values())
+                or (keywords and not flag.startswith("\\") and is_flag(flag))
+            )
+            if len(self._mailbox.sendable) < 10_000:
+                self._mailbox.sendable[flags] = known
+        return known
+
+    # --- Sending -----------------------------------------------------------------------------
+
+    def _submit(self) -> None:
+        batch, self._gathered, self._octets = self._gathered, _Batch([]), 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not batch.carried:
+            return
+        self._sent.append(batch)
+        self._news.set()
+        most = 1 if self._looks else _MOST_UNDER_WAY
+        if len(self._sent) >= most:
+            self._room.clear()
+        session = self._session
+        if session is None or not session.usable or session.failures >= MOST_FAILURES:
+            return  # `settled` sends it, once what was sent before is settled
+        self._send(batch, session)
+
+    def _send(self, batch: _Batch, session: Session) -> None:
+        native = self._folder.native
+        whole = [carried for carried in batch.carried if carried.result is None]
+        groups = [whole] if self._many else [[carried] for carried in whole]
+        for group in groups:
+            if group:
+                parts = [
+                    AppendMessage(
+                        carried.flags,
+                        carried.message.entry.received if carried.dated else None,
+                        Literal(carried.message.blob, carried.binary),
+                    )
+                    for carried in group
+                ]
+                batch.sent.append((session.send(commands.append(native, parts)), group))
+
+    async def oldest(self) -> _Batch | None:
+        """The batch that is to be settled next; None when there will be no more."""
+        while not self._sent:
+            if self._ended or self._error is not None:
+                if self._gathered.carried and self._error is None:
+                    self._submit()
+                    continue
+                return None
+            self._news.clear()
+            if not self._sent and not self._ended:
+                await self._news.wait()
+        return self._sent[0]
+
+    # --- Settling ----------------------------------------------------------------------------
+
+    async def settled(self, batch: _Batch) -> list[Appended | Refused]:
+        """What became of a batch's messages, in their order. An error that stops the work is kept
+        for `raise_what_stopped_it`: batches already sent are settled first."""
+        waits = not batch.sent and any(carried.result is None for carried in batch.carried)
+        if waits and self._error is None:
+            self._session = await self._renewed()
+            self._send(batch, self._session)
+        looking = []
+        for pending, group in batch.sent:
+            status = await pending.done()
+            if status.kind == b"OK":
+                if not self._told(status, group):
+                    looking += group
+            else:
+                await self._refused(status, group)
+        if looking:
+            await self._look(looking)
+        if not self._mailbox.flags_checked:
+            await self._check_flags(batch.carried)
+        elif self._mailbox.stores_flags:
+            await self._store_flags(batch.carried)
+        self._sent.popleft()
+        self._room.set()
+        results = []
+        for carried in batch.carried:
+            carried.message.blob.close()
+            if carried.result is not None:
+                results.append(carried.result)
+        return results
+
+    def raise_what_stopped_it(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def drop(self) -> None:
+        """Frees what is still held."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for batch in (*self._sent, self._gathered):
+            for carried in batch.carried:
+                carried.message.blob.close()
+
+    async def _renewed(self) -> Session:
+        """The session to go on with, once nothing sent on an earlier one is open."""
+        if self._session is not None and self._session.error is not None:
+            raise self._session.error
+        return await self._lane.ready()
+
+    def _told(self, status: Status, group: list[_Carried]) -> bool:
+        """Whether the answer tells every message's key, believably."""
+        native = self._folder.native
+        keys = appended_uids(
+            status, len(group), self._mailbox.validity.get(native), self._mailbox.uidnext[native]
+        )
+        if keys is None:
+            return False
+        for carried, uid in zip(group, keys, strict=True):
+            carried.result = Appended(carried.message.entry, uid, carried.lost, carried.note)
+        self._mailbox.uidnext[native] = keys[-1] + 1
+        return True
+
+    async def _refused(self, status: Status, group: list[_Carried]) -> None:
+        judgement = judge(b"APPEND", status, batch=len(group))
+        if judgement.verdict not in (Verdict.HALVE, Verdict.REFUSE_MESSAGE):
+            self._error = self._error or as_error(judgement)
+            return
+        if len(group) > 1:
+            if not self._mailbox.is_atomic:
+                await self._look(group, strict=True)
+            rest = [carried for carried in group if carried.result is None]
+            middle = (len(rest) + 1) // 2
+            for half in (rest[:middle], rest[middle:]):
+                if half and self._error is None:
+                    await self._again(half)
+            return
+        carried = group[0]
+        remedy = self._remedy(carried, status)
+        if remedy is not None:
+            await self._again([remedy])
+        else:
+            carried.result = Refused(carried.message.entry, judgement.reason)
+
+    async def _again(self, group: list[_Carried]) -> None:
+        """Sends messages that were refused, and not stored, once more."""
+        self._session = session = await self._lane.ready()
+        batch = _Batch(group)
+        self._send(batch, session)
+        looking = []
+        for pending, sent in batch.sent:
+            status = await pending.done()
+            if status.kind != b"OK":
+                await self._refused(status, sent)
+            elif not self._told(status, sent):
+                looking += sent
+        if looking:
+            await self._look(looking)
+
+    def _remedy(self, carried: _Carried, status: Status) -> _Carried | None:
+        """The refused message in another dress, never with other bytes; None when there is none
+        left to try."""
+        entry = carried.message.entry
+        system = carried.flags & frozenset(SYSTEM_FLAGS.values())
+        if system != carried.flags:  # D17, D18, B13
+            carried.lost |= carried.flags - system
+            carried.flags = system
+            return carried
+        if carried.dated and entry.received is not None and entry.received.year < 1970:
+            carried.dated = False
+            carried.note = "the target would not take its received date"
+            return carried
+        if not carried.binary and "BINARY" in self._mailbox.extensions and _holds_nul(carried):
+            carried.binary = True  # D1, RFC 3516
+            return carried
+        return None
+
+    # --- Looking -----------------------------------------------------------------------------
+
+    async def _learn_uidnext(self) -> None:
+        """Where new messages will begin (C8: without UIDNEXT, behind the last there is)."""
+        native = self._folder.native
+        command = commands.fetch("*", _FLAGS)
+        selection, [last] = await self._lane.ask_in(native, command, fresh=True)
+        facts = await selection.facts()
+        entries = (await collected(last))[0]
+        await check_folder(self._mailbox, self._folder, selection)
+        highest = int(entries[-1].key) if entries else 0
+        self._mailbox.uidnext[native] = max(facts.uidnext or 1, highest + 1)
+
+    async def _look(self, group: list[_Carried], strict: bool = False) -> None:
+        """Finds the keys of messages that were stored; with `strict`, what isn't found was not."""
+        native = self._folder.native
+        begin = self._mailbox.uidnext[native]
+        command = commands.fetch(f"{begin}:*", _NEW)
+        selection, [pending] = await self._lane.ask_in(native, command, fresh=True)
+        await check_folder(self._mailbox, self._folder, selection)
+        arrived = (await collected(pending, begin))[0][:_MOST_LOOKED_AT]
+        await pending.done()
+        keys = await self._matched(group, arrived)
+        for carried, uid in zip(group, keys, strict=True):
+            if uid is not None or not strict:
+                carried.result = Appended(carried.message.entry, uid, carried.lost, carried.note)
+        found = [uid for uid in keys if uid is not None]
+        if found:
+            self._mailbox.uidnext[native] = max(found) + 1
+
+    async def _matched(self, group: list[_Carried], arrived: Sequence[Entry]) -> list[int | None]:
+        sizes = [carried.message.blob.size for carried in group]
+        if sizes == [entry.size for entry in arrived]:
+            return [int(entry.key) for entry in arrived]
+        there: dict[int, bytes] = {}
+        async for key, identity in identify(
+            self._mailbox, self._folder, [entry.key for entry in arrived]
+        ):
+            there[int(key)] = identity.digest
+        left = {int(entry.key): entry.size for entry in arrived if entry.key in there}
+        keys: list[int | None] = []
+        for carried, size in zip(group, sizes, strict=True):
+            wanted = header_identity(carried.message.blob.head(HEADER_LIMIT)).digest
+            fitting = [uid for uid in left if there[uid] == wanted]
+            same_size = [uid for uid in fitting if left[uid] == size]
+            keys.append(next(iter(same_size or fitting), None))
+            if fitting:
+                del left[(same_size or fitting)[0]]
+        return keys
+
+    # --- Flags that don't stay ---------------------------------------------------------------
+
+    async def _check_flags(self, group: Sequence[_Carried]) -> None:
+        """Reads the first flagged batch back: some servers keep flags on STORE alone (D19)."""
+        known = _flagged(group)
+        if not known:
+            return
+        self._mailbox.flags_checked = True
+        missing = await self._missing(known)
+        if missing:
+            self._mailbox.stores_flags = True
+            await self._store_flags(group)
+            missing = await self._missing(known)
+        for key, flags in missing.items():
+            known[key].lost |= flags
+
+    async def _missing(self, known: dict[int, Appended]) -> dict[int, Flags]:
+        missing: dict[int, Flags] = {}
+        for uids in sequence.split(known):
+            command = commands.fetch(uids, _FLAGS)
+            selection, [pending] = await self._lane.ask_in(self._folder.native, command, fresh=True)
+            await check_folder(self._mailbox, self._folder, selection)
+            for entry in (await collected(pending))[0]:
+                appended = known.get(int(entry.key))
+                if appended is not None:
+                    have = folded(entry.flags)
+                    wanted = appended.entry.flags - appended.lost
+                    gone = frozenset(flag for flag in wanted if flag.lower() not in have)
+                    if gone:
+                        missing[int(entry.key)] = gone
+        return missing
+
+    async def _store_flags(self, group: Sequence[_Carried]) -> None:
+        changes = [
+            FlagChange(key, appended.entry.flags - appended.lost, NO_FLAGS)
+            for key, appended in _flagged(group).items()
+        ]
+        if changes:
+            await flag(self._mailbox, self._folder, changes)
+
+
+def appended_uids(
+    status: Status, count: int, uidvalidity: int | None, uidnext: int
+) -> list[int] | None:
+    """The UIDs that an OK with APPENDUID tells for `count` messages; None when it tells none, or
+    none that can be: DavMail swaps the numbers, others make them up (A18, F12)."""
+    if status.code != b"APPENDUID":
+        return None
+    first, _, second = status.arguments.partition(b" ")
+    ranges = sequence.parsed(second.strip())
+    if not first.isdigit() or len(first) > 20 or ranges is None:
+        return None
+    if uidvalidity is not None and int(first) != uidvalidity:
+        return None
+    if sum(map(len, ranges)) != count:
+        return None
+    uids = [uid for span in ranges for uid in span]
+    ascending = all(one < next_ for one, next_ in pairwise(uids))
+    return uids if ascending and uids[0] >= uidnext else None
+
+
+def _flagged(group: Sequence[_Carried]) -> dict[int, Appended]:
+    return {
+        carried.result.key: carried.result
+        for carried in group
+        if isinstance(carried.result, Appended)
+        and isinstance(carried.result.key, int)
+        and carried.flags
+    }
+
+
+def _holds_nul(carried: _Carried) -> bool:
+    return any(b"\0" in chunk for chunk in carried.message.blob.chunks())

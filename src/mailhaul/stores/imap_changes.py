@@ -1,0 +1,366 @@
+"""What happened in a folder since a cursor, with as much as the server can tell of it.
+
+With QRESYNC the server names what changed and what is gone; with CONDSTORE what changed, and the
+count tells whether something is gone; else all flags come in one flight. Inventory is never taken
+by SEARCH (C18), sequence numbers are never looked at (C4).
+
+Cursors are written `v1 uidvalidity uidnext modseq count` (modseq 0: the server keeps none) and,
+for a folder's tail, `uidvalidity:uidnext`.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+from mailhaul.core.errors import CursorExpired
+from mailhaul.core.folder import Cursor, Folder
+from mailhaul.core.message import Entry, Key
+from mailhaul.core.store import Changes
+from mailhaul.core.text import printable
+from mailhaul.imap import commands, sequence
+from mailhaul.imap.client import Pending
+from mailhaul.imap.commands import Attribute
+from mailhaul.imap.failures import failure
+from mailhaul.imap.lane import Facts, Lane
+from mailhaul.imap.responses import Event, Fetched, Listing, Status, Untagged
+from mailhaul.stores.imap_mailbox import Mailbox
+
+PAGE = 5000
+"""Messages of one page, about."""
+
+_LINE = (Attribute.UID, Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
+_FLAGS = (Attribute.UID, Attribute.FLAGS)
+_MOST_VANISHED = 1_000_000
+_HIGHEST = 2**64
+_CURSOR = re.compile(r"v1 (\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})|(\d{1,20}):(\d{1,20})")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cursor, read. `modseq` is None for a folder's tail, 0 where the server keeps none."""
+
+    uidvalidity: int
+    uidnext: int
+    modseq: int | None = None
+    count: int = 0
+
+
+def place_of(cursor: Cursor) -> Place:
+    """Raises `CursorExpired` for what is no cursor of this store."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise CursorExpired(f"“{printable(cursor, 80)}” is no place in an IMAP folder; list anew")
+    if match[5] is not None:
+        return Place(int(match[5]), int(match[6]))
+    return Place(int(match[1]), int(match[2]), int(match[3]), int(match[4]))
+
+
+def tail_of(uidvalidity: int, uidnext: int) -> Cursor:
+    return Cursor(f"{uidvalidity}:{uidnext}")
+
+
+def past(tail: Cursor, keys: Iterable[Key]) -> Cursor:
+    """`Target.past`: a UID that isn't among `keys` may be somebody else's message."""
+    place = place_of(tail)
+    ours = set(keys)
+    uidnext = place.uidnext
+    while uidnext in ours:
+        uidnext += 1
+    return tail_of(place.uidvalidity, uidnext)
+
+
+async def changes(mailbox: Mailbox, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+    """`Source.changes`."""
+    lane = mailbox.lane(folder.native, folder.count or 1)
+    if since is None:
+        pages = _everything(mailbox, lane, folder)
+    else:
+        place = place_of(since)
+        if place.modseq is None:
+            pages = _added(mailbox, lane, folder, place)
+        elif place.modseq and mailbox.qresync:
+            pages = _resynced(mailbox, lane, folder, place)
+        elif place.modseq and mailbox.condstore:
+            pages = _changed(mailbox, lane, folder, place)
+        else:
+            pages = _compared(mailbox, lane, folder, place)
+    async for page in pages:
+        yield page
+
+
+async def collected(
+    pending: Pending, lowest: int = 1, highest: int = _HIGHEST
+) -> tuple[list[Entry], list[int]]:
+    """The listing lines that answer a FETCH, ascending, several about one message merged (C5);
+    and the UIDs of those that aren't complete. UIDs outside the bounds are somebody else's (`n:*`
+    names the last message, however low it is)."""
+    found: dict[int, Entry] = {}
+    odd: dict[int, list[Fetched]] = {}
+    complete: set[int] = set()
+    all_whole = True
+    while events := await pending.arrivals():
+        for event in events:
+            if isinstance(event, Listing):
+                if event.whole and not found:
+                    found = {entry.key: entry for entry in event.entries}  # type: ignore[misc]
+                    continue
+                for entry in event.entries:
+                    assert isinstance(entry.key, int)
+                    known = found.get(entry.key)
+                    if event.whole or known is None:
+                        found[entry.key] = entry
+                        all_whole = all_whole and event.whole
+                    else:
+                        known.flags = entry.flags
+            elif isinstance(event, Fetched) and event.uid is not None:
+                odd.setdefault(event.uid, []).append(event)
+    for uid, parts in odd.items():
+        entry = found.setdefault(uid, Entry(uid))
+        for part in parts:
+            entry.flags = entry.flags if part.flags is None else part.flags
+            entry.size = entry.size if part.size is None else part.size
+            entry.received = entry.received or part.received
+        if entry.size is not None and any(part.flags is not None for part in parts):
+            complete.add(uid)
+    uids = sorted(found)
+    if uids and (uids[0] < lowest or uids[-1] > highest):
+        uids = [uid for uid in uids if lowest <= uid <= highest]
+    entries = [found[uid] for uid in uids]
+    if all_whole and not odd:
+        return entries, []
+    return entries, [
+        entry.key
+        for entry in entries
+        if isinstance(entry.key, int)
+        and (entry.size is None or (entry.key in odd and entry.key not in complete))
+    ]
+
+
+# --- Everything ------------------------------------------------------------------------------
+
+
+async def _everything(mailbox: Mailbox, lane: Lane, folder: Folder) -> AsyncIterator[Changes]:
+    """The whole folder, page by page: one window is read while the next is on its way."""
+    native = folder.native
+    count, uidnext = folder.count, mailbox.uidnext.get(native)
+    if count is None or uidnext is None:
+        selection, _ = await lane.ask_in(native, fresh=True)
+        told = await selection.facts()
+        count, uidnext = told.exists, told.uidnext
+        windows = _windows(count, uidnext)
+        _, flight = await lane.ask_in(native, *(_line(window) for window in windows[:1]))
+    else:
+        windows = _windows(count, uidnext)
+        selection, flight = await lane.ask_in(
+            native, *(_line(window) for window in windows[:1]), fresh=True
+        )
+    last = total = 0
+    for index, (low, high) in enumerate(windows):
+        if index + 1 < len(windows):
+            _, ahead = await lane.ask_in(native, _line(windows[index + 1]))
+            flight += ahead
+        facts = await selection.facts()
+        mailbox.validity[native] = facts.uidvalidity
+        entries = await _complete(lane, folder, flight.pop(0), low, high or _HIGHEST)
+        if entries:
+            last = max(last, int(entries[-1].key))
+            total += len(entries)
+        if index + 1 < len(windows):
+            yield Changes(entries, whole=True)
+        else:
+            yield Changes(entries, whole=True, cursor=_cursor(mailbox, native, facts, last, total))
+
+
+def _windows(count: int, uidnext: int | None) -> list[tuple[int, int | None]]:
+    """UID ranges of about `PAGE` messages each; the last is open."""
+    if count <= PAGE + PAGE // 5 or uidnext is None or uidnext <= PAGE:
+        return [(1, None)]
+    step = max(PAGE, uidnext * PAGE // count)
+    windows: list[tuple[int, int | None]] = [
+        (low, low + step - 1) for low in range(1, uidnext, step)
+    ]
+    windows[-1] = (windows[-1][0], None)
+    return windows
+
+
+def _line(window: tuple[int, int | None]) -> commands.ReadCommand:
+    low, high = window
+    return commands.fetch(f"{low}:{'*' if high is None else high}", _LINE)
+
+
+async def _complete(
+    lane: Lane, folder: Folder, pending: Pending, low: int, high: int = _HIGHEST
+) -> list[Entry]:
+    """The answer's entries; what came without date and size is asked for once more."""
+    entries, lacking = await collected(pending, low, high)
+    _check(await pending.done(), folder)
+    if lacking:
+        by_uid = {entry.key: entry for entry in entries}
+        for uids in sequence.split(lacking):
+            _, [again] = await lane.ask_in(folder.native, commands.fetch(uids, _LINE))
+            for entry in (await collected(again))[0]:
+                by_uid[entry.key] = entry
+            _check(await again.done(), folder)
+        entries = [by_uid[key] for key in sorted(by_uid, key=int)]
+        entries = [entry for entry in entries if low <= int(entry.key) <= high]
+    return entries
+
+
+# --- Since a place ---------------------------------------------------------------------------
+
+
+async def _added(
+    mailbox: Mailbox, lane: Lane, folder: Folder, place: Place
+) -> AsyncIterator[Changes]:
+    """What was added after a tail; the new cursor is a tail again."""
+    selection, [news] = await lane.ask_in(folder.native, _line((place.uidnext, None)), fresh=True)
+    facts = await selection.facts()
+    _check_validity(mailbox, folder, facts, place)
+    entries = await _complete(lane, folder, news, place.uidnext)
+    last = max(int(entries[-1].key) if entries else 0, place.uidnext - 1)
+    uidnext = max(facts.uidnext or 1, last + 1)
+    mailbox.uidnext[folder.native] = uidnext
+    for page, done in _pages(entries):
+        yield Changes(page, cursor=tail_of(facts.uidvalidity, uidnext) if done else None)
+
+
+async def _resynced(
+    mailbox: Mailbox, lane: Lane, folder: Folder, place: Place
+) -> AsyncIterator[Changes]:
+    """QRESYNC: one flight tells everything."""
+    assert place.modseq
+    selection, [news] = await lane.resync(
+        folder.native, place.uidvalidity, place.modseq, _line((place.uidnext, None))
+    )
+    status = await selection.pending.done()
+    if status.kind == b"BAD":
+        mailbox.traffic.notices.append("the server offers QRESYNC and won't do it; went without")
+        mailbox.qresync = False
+        news.abandon()
+        async for changed in changes(mailbox, folder, _written(place)):
+            yield changed
+        return
+    facts = await selection.facts()
+    _check_validity(mailbox, folder, facts, place)
+    added = await _complete(lane, folder, news, place.uidnext)
+    vanished = _vanished(selection.changes, place.uidnext)
+    if vanished is None or facts.modseq is None:
+        async for compared in _compared(mailbox, lane, folder, place):
+            yield compared
+        return
+    entries = [*_flag_news(selection.changes, place.uidnext), *added]
+    selection.changes = []
+    cursor = _cursor(mailbox, folder.native, facts, _last(entries, place), facts.exists)
+    for page, done in _pages(entries):
+        yield Changes(page, vanished if done else (), cursor=cursor if done else None)
+
+
+async def _changed(
+    mailbox: Mailbox, lane: Lane, folder: Folder, place: Place
+) -> AsyncIterator[Changes]:
+    """CONDSTORE alone: what changed is told; what is gone shows in the count only."""
+    known = commands.fetch(f"1:{max(1, place.uidnext - 1)}", _FLAGS, changed_since=place.modseq)
+    selection, [flags, news] = await lane.ask_in(
+        folder.native, known, _line((place.uidnext, None)), fresh=True
+    )
+    facts = await selection.facts()
+    _check_validity(mailbox, folder, facts, place)
+    changed = (await collected(flags, 1, place.uidnext - 1))[0]
+    status = await flags.done()
+    added = await _complete(lane, folder, news, place.uidnext)
+    if facts.modseq is None or status.kind != b"OK" or place.count + len(added) != facts.exists:
+        async for compared in _compared(mailbox, lane, folder, place):
+            yield compared
+        return
+    entries = [*changed, *added]
+    cursor = _cursor(mailbox, folder.native, facts, _last(entries, place), facts.exists)
+    for page, done in _pages(entries):
+        yield Changes(page, cursor=cursor if done else None)
+
+
+async def _compared(
+    mailbox: Mailbox, lane: Lane, folder: Folder, place: Place
+) -> AsyncIterator[Changes]:
+    """No change tracking: every message's flags, and the new ones' lines, in one flight."""
+    asked = [_line((place.uidnext, None))]
+    if place.uidnext > 1:
+        asked.insert(0, commands.fetch(f"1:{place.uidnext - 1}", _FLAGS))
+    selection, flight = await lane.ask_in(folder.native, *asked, fresh=True)
+    facts = await selection.facts()
+    _check_validity(mailbox, folder, facts, place)
+    entries: list[Entry] = []
+    if len(flight) > 1:
+        entries = (await collected(flight[0], 1, place.uidnext - 1))[0]
+        _check(await flight[0].done(), folder)
+    entries += await _complete(lane, folder, flight[-1], place.uidnext)
+    cursor = _cursor(mailbox, folder.native, facts, _last(entries, place), len(entries))
+    for page, done in _pages(entries):
+        yield Changes(page, whole=True, cursor=cursor if done else None)
+
+
+def _flag_news(events: Iterable[Event], uidnext: int) -> list[Entry]:
+    found: dict[int, Entry] = {}
+    for event in events:
+        if isinstance(event, Listing):
+            for entry in event.entries:
+                found[int(entry.key)] = Entry(entry.key, entry.flags)
+        elif isinstance(event, Fetched) and event.uid is not None and event.flags is not None:
+            found[event.uid] = Entry(event.uid, event.flags)
+    return [found[uid] for uid in sorted(found) if uid < uidnext]
+
+
+def _vanished(events: Iterable[Event], uidnext: int) -> list[int] | None:
+    """The UIDs that VANISHED responses name below `uidnext`; None when they are too many to be
+    told one by one, or are no set."""
+    gone: list[int] = []
+    for event in events:
+        if not isinstance(event, Untagged) or event.name != b"VANISHED":
+            continue
+        values = event.values()
+        ranges = sequence.parsed(values[-1]) if values and isinstance(values[-1], bytes) else None
+        if ranges is None:
+            return None
+        for span in ranges:
+            clipped = range(span.start, min(span.stop, uidnext))
+            if len(gone) + len(clipped) > _MOST_VANISHED:
+                return None
+            gone.extend(clipped)
+    return gone
+
+
+def _pages(entries: Sequence[Entry]) -> Iterable[tuple[Sequence[Entry], bool]]:
+    """Slices of a page each, and whether it is the last; one empty page when there is none."""
+    last = max(0, (len(entries) - 1) // PAGE * PAGE)
+    for start in range(0, last + 1, PAGE):
+        yield entries[start : start + PAGE], start == last
+
+
+def _last(entries: Sequence[Entry], place: Place) -> int:
+    return max(int(entries[-1].key) if entries else 0, place.uidnext - 1)
+
+
+def _cursor(mailbox: Mailbox, native: str, facts: Facts, last: int, count: int) -> Cursor:
+    uidnext = max(facts.uidnext or 1, last + 1)
+    mailbox.uidnext[native] = uidnext
+    modseq = facts.modseq if mailbox.condstore and facts.modseq else 0
+    return _written(Place(facts.uidvalidity, uidnext, modseq, count))
+
+
+def _written(place: Place) -> Cursor:
+    return Cursor(f"v1 {place.uidvalidity} {place.uidnext} {place.modseq or 0} {place.count}")
+
+
+def _check_validity(mailbox: Mailbox, folder: Folder, facts: Facts, place: Place) -> None:
+    mailbox.validity[folder.native] = facts.uidvalidity
+    if facts.uidvalidity != place.uidvalidity:
+        shown = printable("/".join(folder.path), 120)
+        raise CursorExpired(
+            f"the folder “{shown}” was renumbered or made anew (UIDVALIDITY {place.uidvalidity} "
+            f"became {facts.uidvalidity}); it is listed anew"
+        )
+
+
+def _check(status: Status, folder: Folder) -> None:
+    if status.kind != b"OK":
+        shown = printable("/".join(folder.path), 120)
+        raise failure(b"UID FETCH", status, f"the folder “{shown}” can't be listed")

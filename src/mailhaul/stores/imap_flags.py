@@ -1,0 +1,132 @@
+"""Flags changed and messages removed at a target."""
+
+from collections.abc import Iterable, Sequence
+
+from mailhaul.core.errors import FolderFailed
+from mailhaul.core.folder import Folder
+from mailhaul.core.message import SYSTEM_FLAGS, Flags, Key
+from mailhaul.core.store import FlagChange
+from mailhaul.imap import commands, sequence
+from mailhaul.imap.client import Pending
+from mailhaul.imap.commands import Attribute, WriteCommand, is_flag
+from mailhaul.imap.failures import failure, failure_of_many
+from mailhaul.imap.lane import Lane
+from mailhaul.stores.imap_changes import collected
+from mailhaul.stores.imap_fetch import check_folder, shown
+from mailhaul.stores.imap_mailbox import Mailbox
+
+_DELETED: Flags = frozenset({"\\Deleted"})
+_FLAGS = (Attribute.UID, Attribute.FLAGS)
+_SYSTEM = frozenset(SYSTEM_FLAGS.values())
+
+
+async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) -> None:
+    """`Target.flag`: one STORE for all messages with the same change."""
+    adding: dict[Flags, list[int]] = {}
+    removing: dict[Flags, list[int]] = {}
+    for change in changes:
+        for wanted, groups in ((change.add, adding), (change.remove, removing)):
+            flags = _storable(wanted, mailbox.capabilities.keeps_keywords)
+            if flags:
+                groups.setdefault(flags, []).append(int(change.key))
+    asked = [(flags, command) for flags, command in _stores(adding, removing)]
+    if not asked:
+        return
+    lane = mailbox.lane(folder.native, folder.count or 1)
+    stores = [command for _, command in asked]
+    selection, flight = await lane.ask_in(folder.native, *stores, writable=True)
+    await check_folder(mailbox, folder, selection)
+    again: list[WriteCommand] = []
+    for (flags, command), pending in zip(asked, flight, strict=True):
+        status = await pending.done()
+        if status.kind == b"OK":
+            continue
+        error = failure_of_many(
+            b"UID STORE", status, f"flags in “{shown(folder)}” can't be changed"
+        )
+        if error is not None:
+            raise error
+        if flags & _SYSTEM and flags - _SYSTEM:
+            # The keywords can't be kept (D18, B13): the rest still can.
+            again.append(_without_keywords(command, flags))
+    if again:
+        _, flight = await lane.ask_in(folder.native, *again, writable=True)
+        for pending in flight:
+            await pending.done()
+
+
+async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
+    """`Target.remove`. Nothing is marked before the folder's numbers are seen to be the same."""
+    uids = sorted(int(key) for key in keys)
+    if not uids:
+        return 0
+    lane = mailbox.lane(folder.native, folder.count or 1)
+    async with lane.alone():
+        selection, _ = await lane.ask_in(folder.native, writable=True, fresh=True)
+        await check_folder(mailbox, folder, selection)
+        if "UIDPLUS" not in mailbox.extensions:
+            await _nobody_else_waits(lane, folder, set(uids))
+        flight: list[Pending] = []
+        for part in sequence.split(uids):
+            marks: list[WriteCommand] = [commands.store(part, "+", _DELETED)]
+            if "UIDPLUS" in mailbox.extensions:
+                marks.append(commands.uid_expunge(part))
+            flight += (await lane.ask_in(folder.native, *marks, writable=True))[1]
+        if "UIDPLUS" not in mailbox.extensions:
+            flight += (await lane.ask_in(folder.native, commands.expunge(), writable=True))[1]
+        left: set[int] = set()
+        looks = []
+        for part in sequence.split(uids):
+            looks += (
+                await lane.ask_in(folder.native, commands.fetch(part, _FLAGS), writable=True)
+            )[1]
+        for pending in flight:
+            status = await pending.done()
+            if status.kind != b"OK":
+                raise failure(
+                    pending.command.verb,
+                    status,
+                    f"messages in “{shown(folder)}” can't be removed",
+                )
+        for pending in looks:
+            left |= {int(entry.key) for entry in (await collected(pending))[0]}
+        return len([uid for uid in uids if uid not in left])
+
+
+async def _nobody_else_waits(lane: Lane, folder: Folder, uids: set[int]) -> None:
+    """EXPUNGE removes whatever is marked: without UID EXPUNGE nothing else may be."""
+    _, [pending] = await lane.ask_in(folder.native, commands.fetch("1:*", _FLAGS), writable=True)
+    entries = (await collected(pending))[0]
+    await pending.done()
+    others = [e for e in entries if "\\Deleted" in e.flags and int(e.key) not in uids]
+    if others:
+        raise FolderFailed(
+            f"“{shown(folder)}” holds {len(others)} messages that others have marked deleted, and "
+            "the server can't remove single ones (no UIDPLUS); expunge them first"
+        )
+
+
+def _storable(flags: Flags, keywords: bool) -> Flags:
+    return frozenset(
+        flag
+        for flag in flags
+        if flag in _SYSTEM or (keywords and not flag.startswith("\\") and is_flag(flag))
+    )
+
+
+def _stores(
+    adding: dict[Flags, list[int]], removing: dict[Flags, list[int]]
+) -> Iterable[tuple[Flags, WriteCommand]]:
+    for flags, uids in adding.items():
+        for part in sequence.split(uids):
+            yield flags, commands.store(part, "+", flags)
+    for flags, uids in removing.items():
+        for part in sequence.split(uids):
+            yield flags, commands.store(part, "-", flags)
+
+
+def _without_keywords(command: WriteCommand, flags: Flags) -> WriteCommand:
+    line = command.parts[0]
+    assert isinstance(line, bytes)
+    uids = line.split(b" ")[2].decode()
+    return commands.store(uids, "+" if b" +FLAGS" in line else "-", flags & _SYSTEM)

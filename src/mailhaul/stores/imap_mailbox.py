@@ -1,0 +1,345 @@
+"""An IMAP mailbox as both its source and its target see it: connections, facts, folders.
+
+Opening costs three flights where the server allows it: connecting, logging in, and one with
+everything else, the folder listing included; `folders()` uses that listing the first time.
+"""
+
+from collections.abc import Callable
+
+from mailhaul.core.blob import Spool
+from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.errors import FolderFailed, TooManyConnections
+from mailhaul.core.folder import Folder, FolderPath, NameRules, Role
+from mailhaul.core.message import Flags
+from mailhaul.core.store import Capabilities, Quota, Traffic
+from mailhaul.core.text import printable
+from mailhaul.imap import commands
+from mailhaul.imap.client import BUDGET, Pending, Session
+from mailhaul.imap.connect import connect
+from mailhaul.imap.failures import failure
+from mailhaul.imap.lane import Lane
+from mailhaul.imap.responses import Event, Status, Untagged
+from mailhaul.imap.special_use import attribute
+from mailhaul.imap.syntax import Value, number
+from mailhaul.stores.imap_folders import (
+    Listed,
+    Namespaces,
+    Survey,
+    folders,
+    namespaces,
+    native_of,
+    returning,
+    status_attributes,
+    with_status,
+)
+
+_ID = (("name", "mailhaul"),)
+
+
+class Mailbox:
+    """One mailbox, over at most `connections` connections; folders are shared out among them."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        writable: bool,
+        connections: int,
+        spool: Spool | None,
+        trace: Callable[[str], None] | None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.traffic = Traffic()
+        self.spaces = Namespaces()
+        self.extensions: frozenset[str] = frozenset()
+        self.capabilities = Capabilities(server=printable(endpoint.host, 200))
+        self.server_name = ""
+        self.writable = writable
+        self.validity: dict[str, int] = {}
+        """UIDVALIDITY of each folder as it was last listed or read."""
+        self.uidnext: dict[str, int] = {}
+        """The least UID that the next message of a folder can get, as far as is known."""
+        self.condstore = False
+        self.qresync = False
+        self.sendable: dict[Flags, Flags] = {}
+        """What of a message's flags this server can be told, once found out."""
+        self.flags_checked = False
+        """Whether flags given with APPEND were read back once."""
+        self.stores_flags = False
+        """They don't stay: they are stored behind every batch (D19)."""
+        self.spool = spool or Spool()
+        self._credentials = credentials
+        self._trace = trace
+        self._budget = BUDGET // max(1, connections)
+        self._lanes = [Lane(self._session) for _ in range(max(1, connections))]
+        self._of_folder: dict[str, Lane] = {}
+        self.known: dict[FolderPath, Folder] = {}
+        """Folders as last listed or made."""
+        self._survey_of_one = Survey()
+        self._opened = False
+        self._folders: list[Folder] | None = None
+
+    async def open(self) -> None:
+        """Connects, logs in, and asks everything that is to be known; again: nothing."""
+        if self._opened:
+            return
+        lane = self._lanes[0]
+        session = await lane.ready()
+        self.extensions = session.capabilities or frozenset()
+        await self._introduce(lane, session)
+        self._opened = True
+
+    async def close(self) -> None:
+        self._opened = False
+        self._folders = None
+        for lane in self._lanes:
+            await lane.close()
+
+    async def folders(self) -> list[Folder]:
+        listed, self._folders = self._folders, None
+        if listed is None:
+            lane = self._lanes[0]
+            survey = await self._survey(lane, self._ask_for_folders(await lane.ready()))
+            listed = self._made(survey)
+        return listed
+
+    def lane(self, native: str, load: int = 1) -> Lane:
+        """The connection that a folder's commands go to, always the same one."""
+        lane = self._of_folder.get(native)
+        if lane is None or lane not in self._lanes:
+            lane = self._of_folder[native] = min(self._lanes, key=lambda each: each.load)
+            lane.load += load
+        return lane
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether a refused MULTIAPPEND is known to have stored nothing at all."""
+        return self.server_name.lower().startswith(("dovecot", "cyrus"))
+
+    async def made_folder(self, path: FolderPath, role: Role | None) -> Folder:
+        """`Target.create`."""
+        known = self.known.get(path)
+        if known is not None and known.selectable and known.tail is not None:
+            return known
+        native = known.native if known is not None else native_of(path, self.spaces)
+        use = None
+        if role is not None and "CREATE-SPECIAL-USE" in self.extensions:
+            use = attribute(role)
+        refused = await self._create(native, use)
+        if refused is not None and use is not None:
+            use = None
+            refused = await self._create(native, None)
+        if refused is not None and len(path) > 1:
+            # RFC 9051 6.3.4 has the server make the parents; some don't.
+            for depth in range(1, len(path)):
+                await self._create(native_of(path[:depth], self.spaces), None)
+            refused = await self._create(native, use)
+        facts = self._survey_of_one.status.get(native)
+        if refused is not None or facts is None:
+            shown = printable("/".join(path), 120)
+            if refused is None:
+                raise FolderFailed(f"the folder “{shown}” was made, and can't be seen")
+            raise failure(b"CREATE", refused, f"the folder “{shown}” can't be made")
+        folder = with_status(Folder(path, native, role if use else None, subscribed=False), facts)
+        self._learn_numbers({native: facts})
+        self.known[path] = folder
+        return folder
+
+    async def _create(self, native: str, use: str | None) -> Status | None:
+        """Makes a folder and looks at it, in one flight; what the server said when it isn't there
+        afterwards. One that is there already is fine, whatever CREATE says ([ALREADYEXISTS])."""
+        session = await self._lanes[0].ready()
+        made = session.send(commands.create(native, use))
+        seen = session.send(commands.status(native, status_attributes(self.extensions)))
+        answer = await made.done()
+        status = await seen.done()
+        if status.kind != b"OK":
+            return answer if answer.kind != b"OK" else status
+        if use is not None and answer.kind != b"OK" and answer.code != b"ALREADYEXISTS":
+            return answer
+        self._survey_of_one.take(seen.events)
+        return None
+
+    # --- Connecting --------------------------------------------------------------------------
+
+    async def _session(self, lane: Lane) -> Session:
+        try:
+            session = await connect(
+                self.endpoint,
+                self._credentials,
+                writable=self.writable,
+                spool=self.spool,
+                traffic=self.traffic,
+                trace=self._trace,
+                budget=self._budget,
+            )
+        except TooManyConnections:
+            # A14: go on with fewer; a folder of the lane that goes is given to another.
+            if len(self._lanes) > 1 and lane in self._lanes:
+                self._lanes.remove(lane)
+                self.traffic.notices.append(
+                    f"the server allows {len(self._lanes)} connections at once; went on with these"
+                )
+            raise
+        capabilities = session.capabilities or frozenset()
+        wanted = [name for name in ("CONDSTORE", "QRESYNC") if name in capabilities]
+        if "ENABLE" in capabilities and wanted:
+            session.send(commands.enable(wanted))
+            self.condstore = True
+            self.qresync = "QRESYNC" in capabilities
+        else:
+            self.condstore = "CONDSTORE" in capabilities
+        return session
+
+    async def _introduce(self, lane: Lane, session: Session) -> None:
+        """One flight: who are you, where are the folders, what is in them, how full is it."""
+        extensions = self.extensions
+        identified = session.send(commands.id_(_ID)) if "ID" in extensions else None
+        spaces = session.send(commands.namespace()) if "NAMESPACE" in extensions else None
+        root = None if spaces else session.send(commands.list_all(""))
+        listing = self._ask_for_folders(session)
+        quota = session.send(commands.getquotaroot("INBOX")) if "QUOTA" in extensions else None
+        inbox = (await lane.ask_in("INBOX"))[0] if self.writable else None
+        if identified is not None:
+            await identified.done()
+            self._learn_name(identified.events)
+        await self._learn_spaces(spaces, root)
+        survey = await self._survey(lane, listing)
+        self._folders = self._made(survey)
+        found = None
+        if quota is not None:
+            status = await quota.done()
+            found = _quota(quota.events) if status.kind == b"OK" else None
+        keywords = True
+        if inbox is not None:
+            permanent = None
+            status = await inbox.pending.done()
+            if status.kind == b"OK":
+                permanent = (await inbox.facts()).permanent_flags
+            # Dovecot lists none for a folder opened with EXAMINE: that says nothing.
+            keywords = not permanent or b"\\*" in permanent.split()
+        self.capabilities = Capabilities(
+            server=self.server_name or printable(self.endpoint.host, 200),
+            keeps_keywords=keywords,
+            append_limit=_append_limit(extensions),
+            quota=found,
+            names=self._name_rules(),
+            extensions=extensions,
+        )
+
+    def _learn_name(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Untagged) and event.name == b"ID":
+                pairs = next((v for v in event.values() if isinstance(v, list)), [])
+                told = {
+                    name.lower(): value
+                    for name, value in zip(pairs[::2], pairs[1::2], strict=False)
+                    if isinstance(name, bytes) and isinstance(value, bytes)
+                }
+                words = [told[name] for name in (b"name", b"version") if told.get(name)]
+                self.server_name = printable(b" ".join(words), 120)
+
+    async def _learn_spaces(self, spaces: Pending | None, root: Pending | None) -> None:
+        asked = spaces or root
+        assert asked is not None
+        await asked.done()
+        for event in asked.events:
+            if not isinstance(event, Untagged):
+                continue
+            if event.name == b"NAMESPACE":
+                self.spaces = namespaces(event.values()) or self.spaces
+            elif event.name == b"LIST" and root is not None:
+                values = event.values()
+                if len(values) > 1 and isinstance(values[1], bytes):
+                    self.spaces = Namespaces("", values[1].decode("latin-1"))
+
+    def _name_rules(self) -> NameRules:
+        return NameRules(delimiter=self.spaces.delimiter)
+
+    # --- Folders -----------------------------------------------------------------------------
+
+    def _ask_for_folders(self, session: Session) -> list[Pending]:
+        extensions = self.extensions
+        extended = "LIST-EXTENDED" in extensions
+        if extended and "LIST-STATUS" in extensions:
+            status = status_attributes(extensions)
+            return [session.send(commands.list_all(returning=returning(extensions), status=status))]
+        if extended:
+            return [session.send(commands.list_all(returning=returning(extensions)))]
+        roles = "XLIST" in extensions and "SPECIAL-USE" not in extensions
+        listing = commands.xlist() if roles else commands.list_all()
+        return [session.send(listing), session.send(commands.lsub())]
+
+    async def _survey(self, lane: Lane, asked: list[Pending]) -> Survey:
+        survey = Survey()
+        for pending in asked:
+            status = await pending.done()
+            survey.take(pending.events)
+            if status.kind != b"OK" and pending is asked[0] and len(asked) == 1:
+                # An extended LIST that the server advertises and won't do.
+                session = await lane.ready()
+                plain = [session.send(commands.list_all()), session.send(commands.lsub())]
+                return await self._survey(lane, plain)
+        if not survey.listed:
+            survey.listed["INBOX"] = Listed("INBOX", None, frozenset())
+        missing = [
+            folder.native
+            for folder in folders(survey, self.spaces)
+            if folder.selectable and folder.native not in survey.status
+        ]
+        if missing:
+            session = await lane.ready()
+            wanted = status_attributes(self.extensions)
+            flight = [session.send(commands.status(native, wanted)) for native in missing]
+            for pending in flight:
+                await pending.done()
+                survey.take(pending.events)
+        return survey
+
+    def _made(self, survey: Survey) -> list[Folder]:
+        made = folders(survey, self.spaces)
+        self.known = {folder.path: folder for folder in made}
+        self._learn_numbers(survey.status)
+        return made
+
+    def _learn_numbers(self, status: dict[str, dict[str, int]]) -> None:
+        for native, facts in status.items():
+            if "UIDVALIDITY" in facts:
+                self.validity[native] = facts["UIDVALIDITY"]
+            if facts.get("UIDNEXT"):
+                self.uidnext[native] = facts["UIDNEXT"]
+
+
+def _quota(events: list[Event]) -> Quota | None:
+    """STORAGE and MESSAGE of the tightest quota root (RFC 9208 5); STORAGE counts units of 1024."""
+    used: dict[bytes, int] = {}
+    limit: dict[bytes, int] = {}
+    for event in events:
+        if not isinstance(event, Untagged) or event.name != b"QUOTA":
+            continue
+        values: list[Value] = event.values()
+        resources = values[-1] if values and isinstance(values[-1], list) else []
+        for index in range(0, len(resources) - 2, 3):
+            name, now, most = resources[index : index + 3]
+            have, may = number(now), number(most)
+            if isinstance(name, bytes) and have is not None and may is not None:
+                name = name.upper()
+                if name not in limit or may - have < limit[name] - used[name]:
+                    used[name], limit[name] = have, may
+    if not limit:
+        return None
+
+    def scaled(known: dict[bytes, int]) -> int | None:
+        storage = known.get(b"STORAGE")
+        return None if storage is None else storage * 1024
+
+    return Quota(scaled(used), scaled(limit), used.get(b"MESSAGE"), limit.get(b"MESSAGE"))
+
+
+def _append_limit(extensions: frozenset[str]) -> int | None:
+    """APPENDLIMIT=n of the capabilities (RFC 7889)."""
+    for name in extensions:
+        if name.startswith("APPENDLIMIT=") and name[12:].isdigit():
+            return int(name[12:22]) or None
+    return None
