@@ -57,8 +57,14 @@ def test_a_name_has_one_spelling(text: str, native: str) -> None:
 def test_a_broken_name_stays_opaque_and_can_be_shown(why: str, native: str) -> None:
     assert decode(native) is None, why
     name = shown(native)
-    assert name.isascii() and name.isprintable()
+    assert name.isascii() and name.isprintable() and "%" in name
     assert opaque(name) == native
+
+
+@pytest.mark.parametrize(("text", "native"), SPELLINGS)
+def test_a_sound_name_is_never_taken_for_a_broken_one(text: str, native: str) -> None:
+    assert shown(native) == text
+    assert opaque(text) is None
 
 
 def test_composed_and_decomposed_names_stay_apart() -> None:

@@ -18,7 +18,7 @@ _DIRECT = re.compile(r"[ -~]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+,]+")
 _ENCODED_RUN = re.compile(r"[^ -~]+|&")
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
-_NOT_SHOWN = re.compile(r"[^ -$&-~]")
+_NOT_SHOWN = re.compile(r"[^ -$'-~]")
 
 
 def decode(native: str) -> str | None:
@@ -55,17 +55,17 @@ def encode(text: str) -> str:
 
 
 def shown(native: str) -> str:
-    """A name for every native name: `decode`, else the octets with `%` and whatever isn't printable
-    ASCII escaped (`caf%E9`); `opaque` goes back from that. Two broken names never look the same;
-    a broken one may look like another folder that is truly called `caf%E9`, and raw UTF-8 like
-    the same name in UTF-7."""
+    """A name for every native name: `decode`, else the octets with `%`, `&` and whatever isn't
+    printable ASCII escaped (`caf%E9`, `R%26D`); `opaque` goes back from that. Two broken names
+    never look the same; a broken one may look like another folder that is truly called `caf%E9`,
+    and raw UTF-8 like the same name in UTF-7."""
     text = decode(native)
     return _escaped(native) if text is None else text
 
 
 def opaque(shown_name: str) -> str | None:
     """The native name behind the escaped form of a broken one; None when `shown_name` is no such
-    form."""
+    form. For finding a folder again; never for making one: servers refuse broken names (E4)."""
     if not shown_name.isascii():
         return None
     native = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), shown_name)
