@@ -10,7 +10,7 @@ import shlex
 import stat
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailhaul.cli.scrub import Scrubber
@@ -56,17 +56,19 @@ def credentials_for(
         return Credentials()
     if ways.file is not None and ways.token_command is not None:
         raise BadInput(f"{ways.file_option} and {ways.token_option} exclude each other; give one")
+    # With `admin` it is that account's password that opens the mailbox (F7).
+    login = replace(endpoint, user=endpoint.options.get("admin") or endpoint.user)
     if ways.token_command is not None:
         words = _command_words(ways)
-        return Credentials(token=_token_from(words, ways, endpoint.user, scrubber))
+        return Credentials(token=_token_from(words, ways, login.user, scrubber))
     found = (
         _from_file(ways, warn)
         or variable
-        or _from_keyring(endpoint, warn)
-        or _from_prompt(endpoint, ways)
+        or _from_keyring(login, warn)
+        or _from_prompt(login, ways)
     )
     secret = Secret(found)
-    scrubber.learn(secret, endpoint.user)
+    scrubber.learn(secret, login.user)
     if "\0" in found or "\r" in found or "\n" in found:
         raise BadInput(
             f"the password for the {ways.title} holds a line end or NUL, which no server takes; "
@@ -108,7 +110,7 @@ def _from_file(ways: Ways, warn: Callable[[str], None]) -> str:
 
 
 def _from_keyring(endpoint: Endpoint, warn: Callable[[str], None]) -> str:
-    """What the keyring holds for this mailbox; empty when there is none, or no keyring."""
+    """What the keyring holds for this login; empty when there is none, or no keyring."""
     import keyring  # noqa: PLC0415 - it takes 100 ms, and most runs have a file or a variable
     from keyring.errors import KeyringError, NoKeyringError  # noqa: PLC0415
 

@@ -1,0 +1,266 @@
+"""`mailhaul copy`: one pass from a source to a target."""
+
+import shlex
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailhaul.cli.account import Leftovers, accounting, folder_map, grave_matters, verdict
+from mailhaul.cli.exits import Exit, Interrupted
+from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
+from mailhaul.cli.pair import pair_name, state_directory
+from mailhaul.cli.render import Progress, progress_for
+from mailhaul.cli.selection import SELECTION, globs_given, maps_given, since_given
+from mailhaul.cli.sides import (
+    DEBUG,
+    JSON,
+    PAIR_SECRETS,
+    QUIET,
+    check_pair,
+    pair_credentials,
+    pair_given,
+)
+from mailhaul.cli.surroundings import Surroundings
+from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.errors import BadInput
+from mailhaul.core.folder import FolderPath
+from mailhaul.core.text import printable
+from mailhaul.engine.outcomes import Delete, Event, Finished, Mapped, Options, Settled
+
+if TYPE_CHECKING:
+    from mailhaul.cli.stopping import Stop
+    from mailhaul.engine.ledger import Ledger
+
+# ruff: noqa: PLC0415 - what opens sockets, files and databases is imported once the command line
+# is known to be good; starting up is measured.
+
+MOST_CONNECTIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be done, known to be good."""
+
+    arguments: Arguments
+    surroundings: Surroundings
+    options: Options
+    source: Endpoint
+    target: Endpoint
+    credentials: tuple[Credentials, Credentials]
+    directory: Path
+
+
+@dataclass(slots=True)
+class _Course:
+    """What the pass has told so far, as far as its end needs it."""
+
+    mapped: Mapped | None = None
+    finished: Finished | None = None
+    leftovers: Leftovers = field(default_factory=Leftovers)
+
+
+def copy(arguments: Arguments, surroundings: Surroundings) -> Exit:
+    """Carries what is new from SOURCE to TARGET and accounts for every message.
+
+    Raises `BadInput` before anything is connected where that can be known, `Closed` when a side
+    can't be used, `Interrupted` when asked to stop.
+    """
+    source, target = pair_given(arguments)
+    options = _options(arguments, surroundings)
+    check_pair(source, target)
+    credentials = pair_credentials(arguments, source, target, surroundings)
+    directory = state_directory(source, target, surroundings.environ, arguments.text("--state"))
+    order = _Order(arguments, surroundings, options, source, target, credentials, directory)
+
+    from mailhaul.cli.stopping import run
+
+    return run(lambda stop: _carry(order, stop), surroundings.console, _farewell(arguments))
+
+
+async def _carry(order: _Order, stop: "Stop") -> Exit:
+    from mailhaul.cli.stopping import closing, follow
+    from mailhaul.core.blob import Spool
+    from mailhaul.engine.ledger import Ledger
+    from mailhaul.engine.passes import run_pass
+    from mailhaul.stores.registry import open_source, open_target
+
+    options = order.options
+    spool = Spool() if options.dry_run else Spool(_made(order.directory / "spool"))
+    source = open_source(
+        order.source, order.credentials[0], connections=options.connections, spool=spool
+    )
+    target = open_target(
+        order.target, order.credentials[1], connections=options.connections, spool=spool
+    )
+    course = _Course()
+
+    pair = pair_name(order.source, order.target)
+    with Ledger.open(order.directory, pair, read_only=options.dry_run) as ledger:
+        progress = _progress(order, ledger)
+
+        def take(event: Event) -> None:
+            if isinstance(event, Finished):
+                notices = (*source.traffic.notices, *target.traffic.notices)
+                event = replace(event, notes=tuple(dict.fromkeys((*event.notes, *notices))))
+                course.finished = event
+            elif isinstance(event, Mapped):
+                course.mapped = event
+            elif isinstance(event, Settled):
+                course.leftovers.take(event)
+            progress.take(event, time.monotonic())
+
+        try:
+            async with closing(source, target):
+                events = run_pass(source, target, ledger, options)
+                ended = await follow(events, take, lambda: progress.tick(time.monotonic()), stop)
+        finally:
+            progress.end()
+            _report(order, course)
+    if not ended or course.finished is None:
+        raise Interrupted(_farewell(order.arguments))
+    return Exit.COMPLETE if options.dry_run or course.finished.complete else Exit.INCOMPLETE
+
+
+def _progress(order: _Order, ledger: "Ledger") -> Progress:
+    def accounted() -> dict[FolderPath, int]:
+        return {path: sum(fates.values()) for path, fates in ledger.fates().items()}
+
+    return progress_for(
+        order.surroundings.console,
+        as_json=order.arguments.given("--json"),
+        quiet=order.arguments.given("--quiet"),
+        title=f"{order.source} → {order.target}",
+        now=time.monotonic(),
+        accounted=accounted,
+    )
+
+
+def _report(order: _Order, course: _Course) -> None:
+    """What stands at the end of standard output, however the end came."""
+    console = order.surroundings.console
+    if order.arguments.given("--json") or course.finished is None:
+        return
+    if order.arguments.given("--quiet"):
+        console.show(grave_matters(course.finished, course.leftovers))
+    elif order.options.dry_run:
+        console.show(folder_map(course.mapped) if course.mapped is not None else [])
+    else:
+        console.show(accounting(course.finished, course.leftovers))
+        console.show(verdict(course.finished, _again(order.arguments)))
+
+
+def _options(arguments: Arguments, surroundings: Surroundings) -> Options:
+    delete = Delete(arguments.text("--delete") or Delete.NEVER)
+    if delete is Delete.NEVER and arguments.text("--max-delete") is not None:
+        raise BadInput("--max-delete means something only with --delete mirror; leave it out")
+    return Options(
+        folders=globs_given(arguments, "--folder"),
+        exclude=globs_given(arguments, "--exclude"),
+        maps=maps_given(arguments),
+        since=since_given(arguments, surroundings.now()),
+        delete=delete,
+        max_delete=arguments.number("--max-delete", Options().max_delete),
+        dry_run=arguments.given("--dry-run"),
+        connections=arguments.number("--connections", Options().connections),
+        retry_refused=arguments.given("--retry-refused"),
+        restore=arguments.given("--restore"),
+    )
+
+
+def _made(directory: Path) -> Path:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadInput(
+            f"the state directory {printable(str(directory), 200)} can't be made: "
+            f"{error.strerror}; name another with --state"
+        ) from error
+    return directory
+
+
+def _again(arguments: Arguments) -> str:
+    return printable(shlex.join(("mailhaul", *arguments.line)), 2000)
+
+
+def _farewell(arguments: Arguments) -> str:
+    kept = "" if arguments.given("--dry-run") else "; what was carried is kept"
+    return f"interrupted{kept}; go on with: {_again(arguments)}"
+
+
+COMMAND = Command(
+    name="copy",
+    summary="carry a mailbox into another one; again: what is new since",
+    story=(
+        "Carries every message of SOURCE into TARGET: bytes, flags, received dates, folders and "
+        "subscriptions. Run again it carries what is new, from where it stood, whatever stopped "
+        "it. Nothing is ever changed in SOURCE, and what was changed in TARGET since stands."
+        "\n\n"
+        "SOURCE and TARGET are imaps://user@host, imap+starttls://user@host, maildir:PATH, "
+        "mbox:PATH or eml:PATH (docs/endpoints.md)."
+    ),
+    operands=(
+        Operand("SOURCE", "the mailbox to read"),
+        Operand("TARGET", "the mailbox to write to"),
+    ),
+    groups=(
+        SELECTION,
+        Group(
+            "how it is carried",
+            (
+                Option(
+                    "--dry-run",
+                    "show which folder would go where, and what is to be carried; write nothing",
+                ),
+                Option(
+                    "--connections",
+                    "at most N connections to each side (1 unless told; more help where a server "
+                    "is slow to answer, not on a slow line)",
+                    "N",
+                    lowest=1,
+                    highest=MOST_CONNECTIONS,
+                ),
+                Option(
+                    "--delete",
+                    "never (unless told), or mirror: what is gone from the source is removed at "
+                    "the target, if mailhaul wrote it there",
+                    "never|mirror",
+                    choices=tuple(Delete),
+                ),
+                Option(
+                    "--max-delete",
+                    "with mirror: remove nothing at all if it were more than N (100 unless told)",
+                    "N",
+                    lowest=0,
+                ),
+                Option("--retry-refused", "offer the target again what it refused before"),
+                Option(
+                    "--restore", "carry folders again that were removed at the target meanwhile"
+                ),
+                Option(
+                    "--state",
+                    "keep what has been carried in DIR (unless told a directory for this pair "
+                    "below ~/.local/state/mailhaul)",
+                    "DIR",
+                ),
+            ),
+        ),
+        PAIR_SECRETS,
+        Group("output", (JSON, QUIET, DEBUG)),
+    ),
+    run=copy,
+    examples=(
+        "mailhaul copy imaps://anna@old.example imaps://anna%40new.example@mail.new.example",
+        "mailhaul copy imaps://anna@old.example maildir:~/Mail --folder 'Projects/*'",
+        "mailhaul copy maildir:~/Mail imaps://anna@new.example --map Sent=Archive/Sent --dry-run",
+    ),
+    exits=(
+        Exit.COMPLETE,
+        Exit.USAGE,
+        Exit.INCOMPLETE,
+        Exit.CREDENTIALS,
+        Exit.UNREACHABLE,
+        Exit.FULL,
+        Exit.INTERRUPTED,
+    ),
+)

@@ -1,0 +1,152 @@
+"""The edge of the program: from a command line to an exit code.
+
+Nothing is imported before it is needed: which command it is, is known first. Every error ends
+here, as one sentence for a person.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from mailhaul import __version__
+from mailhaul.cli.exits import Exit, exit_for
+from mailhaul.cli.options import Command, closest, help_text, parse
+from mailhaul.cli.render import Console
+from mailhaul.cli.scrub import Scrubber
+from mailhaul.cli.surroundings import Surroundings
+from mailhaul.core.errors import BadInput, MailhaulError
+from mailhaul.core.text import printable
+
+SUMMARIES = {
+    "copy": "carry a mailbox into another one; again: what is new since",
+    "verify": "prove that a target holds what its source holds",
+    "ls": "list a mailbox: folders, roles, counts, sizes, quota, abilities",
+    "doctor": "connect step by step and say what fails and where the switch is",
+}
+"""Each command's own summary, so that the list can be shown without importing any."""
+
+
+def main() -> int:
+    """Runs the command line of this process and returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that can't show a character shows its code; it never ends the program.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    scrubber = Scrubber()
+    console = Console(sys.stdout, sys.stderr, scrubber, os.environ)
+    surroundings = Surroundings(
+        console, os.environ, scrubber, now=lambda: datetime.now().astimezone()
+    )
+    return run(sys.argv[1:], surroundings)
+
+
+def run(words: Sequence[str], surroundings: Surroundings) -> Exit:
+    """Runs the command line `words` (without the program's name); raises nothing."""
+    as_json = "--json" in words
+    console = surroundings.console
+    try:
+        return _dispatch(words, surroundings)
+    except BrokenPipeError:
+        # Who read our output has gone. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.INTERRUPTED
+    except KeyboardInterrupt:
+        return _told(Exit.INTERRUPTED, "interrupted", surroundings, as_json)
+    except (MailhaulError, OSError, ExceptionGroup) as error:
+        known = _known(error)
+        if known is not None:
+            return _told(exit_for(known), str(known), surroundings, as_json)
+        if isinstance(error, OSError) and error.strerror:
+            # The disk is full or not ours (F14); the ledger's transactions are whole.
+            name = f" at {printable(str(error.filename), 200)}" if error.filename else ""
+            text = f"this machine says: {error.strerror}{name}; mend that and run it again"
+            return _told(Exit.INCOMPLETE, text, surroundings, as_json)
+        return _defect(error, surroundings, words)
+    except Exception as error:
+        console.uncover()
+        return _defect(error, surroundings, words)
+
+
+def overview() -> str:
+    """The text of `mailhaul --help`."""
+    lines = ["usage: mailhaul COMMAND …", ""]
+    lines += ["Carries mailboxes from one mail system to another, exactly and provably.", ""]
+    lines += [f"  {name:<10}{summary}" for name, summary in SUMMARIES.items()]
+    lines += ["", "More on each: mailhaul COMMAND --help", "Version: mailhaul --version"]
+    return "\n".join(lines) + "\n"
+
+
+def command_named(name: str) -> Command:
+    """The command; its module is imported for it. Raises `BadInput` when there is none."""
+    if name not in SUMMARIES:
+        hint = closest(name, list(SUMMARIES)) or f"; there are {', '.join(SUMMARIES)}"
+        raise BadInput(f"“{printable(name, 60)}” is no command{hint}")
+    command = importlib.import_module(f"mailhaul.cli.{name}").COMMAND
+    assert isinstance(command, Command)
+    return command
+
+
+def _dispatch(words: Sequence[str], surroundings: Surroundings) -> Exit:
+    console = surroundings.console
+    if not words:
+        console.error("no command; see below")
+        console.tell(overview().rstrip())
+        return Exit.USAGE
+    first, *rest = words
+    if first in ("--help", "-h") or (first == "help" and not rest):
+        console.say(overview())
+        return Exit.COMPLETE
+    if first in ("--version", "-V"):
+        console.say(f"mailhaul {__version__}\n")
+        return Exit.COMPLETE
+    if first == "help":
+        first, rest = rest[0], ["--help"]
+    if first.startswith("-"):
+        raise BadInput(f"{printable(first, 60)} stands before the command; see mailhaul --help")
+    command = command_named(first)
+    if "--help" in rest or "-h" in rest:
+        console.say(help_text(command))
+        return Exit.COMPLETE
+    return command.run(parse(command, rest), surroundings)
+
+
+def _told(code: Exit, text: str, surroundings: Surroundings, as_json: bool) -> Exit:
+    from mailhaul.cli.json_events import error_line  # noqa: PLC0415
+
+    surroundings.console.error(text)
+    if as_json:
+        surroundings.console.json(error_line(code, text))
+    return code
+
+
+def _known(error: BaseException) -> MailhaulError | None:
+    """The error for a person; inside a group (tasks that failed together) the first such."""
+    if isinstance(error, MailhaulError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            found = _known(inner)
+            if found is not None:
+                return found
+    return None
+
+
+def _defect(error: BaseException, surroundings: Surroundings, words: Sequence[str]) -> Exit:
+    """Says that mailhaul is at fault, and keeps the traceback without any secret."""
+    from mailhaul.cli.crash import crash_report, keep_crash_report  # noqa: PLC0415
+
+    report = crash_report(error, surroundings.scrubber)
+    path = keep_crash_report(report, surroundings.environ)
+    if "--debug" in words or path is None:
+        surroundings.console.tell(report.rstrip())
+    kept = f"; the report is in {printable(str(path), 300)}" if path is not None else ""
+    text = (
+        f"this is a defect of mailhaul ({type(error).__name__}){kept}; nothing carried is lost: "
+        "run the same command again"
+    )
+    return _told(Exit.DEFECT, text, surroundings, "--json" in words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
