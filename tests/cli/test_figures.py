@@ -1,0 +1,106 @@
+"""Numbers, times and paths as they are shown."""
+
+import pytest
+
+from mailhaul.cli.figures import (
+    cells,
+    columns,
+    duration,
+    fitted,
+    octets,
+    path_text,
+    plural,
+    remaining,
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 KB"),
+        (61_000_000, "61.0 MB"),
+        (999_949_999, "999.9 MB"),
+        (999_960_000, "1.0 GB"),
+        (2**31, "2.1 GB"),
+        (5e18, "5000.0 PB"),
+    ],
+)
+def test_octets_are_shown_in_decimal_units(number: float, text: str) -> None:
+    assert octets(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0.0 s"),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1:00"),
+        (299, "4:59"),
+        (7384, "2:03:04"),
+        (86_400 + 7380, "1 day 2:03"),
+        (3 * 86_400, "3 days 0:00"),
+    ],
+)
+def test_durations_grow_coarser_as_they_grow(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "1 s"),
+        (7.6, "8 s"),
+        (12, "10 s"),
+        (54, "55 s"),
+        (56, "1 min"),
+        (3599, "1 h"),
+        (7800, "2 h 10 min"),
+        (90_000, "1 day 1 h"),
+    ],
+)
+def test_a_guess_is_shown_as_coarse_as_it_is(seconds: float, text: str) -> None:
+    assert remaining(seconds) == text
+
+
+def test_one_is_not_many() -> None:
+    assert [plural(n, "message") for n in (0, 1, 1200)] == [
+        "0 messages",
+        "1 message",
+        "1,200 messages",
+    ]
+
+
+def test_a_hostile_folder_name_does_not_reach_the_terminal() -> None:
+    assert path_text(("INBOX", "a\x1b[2J\u202e\r")) == "INBOX/a\\x1b[2J\\u202e\\x0d"
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [("abc", 3), ("日本語", 6), ("e\u0301", 1), ("ｆｕｌｌ", 8), ("", 0)],
+)
+def test_wide_and_combining_characters_take_their_columns(text: str, width: int) -> None:
+    assert cells(text) == width
+
+
+@pytest.mark.parametrize("width", range(3, 30))
+def test_a_name_that_is_cut_fits_and_keeps_both_ends(width: int) -> None:
+    text = "Projekte/日本語のフォルダー/2024"
+    cut = fitted(text, width)
+    assert cells(cut) <= width
+    assert cut == text or "…" in cut
+    assert cut == text or text.startswith(cut.partition("…")[0])
+    assert cut == text or text.endswith(cut.partition("…")[2])
+
+
+def test_columns_align_by_what_is_seen() -> None:
+    lines = columns([("日本", "1"), ("a", "200")], right=frozenset({1}))
+    assert lines == ["日本    1", "a     200"]
+
+
+def test_no_rows_are_no_lines() -> None:
+    assert columns([]) == []
