@@ -59,7 +59,7 @@ def find_roles(source: Sequence[Folder], target: Sequence[Folder], rules: NameRu
         goal = name_key(goals[0], rules)
         stays = key(origin) in there
         others = any(
-            each == goal and (its_role is role or its_role not in CARRIED_ROLES)
+            each == goal and not (declared and its_role in CARRIED_ROLES and its_role is not role)
             for path, (each, its_role) in brought.items()
             if path != origin
         )
