@@ -1,0 +1,213 @@
+"""Cuts at every class of protocol event, on either side, in the first copy and in deltas.
+
+The classes are not listed here: a run without a cut is watched, and every moment that came in it
+is a class. After each cut a plain run follows, and the oracle must find the copy exact: nothing
+lost, nothing doubled, order and flags right, and the source as it was. A pass that calls itself
+complete in spite of the cut is held to the same at once.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from mailhaul.engine.outcomes import Delete, Options
+from tests.faults.cutting_proxy import Action, Cut, CuttingProxy
+from tests.faults.framing import Moment, Place
+from tests.faults.mailboxes import Person
+from tests.faults.pairs import Ended, Mailbox, Pair
+from tests.faults.soaking import ROUNDS
+from tests.servers.process import RunningServer
+
+SIDES = ("source", "target")
+MESSAGES = 40
+AT_ONCE = 3
+LEAST_CUTS = 26
+"""In each of the twelve tests over the first copy: more than 300 in all."""
+ALWAYS = frozenset({"GREETING", "LOGIN", "AUTHENTICATE", "APPEND", "CREATE", "STORE", "EXPUNGE"})
+"""Verbs whose moments are cut in every way; the others are dealt out among the three actions."""
+UNSETTLED = (Place.SENT, Place.ANSWER, Place.ANSWER_HALF)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a series of cuts came to; `wrong` are sentences, each of them a failure."""
+
+    fired: int = 0
+    interrupted: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("target_name", ["dovecot", "cyrus"])
+async def test_a_first_copy_cut_anywhere_is_exact_after_the_next_run(
+    target_name: str,
+    side: str,
+    action: Action,
+    dovecot: RunningServer,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    target: RunningServer = request.getfixturevalue(target_name)
+    draw = random.Random(f"{target_name} {side} {action}")
+    source = Mailbox(dovecot, dovecot.account())
+    _person(source, draw).fill(MESSAGES)
+    before = source.contents()
+    tally = Tally()
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    def fresh(number: int) -> Pair:
+        return Pair(source, Mailbox(target, target.account()), tmp_path / str(number))
+
+    async def one(number: int, cut: Cut) -> None:
+        async with gate:
+            # Half of the passes may go on by themselves, half must stop at the first trouble.
+            retries = number % 2 * 6
+            await _cut_then_plain(fresh(number), side, cut, retries, tally)
+
+    moments = await _watched(fresh(-1), side)
+    cuts = _cuts(moments, action, draw, LEAST_CUTS + 4)
+    await asyncio.gather(*(one(number, cut) for number, cut in enumerate(cuts)))
+
+    assert not tally.wrong, "\n".join(tally.wrong)
+    assert tally.fired >= LEAST_CUTS
+    assert tally.interrupted, "no cut ever stopped a pass: the cuts do not bite"
+    assert source.contents() == before, "the source was touched"
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("target_name", ["dovecot", "cyrus"])
+async def test_deltas_cut_anywhere_are_exact_after_the_next_run(
+    target_name: str,
+    side: str,
+    action: Action,
+    dovecot: RunningServer,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    target: RunningServer = request.getfixturevalue(target_name)
+    draw = random.Random(f"delta {target_name} {side} {action}")
+    mirror = Options(delete=Delete.MIRROR, max_delete=10_000)
+    pair = Pair(
+        Mailbox(dovecot, dovecot.account()), Mailbox(target, target.account()), tmp_path, mirror
+    )
+    person = _person(pair.source, draw)
+    person.fill(MESSAGES)
+    assert (await pair.run()).complete
+    person.go_on(new=6, flagged=6, deleted=2)
+    moments = await _watched(pair, side)
+    tally = Tally()
+    cuts = [cut for cut in _cuts(moments, action, draw, 8) if cut.moment.verb != "GREETING"]
+    for number, cut in enumerate(cuts):
+        person.go_on(new=6, flagged=6, deleted=5)
+        before = pair.source.contents()
+        await _cut_then_plain(pair, side, cut, number % 2 * 6, tally)
+        assert pair.source.contents() == before, f"{cut}: the source was touched"
+
+    assert not tally.wrong, "\n".join(tally.wrong)
+    assert tally.fired
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("target_name", ["dovecot", "cyrus"])
+async def test_a_blind_retry_after_these_cuts_would_have_doubled(
+    target_name: str, dovecot: RunningServer, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The control: after a cut between the final CRLF and its OK, messages lie at the target
+    of which the pass was never told; whoever sends again what was not answered doubles these."""
+    target: RunningServer = request.getfixturevalue(target_name)
+    draw = random.Random(3)
+    source = Mailbox(dovecot, dovecot.account())
+    _person(source, draw).fill(MESSAGES)
+    stored_untold = 0
+    for number, place in enumerate(UNSETTLED * 3):
+        pair = Pair(source, Mailbox(target, target.account()), tmp_path / str(number))
+        cut = Cut(Moment(place, "APPEND"), draw.randint(1, 3), draw.choice([*Action]))
+        with CuttingProxy(target.host, target.port, cut=cut) as proxy:
+            await pair.run(target_port=proxy.port, options=Options(retries=0))
+        assert proxy.fired
+        stored = sum(len(copies) for copies in pair.target.contents().values())
+        stored_untold += stored - proxy.acknowledged
+        assert (await pair.run()).complete
+        assert pair.verdict().exact, f"{cut}: {pair.verdict()}"
+    assert stored_untold >= 6
+
+
+async def _cut_then_plain(pair: Pair, side: str, cut: Cut, retries: int, tally: Tally) -> None:
+    ended, proxy = await _run_through(pair, side, cut, replace(pair.options, retries=retries))
+    tally.fired += proxy.fired
+    tally.interrupted += proxy.fired and not ended.complete
+    if ended.complete and not (verdict := pair.verdict()).exact:
+        tally.wrong.append(f"{side} {cut}: called itself complete: {verdict}")
+    plain = await pair.run()
+    if not plain.complete:
+        tally.wrong.append(f"{side} {cut}: the plain run is not complete: {plain}")
+    elif not (verdict := pair.verdict()).exact:
+        tally.wrong.append(f"{side} {cut}: {verdict}")
+
+
+async def _run_through(
+    pair: Pair, side: str, cut: Cut | None, options: Options
+) -> tuple[Ended, CuttingProxy]:
+    server = pair.source.server if side == "source" else pair.target.server
+    proxy = CuttingProxy(server.host, server.port, cut=cut)
+    async with _opened(proxy):
+        if side == "source":
+            ended = await pair.run(source_port=proxy.port, options=options)
+        else:
+            ended = await pair.run(target_port=proxy.port, options=options)
+    return ended, proxy
+
+
+@asynccontextmanager
+async def _opened(proxy: CuttingProxy) -> AsyncIterator[None]:
+    """Closing a proxy joins its threads, which other passes in this loop must not wait for."""
+    proxy.__enter__()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(proxy.__exit__, None, None, None)
+
+
+async def _watched(pair: Pair, side: str) -> Mapping[Moment, int]:
+    """Every moment of a pass without a cut, and how often it came; the copy is exact."""
+    ended, proxy = await _run_through(pair, side, None, pair.options)
+    assert ended.complete, ended
+    assert pair.verdict().exact, pair.verdict()
+    return proxy.moments
+
+
+def _cuts(
+    moments: Mapping[Moment, int], action: Action, draw: random.Random, least: int
+) -> Sequence[Cut]:
+    """This action's share of all classes, each at an occurrence drawn by chance, and more draws
+    until there are `least`; all of it again for each round of a soak."""
+    classes = sorted(moments, key=str)
+    share = list(Action).index(action)
+    chosen = [
+        moment
+        for number, moment in enumerate(classes)
+        if moment.verb in ALWAYS or number % len(Action) == share
+    ]
+    frequent = [moment for moment in classes if moments[moment] > 1]
+    cuts = []
+    for _ in range(ROUNDS):
+        extra = max(0, least - len(chosen))
+        for moment in [*chosen, *draw.choices(frequent, k=extra)]:
+            cuts.append(Cut(moment, draw.randint(1, moments[moment]), action))
+    return cuts
+
+
+def _person(mailbox: Mailbox, draw: random.Random) -> Person:
+    server, account = mailbox.server, mailbox.account
+    return Person(server.host, server.port, account.user, account.password, draw)
