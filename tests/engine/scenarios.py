@@ -1,0 +1,474 @@
+"""Scenario tables and what runs them: straight, twice, killed and cut at every step.
+
+A scenario is two mailboxes, a story of passes and of what people do in between, and what the
+target must hold in the end. Every call of a store and every commit of the ledger is a *point*; a
+run may be interrupted at one of them:
+
+- killed: the ledger is frozen as its files are at that instant, nothing runs on that would write,
+  and the pass is run again from what a dead process leaves behind;
+- cut: that call raises `Disconnected` once, and the pass itself must cope.
+
+However a story was interrupted, it ends the same. The source is compared before and after.
+"""
+
+import asyncio
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+from mailhaul.core.errors import Disconnected
+from mailhaul.core.folder import Folder
+from mailhaul.core.store import Source
+from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.outcomes import Event, Finished, Mapped, Options, Side, Tally, Waiting
+from mailhaul.engine.passes import run_pass
+from mailhaul.stores.memory import MemorySource, MemoryTarget
+from mailhaul.stores.memory_mailbox import Habits, MemoryFolder, MemoryMailbox
+from tests.engine.notation import fill, flags_of, octets, path_of, shown
+
+SOURCE, TARGET = Side.SOURCE, Side.TARGET
+FATES = ("copied", "adopted", "skipped", "refused", "missing")
+LONGEST = 20.0
+"""Seconds after which a pass counts as hanging."""
+
+Act = Callable[["World"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """When `side` does `operation` (in `folder`) for the `count`-th time in a pass: `act`, then
+    `error`. Once."""
+
+    side: Side
+    operation: str
+    count: int = 1
+    act: Act | None = None
+    error: Exception | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """A pass and what it must tell. `tally` is words like `copied 3, flagged 1`, fates not named
+    are 0; the census is their sum unless named."""
+
+    tally: str = ""
+    options: Options = field(default_factory=Options)
+    writes: str | None = None
+    unfinished: tuple[str, ...] = ()
+    raises: type[BaseException] | None = None
+    waits: int = 0
+    """So often the pass must tell that it waits."""
+    on: tuple[On, ...] = ()
+    wrap: Callable[[Source], Source] = lambda source: source
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    source: str
+    target: str
+    story: tuple[Sync | Act, ...]
+    ends: str
+    source_habits: dict[str, object] = field(default_factory=dict)
+    target_habits: dict[str, object] = field(default_factory=dict)
+    servers: str = "best plain poor"
+    unordered: bool = False
+    """The order within a folder is not the source's, for a reason."""
+    idle: bool = True
+    """In the end every folder is idle, where servers tell states."""
+
+
+SERVERS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "best": ({}, {}),
+    "plain": ({"tells_modseq": False, "page": 2}, {"window": 3, "page": 2}),
+    "poor": (
+        {"tells_modseq": False, "tells_state": False, "tells_tail": False, "page": 2},
+        {
+            "announces_keys": False,
+            "tells_modseq": False,
+            "tells_state": False,
+            "tells_tail": False,
+            "window": 3,
+            "page": 2,
+        },
+    ),
+}
+
+
+class Kind(StrEnum):
+    KILLED = "killed"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    kind: Kind
+    point: int
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class World:
+    """Two mailboxes, the state directory, and a story's course through them."""
+
+    def __init__(self, scenario: Scenario, server: str, interrupt: Interrupt | None = None) -> None:
+        at_source, at_target = SERVERS[server]
+        source_habits = replace(Habits(), **{**at_source, **scenario.source_habits})  # type: ignore[arg-type]
+        target_habits = replace(Habits(), **{**at_target, **scenario.target_habits})  # type: ignore[arg-type]
+        self.scenario = scenario
+        self.server = server
+        self.mailboxes = {
+            SOURCE: MemoryMailbox(source_habits),
+            TARGET: MemoryMailbox(target_habits),
+        }
+        self.names = fill(self.mailboxes[SOURCE], scenario.source)
+        self.names |= fill(self.mailboxes[TARGET], scenario.target)
+        self.names |= fill(MemoryMailbox(), scenario.ends)
+        self.interrupt = interrupt
+        self.points = {Kind.KILLED: 0, Kind.CUT: 0}
+        self.happened = False
+        self.dead = False
+        self.state: Path = Path()
+        self.untouched = _snapshot(self.mailboxes[SOURCE])
+        self.finished: Finished | None = None
+        self.waits = 0
+        self.idle = 0
+        self.waiting_for: list[On] = []
+        self.counts: Counter[tuple[Side, str, str | None]] = Counter()
+
+    # the story
+
+    async def live(self) -> None:
+        """Plays the whole story, then twice more the last pass, which must find nothing to do."""
+        with _scratch() as scratch:
+            self.state = scratch / "state"
+            last = Sync()
+            for step in self.scenario.story:
+                if isinstance(step, Sync):
+                    last = step
+                    await self._step(step)
+                else:
+                    self.act(step)
+            self._check_end()
+            if last.raises is None:
+                await self._check_quiet(last)
+
+    def act(self, act: Act) -> None:
+        """A person does something; whatever it changes at the source is not our doing."""
+        act(self)
+        self.untouched = _snapshot(self.mailboxes[SOURCE])
+
+    async def _step(self, sync: Sync) -> None:
+        before = Counter(self.mailboxes[TARGET].written)
+        self.waiting_for = list(sync.on)
+        clean = not self.happened
+        raised = await self._attempt(sync)
+        if isinstance(raised, Killed):
+            self._arise()
+            raised = await self._attempt(sync)
+        clean = clean and not self.happened
+        if self.waiting_for:
+            assert not clean, f"never happened: {self.waiting_for}"
+            for on in self.waiting_for:
+                if on.act is not None:
+                    self.act(on.act)
+            self.waiting_for = []
+            raised = await self._attempt(sync)
+        expected = sync.raises or type(None)
+        assert type(raised) is expected, f"expected {expected.__name__}, got {raised!r}"
+        if sync.raises is None:
+            self._check_tally(sync, clean)
+        if clean and sync.writes is not None:
+            written = Counter(self.mailboxes[TARGET].written) - before
+            assert dict(written) == _figures(sync.writes)
+        if clean:
+            assert self.waits == sync.waits
+
+    async def _attempt(self, sync: Sync) -> BaseException | None:
+        """One run of the pass; returns what it raised."""
+        self.finished, self.waits = None, 0
+        self.counts.clear()
+        source = sync.wrap(MemorySource(self.mailboxes[SOURCE], self._faults(SOURCE)))
+        target = MemoryTarget(self.mailboxes[TARGET], self._faults(TARGET))
+        try:
+            with Ledger.open(self.state, "source → target") as ledger:
+                ledger._sql.set_trace_callback(self._statement)
+                await self._pass(source, target, ledger, sync.options)
+        except Killed as error:
+            return error
+        except Exception as error:
+            if sync.raises is None or not isinstance(error, sync.raises):
+                raise
+            return error
+        finally:
+            assert not self.mailboxes[SOURCE].written
+            assert _snapshot(self.mailboxes[SOURCE]) == self.untouched, "the source was touched"
+        return Killed() if self.dead else None
+
+    async def _pass(
+        self, source: Source, target: MemoryTarget, ledger: Ledger, options: Options
+    ) -> None:
+        ticks = iter(range(1_000_000))
+        events = run_pass(
+            source,
+            target,
+            ledger,
+            options,
+            sleep=_no_wait,
+            clock=lambda: float(next(ticks)),
+            chance=random.Random(1),
+        )
+        async with asyncio.timeout(LONGEST):
+            async for event in events:
+                self._hear(event)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Waiting):
+            self.waits += 1
+        elif isinstance(event, Mapped):
+            self.idle = event.idle
+        elif isinstance(event, Finished):
+            self.finished = event
+
+    # interruptions
+
+    def _faults(self, side: Side) -> Callable[[str, str], None]:
+        def strike(operation: str, folder: str) -> None:
+            if self.dead:
+                raise Killed
+            self.counts[side, operation, None] += 1
+            self.counts[side, operation, folder] += 1
+            self._point(Kind.KILLED)
+            if self.dead:
+                raise Killed
+            if self._point(Kind.CUT):
+                raise Disconnected(f"cut at {operation} {folder}", after=0.01)
+            for on in self.waiting_for:
+                now = (side, operation, on.folder or folder) == (on.side, on.operation, folder)
+                if now and self.counts[side, operation, on.folder] >= on.count:
+                    self.waiting_for.remove(on)
+                    if on.act is not None:
+                        self.act(on.act)
+                    if on.error is not None:
+                        raise on.error
+                    break
+
+        return strike
+
+    def _statement(self, statement: str) -> None:
+        # Errors can't leave SQLite's callback; the next call of a store will raise.
+        if statement == "COMMIT" and not self.dead:
+            self._point(Kind.KILLED)
+
+    def _point(self, kind: Kind) -> bool:
+        self.points[kind] += 1
+        if self.happened or self.interrupt != Interrupt(kind, self.points[kind]):
+            return False
+        self.happened = True
+        if kind is Kind.KILLED:
+            self.dead = True
+            remains = self.state.with_name("remains")
+            remains.mkdir()
+            for file in self.state.iterdir():
+                if file.is_file() and not file.name.endswith("-shm"):
+                    shutil.copyfile(file, remains / file.name)
+        return True
+
+    def _arise(self) -> None:
+        self.dead = False
+        self.state = self.state.with_name("remains")
+
+    # what must be
+
+    def _check_tally(self, sync: Sync, clean: bool) -> None:
+        assert self.finished is not None
+        tally = self.finished.tally
+        wanted = _figures(sync.tally)
+        fates = {fate: wanted.get(fate, 0) for fate in FATES}
+        assert {fate: getattr(tally, fate) for fate in FATES} == fates
+        assert tally.census == wanted.get("census", sum(fates.values()))
+        assert self.finished.unfinished == sync.unfinished
+        assert tally.adds_up or sync.unfinished
+        whole = sum((Counter(_fields(each)) for each in self.finished.folders.values()), Counter())
+        assert all(whole[fate] == getattr(tally, fate) for fate in ("census", *FATES))
+        if clean:
+            for name in set(wanted) - set(FATES):
+                assert getattr(tally, name) == wanted[name], name
+
+    def _check_end(self) -> None:
+        wanted = MemoryMailbox(replace(Habits(), most_keywords=None))
+        fill(wanted, self.scenario.ends)
+        expected = shown(wanted, self.names)
+        actual = shown(self.mailboxes[TARGET], self.names)
+        if self.happened or self.scenario.unordered:
+            expected = {folder: sorted(words) for folder, words in expected.items()}
+            actual = {folder: sorted(words) for folder, words in actual.items()}
+        assert actual == expected
+
+    async def _check_quiet(self, last: Sync) -> None:
+        """Once more and nothing happens; and then every folder is known to be idle."""
+        before = Counter(self.mailboxes[TARGET].written)
+        self.interrupt = None
+        quiet = replace(last, on=(), writes=None, waits=0)
+        for _ in range(2):
+            finished = self.finished
+            assert await self._attempt(quiet) is None
+            assert self.finished is not None and finished is not None
+            fates = ("census", *FATES)
+            now, then = _fields(self.finished.tally), _fields(finished.tally)
+            assert {fate: now[fate] for fate in fates} == {fate: then[fate] for fate in fates}
+            assert self.finished.unfinished == finished.unfinished
+            tally = self.finished.tally
+            assert (tally.carried, tally.flagged, tally.removed, tally.octets) == (0, 0, 0, 0)
+            assert self.finished.wire_writes == 0
+        assert self.mailboxes[TARGET].written == before, "the second pass wrote"
+        if self.server != "poor" and self.scenario.idle:
+            assert self.idle == len(self.finished.folders), "not every folder is idle in the end"
+
+
+async def straight(scenario: Scenario, server: str) -> None:
+    """Plays it without interruption."""
+    await World(scenario, server).live()
+
+
+async def interrupted(scenario: Scenario, server: str, kind: Kind) -> int:
+    """Plays it once for each point, interrupted there; returns how often that was."""
+    point = 0
+    while True:
+        point += 1
+        world = World(scenario, server, Interrupt(kind, point))
+        try:
+            await world.live()
+        except BaseException as error:
+            error.add_note(f"{scenario.name} on {server}, {kind} at point {point}")
+            raise
+        if not world.happened:
+            return point - 1
+
+
+# what people do
+
+
+def at_source(order: str) -> Act:
+    return lambda world: _order(world, SOURCE, order)
+
+
+def at_target(order: str) -> Act:
+    return lambda world: _order(world, TARGET, order)
+
+
+def source_becomes(**habits: object) -> Act:
+    return lambda world: _become(world.mailboxes[SOURCE], habits)
+
+
+def target_becomes(**habits: object) -> Act:
+    return lambda world: _become(world.mailboxes[TARGET], habits)
+
+
+def lose_the_ledger(world: World) -> None:
+    shutil.rmtree(world.state)
+
+
+def _become(mailbox: MemoryMailbox, habits: dict[str, object]) -> None:
+    mailbox.habits = replace(mailbox.habits, **habits)  # type: ignore[arg-type]
+
+
+def _order(world: World, side: Side, order: str) -> None:
+    """`deliver INBOX: A B`, `mark INBOX A +S -F`, `expunge INBOX A B`, `move INBOX A Work`,
+    `make Work`, `rename Work Job`, `delete Work`, `renumber INBOX 7`."""
+    mailbox = world.mailboxes[side]
+    verb, _, rest = order.partition(" ")
+    words = rest.split()
+    if verb == "deliver":
+        world.names |= fill(mailbox, rest)
+        return
+    path = path_of(words[0])
+    if verb == "mark":
+        uid = _uid(mailbox, words[0], words[1])
+        add = [word.removeprefix("+") for word in words[2:] if word[0] == "+"]
+        remove = [word.removeprefix("-") for word in words[2:] if word[0] == "-"]
+        assert mailbox.flag(uid, _flags(add), _flags(remove), path)
+    elif verb == "expunge":
+        for name in words[1:]:
+            mailbox.expunge(_uid(mailbox, words[0], name), path=path)
+    elif verb == "move":
+        mailbox.move(_uid(mailbox, words[0], words[1]), path, path_of(words[2]))
+    elif verb == "make":
+        mailbox.make(path)
+    elif verb == "rename":
+        mailbox.rename(path, path_of(words[1]))
+    elif verb == "delete":
+        mailbox.delete(path)
+    else:
+        assert verb == "renumber", order
+        mailbox.renumber(path, int(words[1]) if len(words) > 1 else 0)
+
+
+def _uid(mailbox: MemoryMailbox, folder: str, name: str) -> int:
+    wanted = octets(name)
+    return next(each.uid for each in mailbox.messages(path_of(folder)) if each.data == wanted)
+
+
+def _flags(words: list[str]) -> frozenset[str]:
+    named = (flags_of(word) if word.isupper() else frozenset({word}) for word in words)
+    return frozenset().union(*named)
+
+
+# small things
+
+
+def _figures(text: str) -> dict[str, int]:
+    pairs = (part.split() for part in text.split(",") if part.strip())
+    return {name: int(number) for name, number in pairs}
+
+
+def _fields(tally: Tally) -> dict[str, int]:
+    names = ("census", *FATES, "flagged", "removed", "carried", "octets")
+    return dict(zip(names, astuple(tally), strict=True))
+
+
+def _snapshot(mailbox: MemoryMailbox) -> dict[object, object]:
+    """All there is in it."""
+    return {path: _frozen(mailbox.folder(path)) for path in mailbox.paths}
+
+
+def _frozen(folder: MemoryFolder) -> MemoryFolder:
+    return replace(folder, messages=dict(folder.messages), vanished=list(folder.vanished))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    memory = Path("/dev/shm")
+    directory = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+async def _no_wait(seconds: float) -> None:
+    assert seconds >= 0
+    await asyncio.sleep(0)
+
+
+class Listing:
+    """A source that tells folders otherwise than they are; everything else is as it is."""
+
+    def __init__(self, source: Source, tell: Callable[[Folder], Folder]) -> None:
+        self._source = source
+        self._tell = tell
+
+    async def folders(self) -> list[Folder]:
+        return [self._tell(folder) for folder in await self._source.folders()]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._source, name)
