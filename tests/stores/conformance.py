@@ -375,7 +375,7 @@ class StoreSuite:
 
     async def test_a_folder_that_is_not_there_fails(self, mailbox: Opened) -> None:
         folder = await mailbox.target.create(("Ghost",), None)
-        ghost = replace(folder, path=("Ghos",), native=folder.native.replace("Ghost", "Ghos"))
+        ghost = replace(folder, path=("Ghostx",), native=f"{folder.native}x")
         with pytest.raises(FolderFailed):
             await listed_changes(mailbox.source, ghost)
         with pytest.raises(FolderFailed):

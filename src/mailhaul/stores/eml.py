@@ -1,0 +1,434 @@
+"""Directories of .eml files as source and target (docs/files.md says what is kept where).
+
+A message is one file, octet for octet; everything else about it stands in its folder's manifest.
+Its file is made durable first and its line then: a file without a line is what a crash left, is
+listed nowhere, and is replaced by the next message. Directories that somebody else filled with
+.eml files have no manifest: file names are keys there, and dates are the files' own.
+"""
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+
+from mailhaul.core.blob import Spool
+from mailhaul.core.errors import Closed, ClosedReason, FolderFailed, MailhaulError
+from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, NameRules, Role, State
+from mailhaul.core.message import SYSTEM_FLAGS, Entry, Flags, Identity, Key, Message, Unreadable
+from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
+from mailhaul.core.text import printable
+from mailhaul.stores import eml_tree, manifest
+from mailhaul.stores.file_messages import (
+    BATCH_MESSAGES,
+    BATCH_OCTETS,
+    PAGE,
+    blob_of,
+    identity_of,
+    store_blob,
+)
+from mailhaul.stores.line_ends import Form, from_disk, size_from_disk
+from mailhaul.stores.manifest import Manifest, Record
+from mailhaul.stores.safe_paths import (
+    chunks_of,
+    create_file,
+    directory,
+    open_file,
+    open_root,
+    telling,
+)
+
+
+class EmlSource:
+    """A `Source` over a tree of .eml files."""
+
+    def __init__(self, path: Path, spool: Spool | None = None) -> None:
+        self.path = path
+        self.traffic = Traffic()
+        self.root = -1
+        self._spool = spool or Spool()
+        self._manifests: dict[str, Manifest] = {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            server=f"eml files at {printable(str(self.path), 200)}",
+            names=NameRules(delimiter=None),
+        )
+
+    async def open(self) -> None:
+        if self.root >= 0:
+            return
+        try:
+            self.root = open_root(self.path)
+        except OSError as error:
+            raise Closed(
+                f"“{printable(str(self.path), 200)}” can't be opened: "
+                f"{printable((error.strerror or '').lower())}",
+                ClosedReason.FORBIDDEN,
+            ) from error
+        self.traffic.connections += 1
+
+    async def close(self) -> None:
+        if self.root >= 0:
+            os.close(self.root)
+        self._manifests.clear()
+        self.root = -1
+
+    async def folders(self) -> list[Folder]:
+        return [self.shown(found) for found in self.found()]
+
+    def found(self) -> list[eml_tree.Found]:
+        """Every folder on disk; a directory whose manifest is damaged is noted and left out."""
+        named = []
+        for native in eml_tree.walk(self.root, [], self.traffic.notices):
+            try:
+                book = self.manifest(native)
+            except FolderFailed as error:
+                self._note(str(error))
+                continue
+            path = book.path if book is not None else eml_tree.foreign_path(native)
+            if path:
+                named.append((path, native))
+        return eml_tree.with_parents(named)
+
+    def shown(self, found: eml_tree.Found) -> Folder:
+        """The folder as it is now."""
+        role = Role.INBOX if found.path == INBOX_PATH else None
+        if found.native is None:
+            return Folder(found.path, f"?{'/'.join(found.path)}", role, selectable=False)
+        book = self.manifest(found.native)
+        if book is None:
+            names = self._foreign(found.native)
+            state = _foreign_state(names)
+            return Folder(found.path, found.native, role, count=len(names), state=State(state))
+        return Folder(
+            found.path,
+            found.native,
+            role or book.role,
+            subscribed=book.subscribed,
+            count=len(book),
+            size=book.octets,
+            state=State(book.state),
+            tail=book.tail,
+        )
+
+    async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        book = self.manifest(folder.native)
+        if book is not None:
+            for page in book.changes(since):
+                yield page
+            return
+        names = self._foreign(folder.native)
+        end = Cursor(_foreign_state(names))
+        if since == end:
+            yield Changes(cursor=end)
+            return
+        for start in range(0, len(names), PAGE):
+            entries = [self._foreign_entry(folder, *each) for each in names[start : start + PAGE]]
+            yield Changes(entries, whole=True)
+        yield Changes((), whole=True, cursor=end)
+
+    async def identify(
+        self, folder: Folder, keys: Sequence[Key]
+    ) -> AsyncIterator[tuple[Key, Identity]]:
+        book = self.manifest(folder.native)
+        form = Form.LF if book is None else Form.RAW
+        for key in keys:
+            descriptor = self._opened(folder, book, key)
+            if not isinstance(descriptor, int):
+                continue
+            try:
+                with telling(folder.native):
+                    found = identity_of(descriptor, form)
+            finally:
+                os.close(descriptor)
+            yield key, found
+
+    async def fetch(
+        self, folder: Folder, entries: Sequence[Entry]
+    ) -> AsyncIterator[Message | Unreadable]:
+        book = self.manifest(folder.native)
+        form = Form.LF if book is None else Form.RAW
+        for entry in entries:
+            descriptor = self._opened(folder, book, entry.key)
+            if descriptor is None:
+                continue
+            if isinstance(descriptor, str):
+                yield Unreadable(entry, descriptor)
+                continue
+            try:
+                with telling(folder.native):
+                    expected = os.fstat(descriptor).st_size
+                    chunks = from_disk(chunks_of(descriptor), form)
+                    blob = await blob_of(chunks, expected, self._spool)
+            finally:
+                os.close(descriptor)
+            self.traffic.octets_in += blob.size
+            record = book.record(_uid(entry.key)) if book is not None else None
+            if record is not None and record.sha256 != blob.digest():
+                blob.close()
+                yield Unreadable(entry, "the file was changed after it was written here")
+                continue
+            yield Message(entry, blob)
+
+    def manifest(self, native: str) -> Manifest | None:
+        """The folder's manifest as it is now; None when it has none. Raises `FolderFailed` when
+        the folder is gone."""
+        with telling(native or "INBOX"), directory(self.root, eml_tree.steps(native)):
+            book = self._manifests.get(native) or eml_tree.manifest_of(self.root, native)
+            self._manifests[native] = book
+            return book if book.refresh() else None
+
+    def _foreign(self, native: str) -> list[tuple[str, os.stat_result]]:
+        found = []
+        with telling(native), directory(self.root, eml_tree.steps(native)) as here:
+            for entry in os.scandir(here):
+                if not eml_tree.is_message(entry.name):
+                    continue
+                if not entry.is_file(follow_symlinks=False):
+                    self._note(f"“{native}/{entry.name}” was left out: it is no regular file")
+                    continue
+                with suppress(FileNotFoundError):
+                    found.append((entry.name, entry.stat(follow_symlinks=False)))
+        return sorted(found, key=lambda each: each[0])
+
+    def _foreign_entry(self, folder: Folder, name: str, status: os.stat_result) -> Entry:
+        size = status.st_size
+        with suppress(OSError), directory(self.root, eml_tree.steps(folder.native)) as here:
+            descriptor = open_file(here, name)
+            try:
+                size = size_from_disk(chunks_of(descriptor))
+            finally:
+                os.close(descriptor)
+        received = datetime.fromtimestamp(int(status.st_mtime), UTC)
+        return Entry(eml_tree.key_of(name), size=size, received=received)
+
+    def _opened(self, folder: Folder, book: Manifest | None, key: Key) -> int | str | None:
+        """The message's file, or why it can't be read, or None when it is gone."""
+        if book is None:
+            name = eml_tree.name_of(str(key))
+        elif isinstance(key, int) and book.record(key) is not None:
+            name = file_name(key)
+        else:
+            return None
+        if name is None:
+            return None
+        try:
+            with directory(self.root, eml_tree.steps(folder.native)) as here:
+                return open_file(here, name)
+        except FileNotFoundError:
+            return None if book is None else "its file is missing, though the manifest names it"
+        except OSError as error:
+            return f"the file can't be read: {printable((error.strerror or '').lower())}"
+
+    def _note(self, text: str) -> None:
+        shown = printable(text)
+        if shown not in self.traffic.notices:
+            self.traffic.notices.append(shown)
+
+
+class EmlTarget:
+    """A `Target` that writes .eml files with manifests; opening it makes the inbox."""
+
+    def __init__(self, path: Path, spool: Spool | None = None) -> None:
+        self.path = path
+        self._source = EmlSource(path, spool)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._source.capabilities
+
+    @property
+    def traffic(self) -> Traffic:
+        return self._source.traffic
+
+    async def open(self) -> None:
+        if self._source.root >= 0:
+            return
+        with telling(str(self.path)):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._source.open()
+        if INBOX_PATH not in {found.path for found in self._source.found()}:
+            self._make(INBOX_PATH, None)
+
+    async def close(self) -> None:
+        await self._source.close()
+
+    async def folders(self) -> list[Folder]:
+        return await self._source.folders()
+
+    def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        return self._source.changes(folder, since)
+
+    def identify(self, folder: Folder, keys: Sequence[Key]) -> AsyncIterator[tuple[Key, Identity]]:
+        return self._source.identify(folder, keys)
+
+    def fetch(
+        self, folder: Folder, entries: Sequence[Entry]
+    ) -> AsyncIterator[Message | Unreadable]:
+        return self._source.fetch(folder, entries)
+
+    async def create(self, path: FolderPath, role: Role | None) -> Folder:
+        if not path or "" in path:
+            raise FolderFailed("a folder without a name can't be kept; give it one")
+        if path[0].upper() == "INBOX":
+            path = (*INBOX_PATH, *path[1:])
+        there = {found.path: found.native for found in self._source.found()}
+        for depth in range(1, len(path) + 1):
+            if there.get(path[:depth]) is None:
+                there[path[:depth]] = self._make(path[:depth], role if depth == len(path) else None)
+        return self._source.shown(eml_tree.Found(path, there[path]))
+
+    async def subscribe(self, folder: Folder) -> None:
+        book = self._ours(folder)
+        with telling(folder.native), book.locked():
+            if not book.subscribed:
+                book.write([{"subscribed": True}])
+                self.traffic.writes += 1
+
+    async def append(
+        self, folder: Folder, messages: AsyncIterable[Message]
+    ) -> AsyncIterator[Appended | Refused]:
+        book = self._ours(folder)
+        batch: list[tuple[Entry, Record]] = []
+        octets = 0
+        async for message in messages:
+            failure = await self._written(folder, book, batch, message)
+            octets += message.blob.size
+            if failure or len(batch) >= BATCH_MESSAGES or octets >= BATCH_OCTETS:
+                for answer in self._announced(folder, book, batch):
+                    yield answer
+                batch, octets = [], 0
+            if failure:
+                raise failure
+        for answer in self._announced(folder, book, batch):
+            yield answer
+
+    def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
+        return manifest.past(tail, {_uid(key) for key in keys})
+
+    async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
+        book = self._ours(folder)
+        with telling(folder.native), book.locked():
+            lines = []
+            for change in changes:
+                record = book.record(_uid(change.key))
+                if record is None:
+                    continue
+                unwanted = {flag.lower() for flag in change.remove}
+                left = {flag for flag in record.flags if flag.lower() not in unwanted}
+                known = {flag.lower() for flag in left}
+                left |= {flag for flag in _kept(change.add) if flag.lower() not in known}
+                if left != record.flags:
+                    lines.append({"uid": record.uid, "flags": sorted(left)})
+            if lines:
+                book.write(lines)
+                self.traffic.writes += len(lines)
+
+    async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
+        book = self._ours(folder)
+        with (
+            telling(folder.native),
+            book.locked(),
+            directory(self._source.root, eml_tree.steps(folder.native)) as here,
+        ):
+            gone = [uid for uid in map(_uid, keys) if book.record(uid) is not None]
+            if gone:
+                book.write([{"gone": gone}])
+                self.traffic.writes += len(gone)
+            for uid in gone:
+                with suppress(FileNotFoundError):
+                    os.unlink(file_name(uid), dir_fd=here)
+        return len(gone)
+
+    def _ours(self, folder: Folder) -> Manifest:
+        book = self._source.manifest(folder.native)
+        if book is None:
+            raise FolderFailed(
+                f"“{printable(folder.native)}” holds .eml files that mailhaul did not write; "
+                "name another directory"
+            )
+        return book
+
+    def _make(self, path: FolderPath, role: Role | None) -> str:
+        root = self._source.root
+        with telling("/".join(path)):
+            native = eml_tree.new_directory(root)
+            eml_tree.manifest_of(root, native).begin("eml", path, role)
+        self.traffic.writes += 1
+        return native
+
+    async def _written(
+        self, folder: Folder, book: Manifest, batch: list[tuple[Entry, Record]], message: Message
+    ) -> MailhaulError | None:
+        """Puts the message's file on disk; what prevents it comes back, so that those before it
+        are announced first."""
+        entry, uid = message.entry, book.uidnext + len(batch)
+        try:
+            with (
+                telling(folder.native),
+                directory(self._source.root, eml_tree.steps(folder.native)) as here,
+            ):
+                with suppress(FileNotFoundError):
+                    os.unlink(file_name(uid), dir_fd=here)  # what a crash left has no line
+                descriptor = create_file(here, file_name(uid))
+                try:
+                    await store_blob(descriptor, message.blob, Form.RAW)
+                    if entry.received is not None:
+                        seconds = int(entry.received.timestamp())
+                        os.utime(descriptor, (seconds, seconds))
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            digest, size = message.blob.digest(), message.blob.size
+            batch.append((entry, Record(uid, size, digest, entry.received, _kept(entry.flags))))
+            self.traffic.octets_out += size
+        except MailhaulError as error:
+            return error
+        finally:
+            message.blob.close()
+        return None
+
+    def _announced(
+        self, folder: Folder, book: Manifest, batch: list[tuple[Entry, Record]]
+    ) -> list[Appended]:
+        if not batch:
+            return []
+        with (
+            telling(folder.native),
+            directory(self._source.root, eml_tree.steps(folder.native)) as here,
+        ):
+            os.fsync(here)
+            with book.locked():
+                if book.uidnext != batch[0][1].uid:
+                    raise FolderFailed(
+                        f"“{printable(folder.native)}” was written to by another process meanwhile"
+                    )
+                book.add([record for _, record in batch])
+        self.traffic.writes += len(batch)
+        return [Appended(entry, record.uid, entry.flags - record.flags) for entry, record in batch]
+
+
+def file_name(uid: int) -> str:
+    return f"{uid:08d}.eml"
+
+
+def _kept(flags: Flags) -> Flags:
+    # A manifest could hold anything; but `\\Forwarded` and the like are no flags anywhere (D17).
+    return frozenset(
+        flag for flag in flags if not flag.startswith("\\") or flag.lower() in SYSTEM_FLAGS
+    )
+
+
+def _foreign_state(names: Sequence[tuple[str, os.stat_result]]) -> str:
+    digest = blake2b(digest_size=16)
+    for name, status in names:
+        figures = f"\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\0"
+        digest.update(os.fsencode(name) + figures.encode())
+    return f"F {digest.hexdigest()}"
+
+
+def _uid(key: Key) -> int:
+    return key if isinstance(key, int) else -1

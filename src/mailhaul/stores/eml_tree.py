@@ -1,0 +1,163 @@
+"""Which folders an eml tree has.
+
+Ours are directories `0001`, `0002` … with a `manifest.jsonl` that says which folder each is: no
+folder's or sender's words ever become a path (security.md 5). Other directories with .eml files in
+them are read too: the directory's name is the folder's, and the root's own files are the inbox.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailhaul.core.errors import BadInput
+from mailhaul.core.folder import INBOX_PATH, FolderPath
+from mailhaul.core.text import printable
+from mailhaul.stores.maildir_tree import DEEPEST, check_parent
+from mailhaul.stores.manifest import Manifest
+from mailhaul.stores.safe_paths import (
+    NameCoding,
+    decode_name,
+    directory,
+    make_directory,
+    open_file,
+)
+
+MANIFEST = "manifest.jsonl"
+FOREIGN_NAMES = NameCoding("%", frozenset(), utf7=False)
+_OURS = re.compile(r"\d{4,12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One folder on disk; `native` is None for a level that only exists in others' names."""
+
+    path: FolderPath
+    native: str | None
+
+
+def check_eml(path: Path, *, writing: bool) -> None:
+    """Raises `BadInput` unless `path` is a directory that holds .eml files or an export of ours,
+    or, when writing, an export of ours, an empty directory, or nothing yet."""
+    shown = printable(str(path), 200)
+    if not path.exists():
+        if not writing:
+            raise BadInput(f"there is no “{shown}”; name the directory that holds the .eml files")
+        check_parent(path)
+        return
+    if not path.is_dir():
+        raise BadInput(f"“{shown}” is a file; name the directory that holds the .eml files")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise BadInput(f"“{shown}” can't be read by this user; run as its owner or open it up")
+    if writing and not os.access(path, os.W_OK):
+        raise BadInput(f"“{shown}” can't be written by this user; run as its owner or open it up")
+    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        natives = list(walk(root, [], []))
+        strange = [native for native in natives if not has_manifest(root, native)]
+    finally:
+        os.close(root)
+    if writing and (strange or (not natives and next(path.iterdir(), None) is not None)):
+        raise BadInput(
+            f"“{shown}” holds files that mailhaul did not write; name an empty directory"
+        )
+    if not writing and not natives:
+        raise BadInput(f"“{shown}” holds no .eml file")
+
+
+def walk(root: int, names: list[str], notices: list[str]) -> Iterator[str]:
+    """The native name of every folder: its path below the root."""
+    native = "/".join(names)
+    try:
+        with directory(root, names) as here:
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+            for entry in entries:
+                if entry.is_symlink() and entry.is_dir():
+                    _note(notices, f"“{native}/{entry.name}” was left out: it is a link")
+            below = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            holds = any(is_message(entry.name) or entry.name == MANIFEST for entry in entries)
+    except OSError as error:
+        _note(notices, f"“{native}” was left out: {(error.strerror or '').lower()}")
+        return
+    if holds:
+        yield native
+    if len(names) >= DEEPEST:
+        _note(notices, f"“{native}” was not looked into: it lies {DEEPEST} deep")
+        return
+    for name in below:
+        if not name.startswith("."):
+            yield from walk(root, [*names, name], notices)
+
+
+def with_parents(named: list[tuple[FolderPath, str]]) -> list[Found]:
+    """INBOX first, parents before children; two folders of one name are told apart."""
+    found: dict[FolderPath, str | None] = {}
+    for path, native in named:
+        while found.get(path) is not None:
+            path = (*path[:-1], f"{path[-1]} ~2")  # noqa: PLW2901
+        found[path] = native
+    for path in list(found):
+        for depth in range(1, len(path)):
+            found.setdefault(path[:depth], None)
+    ordered = sorted(found.items(), key=lambda pair: (pair[0][0] != "INBOX", pair[0]))
+    return [Found(path, native) for path, native in ordered]
+
+
+def foreign_path(native: str) -> FolderPath:
+    """The folder's path, from its directory's."""
+    parts = [decode_name(FOREIGN_NAMES, part) for part in steps(native)]
+    if not parts or parts[0].upper() == "INBOX":
+        return (*INBOX_PATH, *parts[1:])
+    return tuple(parts)
+
+
+def steps(native: str) -> list[str]:
+    """The directories to walk from the root to the folder."""
+    return native.split("/") if native else []
+
+
+def has_manifest(root: int, native: str) -> bool:
+    try:
+        with directory(root, steps(native)) as here:
+            os.close(open_file(here, MANIFEST))
+            return True
+    except OSError:
+        return False
+
+
+def is_message(name: str) -> bool:
+    return name.lower().endswith(".eml")
+
+
+def new_directory(root: int) -> str:
+    """Makes the next numbered directory, durably, and returns its name."""
+    taken = [int(entry.name) for entry in os.scandir(root) if _OURS.fullmatch(entry.name)]
+    number = max(taken, default=0) + 1
+    while not make_directory(root, name := f"{number:04d}"):
+        number += 1
+    return name
+
+
+def manifest_of(root: int, native: str) -> Manifest:
+    """The folder's manifest, not yet read."""
+    return Manifest(root, steps(native), MANIFEST)
+
+
+def key_of(name: str) -> str:
+    """The key of a file somebody else wrote: its name, made text where it is no UTF-8."""
+    if any("\udc80" <= character <= "\udcff" for character in name):
+        return f"\ufffd{os.fsencode(name).hex()}"
+    return name
+
+
+def name_of(key: str) -> str | None:
+    """The file's name again; None for what no listing of such files gave."""
+    name = os.fsdecode(bytes.fromhex(key[1:])) if key.startswith("\ufffd") else key
+    return name if is_message(name) and "/" not in name and "\0" not in name else None
+
+
+def _note(notices: list[str], text: str) -> None:
+    shown = printable(text)
+    if shown not in notices:
+        notices.append(shown)
