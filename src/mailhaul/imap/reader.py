@@ -87,8 +87,9 @@ class Reader:
         "_flag_sets",
         "_fragments",
         "_limits",
-        "_literal_kind",
+        "_odd_lines",
         "_partial",
+        "_refusals",
         "_remaining",
         "_spool",
         "_writer",
@@ -100,11 +101,12 @@ class Reader:
         self._partial = bytearray()  # the beginning of a line
         self._fragments: list[bytes | Blob] = []  # a response so far: text, literal, text, …
         self._remaining = -1  # octets of the current literal to come; -1: none
-        self._literal_kind = ""
         self._writer: BlobWriter | bytearray | None = None
         self._flag_sets: dict[bytes, Flags] = {}
         self._days: dict[bytes, str] = {}
         self._blank_lines = 0
+        self._refusals = 0
+        self._odd_lines = 0
 
     @property
     def idle(self) -> bool:
@@ -278,17 +280,21 @@ class Reader:
             else:
                 status = _STATUS.match(line)
                 if status is None or status[2].upper() not in (b"OK", b"NO", b"BAD"):
+                    if self._refusals > self._odd_lines:
+                        # Dovecot repeats a folder's name in a refusal, line ends and all.
+                        self._odd_lines += 1
+                        return
                     raise ProtocolFault(
                         f"the server said “{printable(line.strip(), 80)}”, which is no IMAP; is "
                         "this an IMAP port, and should it be TLS?"
                     )
+                self._refusals += status[2].upper() != b"OK"
                 events.append(_status(status))
                 return
         literal = _LITERAL.search(line[-30:])
         if literal is None:
             fragments.append(line.rstrip(b"\r\n"))
             self._fragments = []
-            self._literal_kind = ""
             events.append(self._response(fragments))
             return
         text = line[: len(line) - len(literal[0])]

@@ -34,7 +34,7 @@ from mailhaul.stores.imap_mailbox import Mailbox
 
 _MOST_MESSAGES = 100
 _MOST_OCTETS = 1536 * 1024
-_MOST_UNDER_WAY = 3
+_MOST_UNDER_WAY = 2
 _MOST_ONE_BY_ONE = 16
 """Messages of a batch where each waits for the server's `+`."""
 _LINGER = 0.01

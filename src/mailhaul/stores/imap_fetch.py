@@ -121,12 +121,14 @@ async def identify(
     uids = sorted(int(key) for key in keys)
     groups = deque(uids[at : at + _MOST_IDENTITIES] for at in range(0, len(uids), _MOST_IDENTITIES))
     under_way: deque[tuple[list[int], Pending, Selection]] = deque()
+    fresh = True  # what others have expunged meanwhile is to be gone
     try:
         while groups or under_way:
             while groups and len(under_way) < _UNDER_WAY:
                 group = groups.popleft()
                 command = commands.fetch(sequence.written(group), _IDENTITY)
-                selection, [pending] = await lane.ask_in(folder.native, command)
+                selection, [pending] = await lane.ask_in(folder.native, command, fresh=fresh)
+                fresh = False
                 under_way.append((group, pending, selection))
             group, pending, selection = under_way[0]
             await check_folder(mailbox, folder, selection)
@@ -298,8 +300,9 @@ async def _there(lane: Lane, folder: Folder, lost: Sequence[Entry]) -> list[int]
     """Those of the messages that the server still lists."""
     wanted = {_uid(entry) for entry in lost}
     there: set[int] = set()
+    # Opened anew: a server may go on showing what somebody else has expunged meanwhile.
     for uids in sequence.split(wanted):
-        _, [pending] = await lane.ask_in(folder.native, commands.fetch(uids, _SIZE))
+        _, [pending] = await lane.ask_in(folder.native, commands.fetch(uids, _SIZE), fresh=True)
         while events := await pending.arrivals():
             there |= {
                 event.uid

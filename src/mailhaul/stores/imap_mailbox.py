@@ -1,9 +1,11 @@
 """An IMAP mailbox as both its source and its target see it: connections, facts, folders.
 
 Opening costs three flights where the server allows it: connecting, logging in, and one with
-everything else, the folder listing included; `folders()` uses that listing the first time.
+everything else, the folder listing included; `folders()` gives that listing the first time, if it
+is called at once and nothing was made meanwhile.
 """
 
+import time
 from collections.abc import Callable
 
 from mailhaul.core.blob import Spool
@@ -33,6 +35,8 @@ from mailhaul.stores.imap_folders import (
     with_status,
 )
 
+_FRESH = 2.0
+"""Seconds for which `folders()` may give what `open()` has learnt."""
 _ID = (("name", "mailhaul"),)
 
 
@@ -79,6 +83,7 @@ class Mailbox:
         self._survey_of_one = Survey()
         self._opened = False
         self._folders: list[Folder] | None = None
+        self._listed_at = 0.0
 
     async def open(self) -> None:
         """Connects, logs in, and asks everything that is to be known; again: nothing."""
@@ -98,7 +103,7 @@ class Mailbox:
 
     async def folders(self) -> list[Folder]:
         listed, self._folders = self._folders, None
-        if listed is None:
+        if listed is None or time.monotonic() - self._listed_at > _FRESH:
             lane = self._lanes[0]
             survey = await self._survey(lane, self._ask_for_folders(await lane.ready()))
             listed = self._made(survey)
@@ -119,10 +124,13 @@ class Mailbox:
 
     async def made_folder(self, path: FolderPath, role: Role | None) -> Folder:
         """`Target.create`."""
+        if path and path[0].upper() == "INBOX":
+            path = ("INBOX", *path[1:])  # E2: in any case, and only there
+        self._folders = None
         known = self.known.get(path)
         if known is not None and known.selectable and known.tail is not None:
             return known
-        native = known.native if known is not None else native_of(path, self.spaces)
+        native = known.native if known is not None else self._native(path)
         use = None
         if role is not None and "CREATE-SPECIAL-USE" in self.extensions:
             use = attribute(role)
@@ -145,6 +153,16 @@ class Mailbox:
         self._learn_numbers({native: facts})
         self.known[path] = folder
         return folder
+
+    def _native(self, path: FolderPath) -> str:
+        delimiter = self.spaces.delimiter
+        if delimiter and any(delimiter in part or not part for part in path):
+            shown = printable("/".join(path), 120)
+            raise FolderFailed(
+                f"the folder “{shown}” can't be made: “{delimiter}” separates folders at the "
+                "target; choose another name with --map"
+            )
+        return native_of(path, self.spaces)
 
     async def _create(self, native: str, use: str | None) -> Status | None:
         """Makes a folder and looks at it, in one flight; what the server said when it isn't there
@@ -207,6 +225,7 @@ class Mailbox:
         await self._learn_spaces(spaces, root)
         survey = await self._survey(lane, listing)
         self._folders = self._made(survey)
+        self._listed_at = time.monotonic()
         found = None
         if quota is not None:
             status = await quota.done()
