@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.cells import set_cell_size
+
 from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.message import NO_FLAGS
@@ -26,6 +28,8 @@ from mailhaul.lab.wire import Content, PlainConnection
 
 COUNT = 500
 LATER = 12
+FLAGGED: FolderPath = ("Archive",)
+READ: FolderPath = ("Projekte",)
 SOURCE_USER = "anna"
 TARGET_USER = "anna@new.example"
 PASSWORDS = ("old-password", "new-password")
@@ -90,13 +94,14 @@ def _story(source: Side, target: Side, directory: Path) -> list[str]:
         "twins, and messages without Message-ID or without any header. The new one holds nothing."
     )
     copy = ["copy", source.url, target.url, "--state", str(directory / "state")]
-    if failures := _run(copy, source, target) or _differences(source, target, len(sample)):
+    if failures := _run(copy, source, target) or differences(source, target, len(sample)):
         return failures
 
-    flagged = _live_on(source)
+    _live_on(source)
     _say(
-        f"Meanwhile, at the old server: {LATER} new messages came in, and {SOURCE_USER} marked "
-        f"the {flagged} messages of two folders. The same command again carries just that."
+        f"Meanwhile, at the old server: {LATER} new messages came in, and {SOURCE_USER} flagged all "
+        f"of {_shown(FLAGGED)} and read all of {_shown(READ)}. The same command again carries "
+        "just that."
     )
     if failures := _run(copy, source, target):
         return failures
@@ -104,12 +109,12 @@ def _story(source: Side, target: Side, directory: Path) -> list[str]:
     _say("Is it true? `verify` shares nothing with the copy: it reads both sides and compares.")
     return [
         *_run(["verify", source.url, target.url, "--deep"], source, target),
-        *_differences(source, target, len(sample) + LATER),
+        *differences(source, target, len(sample) + LATER),
     ]
 
 
-def _live_on(source: Side) -> int:
-    """New mail and flag changes at the source; returns how many messages were marked."""
+def _live_on(source: Side) -> None:
+    """New mail and flag changes at the source."""
     newest = [
         SampleMessage(
             FOLDERS[number % 2],
@@ -121,12 +126,11 @@ def _live_on(source: Side) -> int:
     ]
     with source.connect() as connection:
         connection.fill(newest)
-        return connection.store(FOLDERS[3], "1:* +FLAGS (\\Flagged)") + connection.store(
-            FOLDERS[7], "1:* +FLAGS (\\Seen)"
-        )
+        connection.store(FLAGGED, "1:* +FLAGS (\\Flagged)")
+        connection.store(READ, "1:* +FLAGS (\\Seen)")
 
 
-def _differences(source: Side, target: Side, expected: int) -> list[str]:
+def differences(source: Side, target: Side, expected: int) -> list[str]:
     """Counts both sides by the lab's own plain connection, shows it, returns what differs."""
     with source.connect() as connection:
         before = {path: connection.content(path) for path in FOLDERS}
@@ -137,7 +141,7 @@ def _differences(source: Side, target: Side, expected: int) -> list[str]:
     for path in FOLDERS:
         same = "the same" if before[path] == after[path] else "DIFFERENT"
         old, new = len(before[path].messages), len(after[path].messages)
-        print(f"  {_shown(path):<46}{old:>6}{new:>6}  {same}")
+        print(f"  {set_cell_size(_shown(path), 46)}{old:>6}{new:>6}  {same}")
     failures = [
         f"{_shown(path)} is not the same on both sides"
         for path in FOLDERS
@@ -179,7 +183,7 @@ def _side(stack: ExitStack, name: str, user: str, password: str) -> Side:
 
 
 def _shown(path: FolderPath) -> str:
-    return " / ".join(path)
+    return "/".join(path)
 
 
 def _say(text: str) -> None:

@@ -78,11 +78,10 @@ class PlainConnection:
             for _ in batch:
                 self._answers()
 
-    def store(self, path: FolderPath, change: str) -> int:
-        """Runs `UID STORE change` in the folder at `path`; how many messages it then holds."""
-        count = self._select(path)
+    def store(self, path: FolderPath, change: str) -> None:
+        """Runs `UID STORE change` in the folder at `path`."""
+        self._select(path)
         self.command(b"UID STORE %b" % change.encode())
-        return count
 
     def content(self, path: FolderPath) -> Content:
         """What the folder at `path` holds; nothing when there is none."""
