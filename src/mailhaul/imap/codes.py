@@ -6,6 +6,7 @@ F11). What stands in none gets the verdict of its command.
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from mailhaul.core.errors import (
     Closed,
@@ -85,35 +86,31 @@ def as_error(judgement: Judgement) -> MailhaulError:
             return FolderFailed(reason)
 
 
-def _compiled(words: tuple[tuple[str, Rule], ...]) -> tuple[tuple[re.Pattern[bytes], Rule], ...]:
-    return tuple((re.compile(pattern.encode(), re.IGNORECASE), rule) for pattern, rule in words)
-
-
-_BEFORE = _compiled(WORDS_BEFORE)
-_AFTER = _compiled(WORDS_AFTER)
-
-
 def _rule(kind: str, status: Status) -> Rule:
     code = status.code.upper()
     by_code = next((rule for rule in CODES.get(code, ()) if rule.fits(kind, status)), None)
     if by_code is not None and code in DEFINITE:
         return by_code
     return (
-        _by_words(_BEFORE, kind, status)
+        _by_words(WORDS_BEFORE, kind, status)
         or by_code
-        or _by_words(_AFTER, kind, status)
+        or _by_words(WORDS_AFTER, kind, status)
         or _by_kind(kind, status, code)
     )
 
 
-def _by_words(
-    words: tuple[tuple[re.Pattern[bytes], Rule], ...], kind: str, status: Status
-) -> Rule | None:
+def _by_words(words: tuple[tuple[str, Rule], ...], kind: str, status: Status) -> Rule | None:
     said = b"%b %b %b" % (status.code, status.arguments, status.text)
     for pattern, rule in words:
-        if rule.fits(kind, status) and pattern.search(said):
+        if rule.fits(kind, status) and _compiled(pattern).search(said):
             return rule
     return None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    # Only once something is refused: compiling them all would cost start-up some milliseconds.
+    return re.compile(pattern.encode(), re.IGNORECASE)
 
 
 def _by_kind(kind: str, status: Status, code: bytes) -> Rule:
