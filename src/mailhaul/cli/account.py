@@ -132,6 +132,8 @@ def _advice(tally: Tally) -> str:
 
 def _everything(tally: Tally) -> str:
     done = tally.copied + tally.adopted
+    if not tally.census:
+        return "the source holds no messages"
     if done == tally.census:
         every = "all " if tally.census > 1 else ""
         of_source = f"{plural(tally.census, 'message')} of the source"

@@ -70,19 +70,18 @@ def _bars(meter: Meter, clean: Callable[[str], str]) -> Table:
     for folder in meter.active(MOST_FOLDERS):
         table.add_row(
             Text(fitted(clean(path_text(folder.path)), NAME_WIDTH)),
-            _bar(folder.carried_octets, folder.octets + folder.octets_to_come),
+            _bar(*folder.share),
             Text(
                 f"{count(folder.carried_messages)} / {count(folder.messages + folder.to_come)}",
                 style="dim",
             ),
-            Text(octets(folder.carried_octets), style="dim"),
+            Text(octets(folder.carried_octets) if folder.carried_octets else "", style="dim"),
         )
-    expected = max(meter.octets_expected(), meter.carried_octets)
     table.add_row(
         Text(f"folders {meter.folders_done} / {meter.links}", style="bold"),
-        _bar(meter.carried_octets, expected),
+        _bar(*meter.share),
         Text(f"{count(meter.carried_messages)} / {count(meter.messages_expected())}", style="bold"),
-        Text(octets(meter.carried_octets), style="bold"),
+        Text(octets(meter.carried_octets) if meter.carried_octets else "", style="bold"),
     )
     return table
 
@@ -102,8 +101,9 @@ def _bar(done: float, whole: float) -> ProgressBar:
 def _figures(meter: Meter, now: float) -> Text:
     messages, speed = meter.speed(now)
     parts = []
-    if speed > 0:
-        parts.append(f"{rate(speed)}, {messages:,.0f} messages/s")
+    if messages > 0:
+        octets_too = f"{rate(speed)}, " if speed > 0 else ""
+        parts.append(f"{octets_too}{messages:,.0f} messages/s")
     left = meter.seconds_left(now)
     if left is not None:
         parts.append(f"about {remaining(left)} left")

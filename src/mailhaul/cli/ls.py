@@ -13,7 +13,7 @@ from mailhaul.cli.sides import DEBUG, JSON, LONE_SECRETS, lone_credentials, lone
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import CursorExpired, FolderFailed
-from mailhaul.core.folder import Folder
+from mailhaul.core.folder import Folder, Role
 from mailhaul.core.store import Capabilities, Quota, Source
 
 if TYPE_CHECKING:
@@ -39,12 +39,18 @@ ABILITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One folder as it is listed; `problem` says why it could not be looked into."""
+    """One folder as it is listed; `guessed` is its role by its name, where the server doesn't say;
+    `problem` why it could not be looked into."""
 
     folder: Folder
     messages: int | None
     octets: int | None
     problem: str = ""
+    guessed: Role | None = None
+
+    @property
+    def role(self) -> Role | None:
+        return self.folder.role or self.guessed
 
 
 def ls(arguments: Arguments, surroundings: Surroundings) -> Exit:
@@ -68,12 +74,15 @@ async def _list(
     arguments: Arguments, surroundings: Surroundings, endpoint: Endpoint, credentials: Credentials
 ) -> Exit:
     from mailhaul.cli.stopping import closing
+    from mailhaul.engine.folder_roles import find_roles
     from mailhaul.stores.registry import open_source
 
     source = open_source(endpoint, credentials)
     async with closing(source):
         await source.open()
-        rows = [await _row(source, folder) for folder in await source.folders()]
+        folders = await source.folders()
+        roles = find_roles(folders, (), source.capabilities.names).holders
+        rows = [await _row(source, folder, roles.get(folder.path)) for folder in folders]
     capabilities = source.capabilities
     notices = tuple(dict.fromkeys(source.traffic.notices))
     if arguments.given("--json"):
@@ -85,18 +94,18 @@ async def _list(
     return Exit.INCOMPLETE if any(row.problem for row in rows) else Exit.COMPLETE
 
 
-async def _row(source: Source, folder: Folder) -> Row:
+async def _row(source: Source, folder: Folder, guessed: Role | None) -> Row:
     """Sizes that the store does not know by itself are summed up from a listing."""
     if not folder.selectable or (folder.count is not None and folder.size is not None):
-        return Row(folder, folder.count, folder.size)
+        return Row(folder, folder.count, folder.size, guessed=guessed)
     messages = size = 0
     try:
         async for page in source.changes(folder, None):
             messages += len(page.entries)
             size += sum(entry.size or 0 for entry in page.entries)
     except (FolderFailed, CursorExpired) as error:
-        return Row(folder, folder.count, folder.size, problem=str(error))
-    return Row(folder, messages, size)
+        return Row(folder, folder.count, folder.size, str(error), guessed)
+    return Row(folder, messages, size, guessed=guessed)
 
 
 def listing(
@@ -107,7 +116,7 @@ def listing(
     cells = [
         (
             path_text(row.folder.path),
-            row.folder.role.value if row.folder.role else "",
+            _role(row),
             _number(row.messages) if row.folder.selectable else "",
             _size(row.octets) if row.folder.selectable else "",
             "" if row.folder.selectable else "holds folders only",
@@ -137,7 +146,8 @@ def row_line(row: Row) -> dict[str, Json]:
     return {
         "event": "folder",
         "folder": list(row.folder.path),
-        "role": row.folder.role.value if row.folder.role else None,
+        "role": None if row.role is None else row.role.value,
+        "role_declared": row.folder.role is not None,
         "selectable": row.folder.selectable,
         "subscribed": row.folder.subscribed,
         "messages": row.messages,
@@ -209,6 +219,13 @@ def _quota(quota: Quota | None) -> str:
     return text
 
 
+def _role(row: Row) -> str:
+    """Parentheses say that only the name tells."""
+    if row.role is None:
+        return ""
+    return row.role.value if row.folder.role is not None else f"({row.role.value})"
+
+
 def _number(number: int | None) -> str:
     return "?" if number is None else count(number)
 
@@ -222,7 +239,8 @@ COMMAND = Command(
     summary="list a mailbox: folders, roles, counts, sizes, quota, abilities",
     story=(
         "Lists the folders of the mailbox ENDPOINT with what they are for, how many messages they "
-        "hold and how large they are; its quota; and what its server can do. Changes nothing."
+        "hold and how large they are; its quota; and what its server can do. A role in "
+        "parentheses is read from the folder's name. Changes nothing."
         "\n\n"
         "ENDPOINT is imaps://user@host, imap+starttls://user@host, maildir:PATH, mbox:PATH or "
         "eml:PATH (docs/endpoints.md)."

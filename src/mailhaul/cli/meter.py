@@ -51,13 +51,19 @@ class FolderMeter:
         return 0 if self.done else max(0, self.expected - self.messages)
 
     @property
+    def share(self) -> tuple[float, float]:
+        """Done, and whole: in octets where they are known, else in messages."""
+        octets = self.octets + self.octets_to_come
+        if octets:
+            return self.carried_octets, octets
+        return self.carried_messages, self.messages + self.to_come
+
+    @property
     def octets_to_come(self) -> int:
         if self.messages:
             average = self.octets / self.messages
-        elif self.count:
-            average = self.size / self.count
         else:
-            average = AVERAGE
+            average = self.size / self.count if self.count else 0.0
         return round(self.to_come * average)
 
 
@@ -176,16 +182,25 @@ class Meter:
         """Octets to be carried in all; a guess until all folders are listed."""
         return self.octets + sum(folder.octets_to_come for folder in self.folders.values())
 
+    @property
+    def share(self) -> tuple[float, float]:
+        """Done, and whole: in octets where they are known, else in messages."""
+        octets = self.octets_expected()
+        if octets:
+            return self.carried_octets, max(octets, self.carried_octets)
+        return self.carried_messages, max(self.messages_expected(), self.carried_messages)
+
     def seconds_left(self, now: float) -> float | None:
         """A guess; None as long as there is nothing to guess by."""
-        _, octets = self.speed(now)
+        messages, octets = self.speed(now)
+        done, whole = self.share
+        speed = octets if self.octets_expected() else messages
         elapsed = now - self.started
-        if octets <= 0 or elapsed < 2.0 or not self.mapped:
+        if speed <= 0 or elapsed < 2.0 or not self.mapped:
             return None
         # A short window jumps; the whole run forgets throttles too slowly. Half of each.
-        steady = (octets + self.carried_octets / elapsed) / 2
-        left = max(0, self.octets_expected() - self.carried_octets)
-        return left / steady + self.wait_left(now)
+        steady = (speed + done / elapsed) / 2
+        return max(0.0, whole - done) / steady + self.wait_left(now)
 
     def _take_map(self, event: Mapped) -> None:
         self.mapped = True

@@ -275,10 +275,13 @@ def plain_line(meter: Meter, now: float) -> str:
             f"{count(meter.carried_messages)} of {count(meter.messages_expected())} messages"
         )
         expected = max(meter.octets_expected(), meter.carried_octets)
-        parts.append(f"{octets(meter.carried_octets)} of {octets(expected)}")
-    _, speed = meter.speed(now)
+        if expected:
+            parts.append(f"{octets(meter.carried_octets)} of {octets(expected)}")
+    messages, speed = meter.speed(now)
     if speed > 0:
         parts.append(rate(speed))
+    elif messages > 0:
+        parts.append(f"{messages:,.0f} messages/s")
     left = meter.seconds_left(now)
     if left is not None:
         parts.append(f"about {remaining(left)} left")
