@@ -25,16 +25,18 @@ def test_the_demo_carries_everything_and_proves_it() -> None:
 def test_the_demo_sees_what_differs() -> None:
     sample = [message for message in sample_mailbox(60) if message.folder == ("INBOX",)]
     with embedded_server("old.example") as old, embedded_server("new.example") as new:
-        sides = [demo.Side(old, "anna", "one"), demo.Side(new, "anna", "two")]
-        for side in sides:
+        source, target = demo.Side(old, "anna", "one"), demo.Side(new, "anna", "two")
+        for side in (source, target):
             side.server.add_user(side.user, side.password)
             with side.connect() as connection:
                 connection.fill(sample)
-        assert demo.differences(*sides, len(sample)) == []
-        with sides[1].connect() as connection:
+        assert demo.differences(source, target, len(sample)) == []
+        with target.connect() as connection:
             connection.store(("INBOX",), "1:* +FLAGS (\\Deleted)")
-        assert demo.differences(*sides, len(sample)) == ["INBOX is not the same on both sides"]
-        with sides[1].connect() as connection:
+        assert demo.differences(source, target, len(sample)) == [
+            "INBOX is not the same on both sides"
+        ]
+        with target.connect() as connection:
             connection.command(b"SELECT INBOX")
             connection.command(b"EXPUNGE")
-        assert len(demo.differences(*sides, len(sample))) == 2
+        assert len(demo.differences(source, target, len(sample))) == 2

@@ -99,8 +99,8 @@ def _story(source: Side, target: Side, directory: Path) -> list[str]:
 
     _live_on(source)
     _say(
-        f"Meanwhile, at the old server: {LATER} new messages came in, and {SOURCE_USER} flagged all "
-        f"of {_shown(FLAGGED)} and read all of {_shown(READ)}. The same command again carries "
+        f"Meanwhile, at the old server: {LATER} new messages came in, and {SOURCE_USER} flagged "
+        f"all of {_shown(FLAGGED)} and read all of {_shown(READ)}. The same command again carries "
         "just that."
     )
     if failures := _run(copy, source, target):
