@@ -132,6 +132,11 @@ class Lane:
         self._selection = selection
         return selection, [session.send(command) for command in commands]
 
+    def leave(self) -> bool:
+        """Whether a folder is open; it is opened anew by the next command in it."""
+        selection, self._selection = self._selection, None
+        return selection is not None
+
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """While inside, other tasks' commands wait: for steps where an answer has to be seen

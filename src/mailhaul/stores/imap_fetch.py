@@ -44,7 +44,7 @@ class _Batch:
     pending: Pending
     selection: Selection
     hand: deque[Event] = field(default_factory=deque)
-    arrived: dict[int, Blob | None] = field(default_factory=dict)
+    arrived: dict[int, Blob] = field(default_factory=dict)
     held: int = 0
 
 
@@ -78,12 +78,17 @@ async def fetch(
                 blob = event.blob
                 if type(blob) is MemoryBlob:
                     batch.pending.release(blob.size)
-                if turn == len(group) or group[turn].key != event.uid:
+                if (
+                    turn == len(group)
+                    or group[turn].key != event.uid
+                    or _is_nothing(group[turn], blob)
+                ):
                     _keep(batch, event, mailbox.spool)
                     continue
                 entry = group[turn]
                 turn += 1
-                if blob is not None and blob.size == entry.size:
+                assert blob is not None, "looked at above"
+                if blob.size == entry.size:
                     yield Message(entry, blob)
                 else:
                     yield suspects.judged(entry, blob)
@@ -92,20 +97,22 @@ async def fetch(
                     yield suspects.judged(group[turn - 1], _taken(batch, group[turn - 1]))
             if turn < len(group):
                 rest = group[turn:]
-                lost = [entry for entry in rest if entry.key not in arrived]
+                # NIL may mean expunged as well as unreadable: both are asked for again.
+                lost = [entry for entry in rest if _is_nothing(entry, arrived.get(_uid(entry)))]
                 # The answers to what is asked now come behind those of the other batches.
                 for later in under_way:
                     await _gather(later, mailbox.spool)
                 status = await batch.pending.done()
                 found = await _sought(mailbox, lane, folder, lost, status)
                 for entry in rest:
-                    answer = found.get(_uid(entry))
-                    if entry.key in arrived:
+                    if _uid(entry) in found:
+                        answer = found.pop(_uid(entry))
+                        if isinstance(answer, Unreadable):
+                            yield answer
+                        else:
+                            yield suspects.judged(entry, answer)
+                    elif entry.key in arrived:
                         yield suspects.judged(entry, _taken(batch, entry))
-                    elif isinstance(answer, Unreadable):
-                        yield answer
-                    elif _uid(entry) in found:
-                        yield suspects.judged(entry, answer)
             _discard(batch)
             under_way.popleft()
     finally:
@@ -204,6 +211,8 @@ async def _gather(batch: _Batch, spool: Spool) -> None:
 def _keep(batch: _Batch, body: Body, spool: Spool) -> None:
     """Puts a message by; beyond a measure on disk, since a server may lie about sizes."""
     blob = body.blob
+    if blob is None:
+        return
     if isinstance(blob, MemoryBlob):
         batch.held += blob.size
         if batch.held > _MOST_HELD:
@@ -217,7 +226,7 @@ def _keep(batch: _Batch, body: Body, spool: Spool) -> None:
     batch.arrived[body.uid] = blob
 
 
-def _taken(batch: _Batch, entry: Entry) -> Blob | None:
+def _taken(batch: _Batch, entry: Entry) -> Blob:
     blob = batch.arrived.pop(_uid(entry))
     if isinstance(blob, MemoryBlob):
         batch.held -= blob.size
@@ -233,8 +242,7 @@ def _discard(batch: _Batch) -> None:
             event.blob.close()
     batch.hand.clear()
     for blob in batch.arrived.values():
-        if blob is not None:
-            blob.close()
+        blob.close()
     batch.arrived.clear()
 
 
@@ -243,7 +251,7 @@ def _discard(batch: _Batch) -> None:
 
 async def _sought(
     mailbox: Mailbox, lane: Lane, folder: Folder, lost: Sequence[Entry], status: Status
-) -> dict[int, Blob | Unreadable | None]:
+) -> dict[int, Blob | Unreadable]:
     """What became of messages that their batch's answer did not hold, by UID; gone ones have no
     place in it."""
     if status.kind != b"OK":
@@ -253,7 +261,7 @@ async def _sought(
         if len(lost) > 1:
             return await _halved(mailbox, lane, folder, lost)
     there = await _there(lane, folder, lost)
-    found: dict[int, Blob | Unreadable | None] = {}
+    found: dict[int, Blob | Unreadable] = {}
     by_uid = {_uid(entry): entry for entry in lost}
     if status.kind != b"OK":
         reason = f"the server won't hand it over: {words(status)}"
@@ -265,8 +273,10 @@ async def _sought(
             await check_folder(mailbox, folder, batch.selection)
             await _gather(batch, mailbox.spool)
             answer = await batch.pending.done()
-            if uid in batch.arrived:
+            if uid in batch.arrived and not _is_nothing(by_uid[uid], batch.arrived[uid]):
                 found[uid] = batch.arrived.pop(uid)
+            elif answer.kind == b"OK" and by_uid[uid].size == 0:
+                found[uid] = MemoryBlob(b"")
             elif answer.kind == b"OK":
                 found[uid] = Unreadable(by_uid[uid], "the server lists it and hands over nothing")
             else:
@@ -279,15 +289,17 @@ async def _sought(
 
 async def _halved(
     mailbox: Mailbox, lane: Lane, folder: Folder, lost: Sequence[Entry]
-) -> dict[int, Blob | Unreadable | None]:
-    found: dict[int, Blob | Unreadable | None] = {}
+) -> dict[int, Blob | Unreadable]:
+    found: dict[int, Blob | Unreadable] = {}
     middle = len(lost) // 2
     halves = [await _asked(lane, folder, half) for half in (lost[:middle], lost[middle:])]
     for batch in halves:
         await _gather(batch, mailbox.spool)
     for batch in halves:
         await check_folder(mailbox, folder, batch.selection)
-        still = [entry for entry in batch.entries if _uid(entry) not in batch.arrived]
+        still = [
+            entry for entry in batch.entries if _is_nothing(entry, batch.arrived.get(_uid(entry)))
+        ]
         found.update(batch.arrived)
         batch.arrived.clear()
         if still:
@@ -321,12 +333,8 @@ class _Suspects:
     def __init__(self) -> None:
         self._sizes: dict[bytes, int | None] = {}
 
-    def judged(self, entry: Entry, blob: Blob | None) -> Message | Unreadable:
+    def judged(self, entry: Entry, blob: Blob) -> Message | Unreadable:
         """The message; or why that isn't what the listing spoke of."""
-        if blob is None or blob.size == 0:
-            if entry.size:
-                return Unreadable(entry, "the server lists it and hands over nothing")
-            return Message(entry, blob or MemoryBlob(b""))
         if entry.size is None or blob.size == entry.size:
             return Message(entry, blob)
         reason = None
@@ -338,6 +346,11 @@ class _Suspects:
             return Message(entry, blob)
         blob.close()
         return Unreadable(entry, reason)
+
+
+def _is_nothing(entry: Entry, blob: Blob | None) -> bool:
+    """Whether that can't be the message: nothing, for one that has octets (D13, C3)."""
+    return blob is None or (blob.size == 0 and entry.size != 0)
 
 
 def _header(event: Event) -> bytes | None:

@@ -15,7 +15,6 @@ from mailhaul.imap.responses import Event, Untagged
 from mailhaul.imap.special_use import role_of
 from mailhaul.imap.syntax import Value, number, text
 
-_GONE = frozenset({b"\\NONEXISTENT"})
 _UNSELECTABLE = frozenset({b"\\NOSELECT", b"\\NONEXISTENT"})
 
 
@@ -126,7 +125,7 @@ def folders(survey: Survey, spaces: Namespaces) -> list[Folder]:
     """The personal folders, INBOX first, parents before children."""
     found: dict[FolderPath, Folder] = {}
     for listed in survey.listed.values():
-        if listed.attributes & _GONE or _is_foreign(listed.native, spaces):
+        if _is_foreign(listed.native, spaces):
             continue
         path = path_of(listed.native, listed.delimiter or spaces.delimiter, spaces.prefix)
         if not path:

@@ -105,7 +105,9 @@ class Mailbox:
         listed, self._folders = self._folders, None
         if listed is None or time.monotonic() - self._listed_at > _FRESH:
             lane = self._lanes[0]
-            survey = await self._survey(lane, self._ask_for_folders(await lane.ready()))
+            session = await lane.ready()
+            self._leave_folder(lane, session)
+            survey = await self._survey(lane, self._ask_for_folders(session))
             listed = self._made(survey)
         return listed
 
@@ -128,8 +130,16 @@ class Mailbox:
             path = ("INBOX", *path[1:])  # E2: in any case, and only there
         self._folders = None
         known = self.known.get(path)
-        if known is not None and known.selectable and known.tail is not None:
-            return known
+        if known is not None and known.selectable:
+            session = await self._lanes[0].ready()
+            self._leave_folder(self._lanes[0], session)
+            asked = commands.status(known.native, status_attributes(self.extensions))
+            pending = session.send(asked)
+            if (await pending.done()).kind == b"OK":
+                survey = Survey()
+                survey.take(pending.events)
+                self._learn_numbers(survey.status)
+                return with_status(known, survey.status.get(known.native, {}))
         native = known.native if known is not None else self._native(path)
         use = None
         if role is not None and "CREATE-SPECIAL-USE" in self.extensions:
@@ -275,6 +285,12 @@ class Mailbox:
 
     def _name_rules(self) -> NameRules:
         return NameRules(delimiter=self.spaces.delimiter)
+
+    def _leave_folder(self, lane: Lane, session: Session) -> None:
+        """STATUS of an opened folder may tell only what this connection has seen of it so far (RFC
+        9051 6.3.11): leave it first, or have it brought up to date."""
+        if lane.leave():
+            session.send(commands.unselect() if "UNSELECT" in self.extensions else commands.noop())
 
     # --- Folders -----------------------------------------------------------------------------
 
