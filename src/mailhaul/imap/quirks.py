@@ -67,7 +67,7 @@ class QuirkName(StrEnum):
     UNQUOTED_NAME = "unquoted-name"
     BROKEN_NAME = "broken-name"
     UTF8_NAME = "utf8-name"
-    EMPTY_EXTENDED_LIST = "empty-extended-list"
+    REFUSED_EXTENDED_LIST = "refused-extended-list"
     SILENT_SPECIAL_USE = "silent-special-use"
     ODD_FLAG = "odd-flag"
     FORGOTTEN_FLAG = "forgotten-flag"
@@ -218,7 +218,8 @@ QUIRKS: tuple[Quirk, ...] = (
         QuirkName.STALE_TAG,
         "several",
         "the answer to an earlier command comes late, in place of this one's",
-        "tags are matched strictly; an unknown one ends the connection",
+        "tags are matched strictly: a late answer is never taken for this one's, an unknown one ends "
+        "the connection",
         "F5",
     ),
     Quirk(
@@ -358,9 +359,9 @@ QUIRKS: tuple[Quirk, ...] = (
         "E4",
     ),
     Quirk(
-        QuirkName.EMPTY_EXTENDED_LIST,
+        QuirkName.REFUSED_EXTENDED_LIST,
         "several",
-        "LIST-EXTENDED is advertised, and the extended LIST refused or left empty",
+        "LIST-EXTENDED is advertised, and the extended LIST refused",
         "asked again the plain way",
         "E13",
     ),
