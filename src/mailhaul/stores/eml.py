@@ -28,6 +28,7 @@ from mailhaul.stores.file_messages import (
     identity_of,
     store_blob,
 )
+from mailhaul.stores.found_folders import Found, with_parents
 from mailhaul.stores.line_ends import Form, from_disk, size_from_disk
 from mailhaul.stores.manifest import Manifest, Record
 from mailhaul.stores.safe_paths import (
@@ -79,7 +80,7 @@ class EmlSource:
     async def folders(self) -> list[Folder]:
         return [self.shown(found) for found in self.found()]
 
-    def found(self) -> list[eml_tree.Found]:
+    def found(self) -> list[Found]:
         """Every folder on disk; a directory whose manifest is damaged is noted and left out."""
         named = []
         for native in eml_tree.walk(self.root, [], self.traffic.notices):
@@ -91,9 +92,9 @@ class EmlSource:
             path = book.path if book is not None else eml_tree.foreign_path(native)
             if path:
                 named.append((path, native))
-        return eml_tree.with_parents(named)
+        return with_parents(named)
 
-    def shown(self, found: eml_tree.Found) -> Folder:
+    def shown(self, found: Found) -> Folder:
         """The folder as it is now."""
         role = Role.INBOX if found.path == INBOX_PATH else None
         if found.native is None:
@@ -110,8 +111,8 @@ class EmlSource:
             subscribed=book.subscribed,
             count=len(book),
             size=book.octets,
-            state=State(book.state),
-            tail=book.tail,
+            state=State(book.state()),
+            tail=book.tail(),
         )
 
     async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
@@ -279,7 +280,7 @@ class EmlTarget:
         for depth in range(1, len(path) + 1):
             if there.get(path[:depth]) is None:
                 there[path[:depth]] = self._make(path[:depth], role if depth == len(path) else None)
-        return self._source.shown(eml_tree.Found(path, there[path]))
+        return self._source.shown(Found(path, there[path]))
 
     async def subscribe(self, folder: Folder) -> None:
         book = self._ours(folder)

@@ -8,13 +8,12 @@ them are read too: the directory's name is the folder's, and the root's own file
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.text import printable
-from mailhaul.stores.maildir_tree import DEEPEST, check_parent
+from mailhaul.stores.found_folders import DEEPEST, check_directory, note
 from mailhaul.stores.manifest import Manifest
 from mailhaul.stores.safe_paths import (
     NameCoding,
@@ -29,29 +28,12 @@ FOREIGN_NAMES = NameCoding("%", frozenset(), utf7=False)
 _OURS = re.compile(r"\d{4,12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One folder on disk; `native` is None for a level that only exists in others' names."""
-
-    path: FolderPath
-    native: str | None
-
-
 def check_eml(path: Path, *, writing: bool) -> None:
     """Raises `BadInput` unless `path` is a directory that holds .eml files or an export of ours,
     or, when writing, an export of ours, an empty directory, or nothing yet."""
-    shown = printable(str(path), 200)
-    if not path.exists():
-        if not writing:
-            raise BadInput(f"there is no “{shown}”; name the directory that holds the .eml files")
-        check_parent(path)
+    if not check_directory(path, "the directory that holds the .eml files", writing=writing):
         return
-    if not path.is_dir():
-        raise BadInput(f"“{shown}” is a file; name the directory that holds the .eml files")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise BadInput(f"“{shown}” can't be read by this user; run as its owner or open it up")
-    if writing and not os.access(path, os.W_OK):
-        raise BadInput(f"“{shown}” can't be written by this user; run as its owner or open it up")
+    shown = printable(str(path), 200)
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         natives = list(walk(root, [], []))
@@ -74,34 +56,20 @@ def walk(root: int, names: list[str], notices: list[str]) -> Iterator[str]:
             entries = sorted(os.scandir(here), key=lambda entry: entry.name)
             for entry in entries:
                 if entry.is_symlink() and entry.is_dir():
-                    _note(notices, f"“{native}/{entry.name}” was left out: it is a link")
+                    note(notices, f"“{native}/{entry.name}” was left out: it is a link")
             below = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
             holds = any(is_message(entry.name) or entry.name == MANIFEST for entry in entries)
     except OSError as error:
-        _note(notices, f"“{native}” was left out: {(error.strerror or '').lower()}")
+        note(notices, f"“{native}” was left out: {(error.strerror or '').lower()}")
         return
     if holds:
         yield native
     if len(names) >= DEEPEST:
-        _note(notices, f"“{native}” was not looked into: it lies {DEEPEST} deep")
+        note(notices, f"“{native}” was not looked into: it lies {DEEPEST} deep")
         return
     for name in below:
         if not name.startswith("."):
             yield from walk(root, [*names, name], notices)
-
-
-def with_parents(named: list[tuple[FolderPath, str]]) -> list[Found]:
-    """INBOX first, parents before children; two folders of one name are told apart."""
-    found: dict[FolderPath, str | None] = {}
-    for path, native in named:
-        while found.get(path) is not None:
-            path = (*path[:-1], f"{path[-1]} ~2")  # noqa: PLW2901
-        found[path] = native
-    for path in list(found):
-        for depth in range(1, len(path)):
-            found.setdefault(path[:depth], None)
-    ordered = sorted(found.items(), key=lambda pair: (pair[0][0] != "INBOX", pair[0]))
-    return [Found(path, native) for path, native in ordered]
 
 
 def foreign_path(native: str) -> FolderPath:
@@ -155,9 +123,3 @@ def name_of(key: str) -> str | None:
     """The file's name again; None for what no listing of such files gave."""
     name = os.fsdecode(bytes.fromhex(key[1:])) if key.startswith("\ufffd") else key
     return name if is_message(name) and "/" not in name and "\0" not in name else None
-
-
-def _note(notices: list[str], text: str) -> None:
-    shown = printable(text)
-    if shown not in notices:
-        notices.append(shown)

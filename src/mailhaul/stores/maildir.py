@@ -21,6 +21,7 @@ from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Ref
 from mailhaul.core.text import printable
 from mailhaul.stores import maildir_delivery, maildir_subscriptions, maildir_tree
 from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, blob_of, identity_of
+from mailhaul.stores.found_folders import DEEPEST
 from mailhaul.stores.line_ends import from_disk
 from mailhaul.stores.maildir_folder import (
     Scan,
@@ -68,7 +69,7 @@ class MaildirSource:
                 delimiter=None,
                 longest_path=254 if plus else None,
                 longest_component=None if plus else 255,
-                deepest=maildir_tree.DEEPEST,
+                deepest=DEEPEST,
                 folds_case=self._folds_case,
             ),
         )

@@ -14,13 +14,13 @@ the layout that is there; an empty target becomes Maildir++.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from mailhaul.core.errors import BadInput, FolderFailed
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.text import printable
+from mailhaul.stores.found_folders import DEEPEST, Found, check_directory, note, with_parents
 from mailhaul.stores.safe_paths import (
     LONGEST_NAME,
     NameCoding,
@@ -32,8 +32,6 @@ from mailhaul.stores.safe_paths import (
 )
 
 PARTS = ("cur", "new", "tmp")
-DEEPEST = 60
-"""Levels of directories looked into; deeper trees are somebody's joke."""
 
 PLUS_NAMES = NameCoding("\\", frozenset("."), utf7=True, portable=False)
 PLAIN_NAMES = NameCoding("\\", frozenset(), utf7=True, reserved=frozenset(PARTS))
@@ -44,45 +42,16 @@ class Layout(StrEnum):
     PLAIN = "plain Maildirs"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One folder on disk; `native` is None for a level that is only part of others' names."""
-
-    path: FolderPath
-    native: str | None
-
-
 def check_maildir(path: Path, *, writing: bool) -> None:
     """Raises `BadInput` unless `path` is a Maildir that can be read, or, when writing, one that can
     be written, an empty directory, or nothing yet in a directory that can be written."""
-    shown = printable(str(path), 200)
-    if not path.exists():
-        if not writing:
-            raise BadInput(f"there is no “{shown}”; name the directory that holds cur, new and tmp")
-        check_parent(path)
+    if not check_directory(path, "the directory that holds cur, new and tmp", writing=writing):
         return
-    if not path.is_dir():
-        raise BadInput(f"“{shown}” is a file; name the directory that holds cur, new and tmp")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise BadInput(f"“{shown}” can't be read by this user; run as its owner or open it up")
-    if writing and not os.access(path, os.W_OK):
-        raise BadInput(f"“{shown}” can't be written by this user; run as its owner or open it up")
+    shown = printable(str(path), 200)
     empty = next(path.iterdir(), None) is None
     if not (writing and empty) and layout_of(path) is None:
         raise BadInput(
             f"“{shown}” is no Maildir: neither it nor a directory in it holds cur, new and tmp"
-        )
-
-
-def check_parent(path: Path) -> None:
-    """Raises `BadInput` unless the directory `path` could be made."""
-    parent = path.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
-        raise BadInput(
-            f"“{printable(str(path), 200)}” can't be made: this user can't write "
-            f"“{printable(str(parent), 200)}”"
         )
 
 
@@ -102,20 +71,7 @@ def layout_of(path: Path) -> Layout | None:
 def find_folders(root: int, notices: list[str]) -> list[Found]:
     """Every folder, INBOX first, parents before children; parents that only exist in their
     children's names are among them with no native. What can't be looked into is noted."""
-    found: dict[FolderPath, str | None] = {}
-    for native in _natives(root, [], notices):
-        path = path_of(native)
-        while found.get(path) is not None:
-            # Two spellings of one name (a Maildir++ and a plain folder, UTF-8 and UTF-7).
-            path = (*path[:-1], f"{path[-1]} ~2")
-        found[path] = native
-    for path in list(found):
-        for depth in range(1, len(path)):
-            found.setdefault(path[:depth], None)
-    return [
-        Found(path, native)
-        for path, native in sorted(found.items(), key=lambda pair: (pair[0][0] != "INBOX", pair[0]))
-    ]
+    return with_parents((path_of(native), native) for native in _natives(root, [], notices))
 
 
 def path_of(native: str) -> FolderPath:
@@ -189,10 +145,10 @@ def _natives(root: int, names: list[str], notices: list[str]) -> Iterator[str]:
             if is_maildir(here):
                 yield "/".join(names)
     except OSError as error:
-        _note(notices, f"“{'/'.join(names)}” was left out: {(error.strerror or '').lower()}")
+        note(notices, f"“{'/'.join(names)}” was left out: {(error.strerror or '').lower()}")
         return
     if len(names) >= DEEPEST:
-        _note(notices, f"“{'/'.join(names)}” was not looked into: it lies {DEEPEST} deep")
+        note(notices, f"“{'/'.join(names)}” was not looked into: it lies {DEEPEST} deep")
         return
     for name in below:
         if name not in PARTS:
@@ -201,11 +157,5 @@ def _natives(root: int, names: list[str], notices: list[str]) -> Iterator[str]:
 
 def _may_hold(entry: "os.DirEntry[str]", notices: list[str]) -> bool:
     if entry.is_symlink() and entry.is_dir():
-        _note(notices, f"“{entry.name}” was left out: it is a link to somewhere else")
+        note(notices, f"“{entry.name}” was left out: it is a link to somewhere else")
     return entry.is_dir(follow_symlinks=False)
-
-
-def _note(notices: list[str], text: str) -> None:
-    shown = printable(text)
-    if shown not in notices:
-        notices.append(shown)

@@ -92,14 +92,13 @@ class Manifest:
     def octets(self) -> int:
         return sum(self._sizes)
 
-    @property
-    def state(self) -> str:
-        """Equal while nothing happened. `C` of a cursor's first letter: a cursor is a state."""
-        return f"C {self.validity} {self.uidnext} {self.lines}"
+    def state(self, strangers: int = 0) -> str:
+        """Equal while nothing happened; a cursor too. `strangers` are messages that follow ours in
+        the file and have no line yet: they count as numbered."""
+        return f"C {self.validity} {self.uidnext + strangers} {self.lines}"
 
-    @property
-    def tail(self) -> Cursor:
-        return Cursor(f"T {self.validity} {self.uidnext}")
+    def tail(self, strangers: int = 0) -> Cursor:
+        return Cursor(f"T {self.validity} {self.uidnext + strangers}")
 
     def refresh(self) -> bool:
         """Reads what was added since the last time; false when there is no manifest. Raises
@@ -189,24 +188,27 @@ class Manifest:
             assert record is not None
             yield record
 
-    def changes(self, since: Cursor | None) -> Iterator[Changes]:
+    def changes(self, since: Cursor | None, strangers: Sequence[Entry] = ()) -> Iterator[Changes]:
         """The pages that `Source.changes` gives."""
-        end, tail = Cursor(self.state), self.tail
+        end, tail = Cursor(self.state(len(strangers))), self.tail(len(strangers))
         if since is None:
             rows: Sequence[int] = range(len(self._uids))
             yield from self._pages(rows, whole=True)
-            yield Changes((), whole=True, cursor=end)
+            yield Changes(strangers, whole=True, cursor=end)
             return
-        kind, uidnext, lines = self._placed(since)
+        kind, uidnext, lines = self._placed(since, self.uidnext + len(strangers))
         fresh = bisect_left(self._uids, uidnext)
+        added = [
+            entry for entry in strangers if isinstance(entry.key, int) and entry.key >= uidnext
+        ]
         if kind == "T":
             yield from self._pages(range(fresh, len(self._uids)), whole=False)
-            yield Changes((), cursor=tail)
+            yield Changes(added, cursor=tail)
             return
         known = [row for row in range(fresh) if self._changed[row] > lines]
         yield from self._pages([*known, *range(fresh, len(self._uids))], whole=False)
         gone = [uid for line, uid in self._gone if line > lines and uid < uidnext]
-        yield Changes((), gone, cursor=end)
+        yield Changes(added, gone, cursor=end)
 
     def _pages(self, rows: Sequence[int], *, whole: bool) -> Iterator[Changes]:
         for start in range(0, len(rows), PAGE):
@@ -217,13 +219,13 @@ class Manifest:
         received = None if seconds == _NO_DATE else datetime.fromtimestamp(seconds, UTC)
         return Entry(self._uids[row], self._flags[row], self._sizes[row], received)
 
-    def _placed(self, cursor: Cursor) -> tuple[str, int, int]:
+    def _placed(self, cursor: Cursor, highest: int) -> tuple[str, int, int]:
         kind, _, rest = cursor.partition(" ")
         parts = rest.split(" ")
         if kind not in ("C", "T") or parts[0] != self.validity or len(parts) < 2:
             raise CursorExpired("the folder was made anew")
         uidnext, lines = int(parts[1]), int(parts[2]) if kind == "C" else 0
-        if uidnext > self.uidnext or lines > self.lines:
+        if uidnext > highest or lines > self.lines:
             raise CursorExpired("the folder went back in time")
         return kind, uidnext, lines
 
@@ -257,8 +259,7 @@ class Manifest:
         elif "uid" in line:
             row = bisect_left(self._uids, line["uid"])
             if row < len(self._uids) and self._uids[row] == line["uid"]:
-                self._flags[row] = self._shared(line["flags"])
-                self._changed[row] = self.lines
+                self._take_change(row, line)
 
     def _take_message(self, line: dict[str, Any]) -> None:
         uid = int(line["uid"])
@@ -271,8 +272,7 @@ class Manifest:
         when = _NO_DATE if received is None else int(datetime.fromisoformat(received).timestamp())
         flags = self._shared(line["flags"])
         if "place" in line:
-            at, start, end, form = line["place"]
-            self._places.extend((int(at), int(start), int(end), _FORMS.index(Form(form))))
+            self._places.extend(_place_columns(line["place"]))
         self._uids.append(uid)
         self._sizes.append(int(line["size"]))
         self._received.append(when)
@@ -280,6 +280,13 @@ class Manifest:
         self._digests += digest
         self._flags.append(flags)
         self.uidnext = uid + 1
+
+    def _take_change(self, row: int, line: dict[str, Any]) -> None:
+        if "place" in line:
+            self._places[4 * row : 4 * row + 4] = _place_columns(line["place"])
+        if "flags" in line:
+            self._flags[row] = self._shared(line["flags"])
+            self._changed[row] = self.lines
 
     def _drop(self, uid: int) -> None:
         row = bisect_left(self._uids, uid)
@@ -314,6 +321,16 @@ def past(tail: Cursor, uids: set[int]) -> Cursor:
     return Cursor(" ".join((kind, validity, str(uidnext), *rest)))
 
 
+def _place_columns(place: Sequence[Any]) -> "array[int]":
+    line, start, end, form = place
+    return array("q", (int(line), int(start), int(end), _FORMS.index(Form(form))))
+
+
+def place_line(place: Place) -> list[object]:
+    """How a place is written in a line."""
+    return [place.line, place.start, place.end, place.form]
+
+
 def _line(record: Record) -> dict[str, object]:
     line: dict[str, object] = {
         "uid": record.uid,
@@ -323,6 +340,5 @@ def _line(record: Record) -> dict[str, object]:
         "flags": sorted(record.flags),
     }
     if record.place is not None:
-        place = record.place
-        line["place"] = [place.line, place.start, place.end, place.form]
+        line["place"] = place_line(record.place)
     return line
