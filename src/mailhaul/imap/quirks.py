@@ -218,7 +218,7 @@ QUIRKS: tuple[Quirk, ...] = (
         QuirkName.STALE_TAG,
         "several",
         "the answer to an earlier command comes late, in place of this one's",
-        "tags are matched strictly: a late answer is passed over, an unknown tag ends the connection",
+        "tags are matched strictly: a late answer is passed over, an unknown one ends the session",
         "F5",
     ),
     Quirk(
