@@ -1,0 +1,383 @@
+"""Compares one target folder with what goes there: pairs, reads, and tells what is not the same.
+
+`Match` holds what is known of one folder; the functions here fill it, in the order in which they
+stand. engine/verify.py calls them and says what the whole is for.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from mailhaul.core.folder import Folder, FolderPath
+from mailhaul.core.store import Source, Target
+from mailhaul.engine.census import (
+    Census,
+    Pairs,
+    content_rungs,
+    groups,
+    listing_rungs,
+    out_of_order,
+    pair_off,
+)
+from mailhaul.engine.folder_names import shown
+from mailhaul.engine.listed import flag_difference, received_difference, sizes_differ
+from mailhaul.engine.outcomes import FolderLink, Side, Waiting
+from mailhaul.engine.reading import (
+    PairRead,
+    Patience,
+    attempts,
+    read_digests,
+    read_pairs,
+    read_subjects,
+)
+from mailhaul.engine.sides import closing
+from mailhaul.engine.verdict import (
+    Difference,
+    FolderCompared,
+    Kind,
+    Progress,
+    Severity,
+    Verdict,
+    VerifyEvent,
+    VerifyOptions,
+)
+
+IDENTIFY_PAGE = 5000
+DOUBTS = 200
+"""So many messages of a folder level 1 reads because their sizes or headers differ."""
+SUBJECTS = 50
+"""So many missing messages of a folder are looked at for their subject."""
+SUBJECT_SIZE = 1024 * 1024
+
+HARD, SOFT = Severity.DIFFERENCE, Severity.NOTE
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A target folder, and the source folders that go there."""
+
+    path: FolderPath
+    there: Folder | None
+    links: tuple[FolderLink, ...]
+    sources: tuple[Folder, ...]
+
+
+@dataclass(slots=True)
+class Run:
+    source: Source
+    target: Target
+    options: VerifyOptions
+    patience: Patience
+    now: float
+    vanished: int = 0
+    octets: int = 0
+    explained: Counter[str] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
+    _totals: Counter[str] = field(default_factory=Counter)
+    _found: Counter[tuple[Severity, Kind]] = field(default_factory=Counter)
+
+    @property
+    def stores(self) -> list[tuple[Side, Source]]:
+        return [(Side.SOURCE, self.source), (Side.TARGET, self.target)]
+
+    def count(self, event: VerifyEvent) -> None:
+        if isinstance(event, Difference):
+            self._found[event.severity, event.kind] += event.count
+        elif isinstance(event, FolderCompared):
+            self._totals["folders"] += 1
+            for name in ("messages", "at_target", "paired", "identical"):
+                self._totals[name] += getattr(event, name)
+
+    def verdict(self) -> Verdict:
+        remarks = [*self.remarks]
+        if self.vanished:
+            remarks.append(f"{self.vanished} messages vanished meanwhile and were left out")
+        return Verdict(
+            deep=self.options.deep,
+            folders=self._totals["folders"],
+            messages=self._totals["messages"],
+            at_target=self._totals["at_target"],
+            paired=self._totals["paired"],
+            identical=self._totals["identical"],
+            octets=self.octets,
+            differences=self._of(HARD),
+            notes=self._of(SOFT),
+            explained=dict(self.explained),
+            remarks=tuple(remarks),
+        )
+
+    def _of(self, severity: Severity) -> dict[Kind, int]:
+        return {kind: self._found[severity, kind] for kind in Kind if self._found[severity, kind]}
+
+
+@dataclass(slots=True)
+class Match:
+    """What is known of one folder so far. `pairs` are certain; `guesses` have other headers and
+    the same place in the listing, and are read before they count."""
+
+    ours: Census = field(default_factory=Census)
+    theirs: Census = field(default_factory=Census)
+    pairs: Pairs = field(default_factory=list)
+    guesses: Pairs = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    extra: list[int] = field(default_factory=list)
+    doubled: list[int] = field(default_factory=list)
+    same: set[int] = field(default_factory=set)
+    """Source numbers whose pair is known to have the same octets."""
+    found: list[Difference] = field(default_factory=list)
+    identical: int = 0
+
+
+def identifications(
+    store: Source, side: Side, census: Census
+) -> list[tuple[Side, Callable[[], Awaitable[None]]]]:
+    return [
+        (side, partial(_identify_page, store, side, census, folder, numbers))
+        for folder, span in census.parts
+        for start in range(span.start, span.stop, IDENTIFY_PAGE)
+        if (numbers := range(start, min(start + IDENTIFY_PAGE, span.stop)))
+    ]
+
+
+async def _identify_page(
+    store: Source, side: Side, census: Census, folder: Folder, numbers: Iterable[int]
+) -> None:
+    by_key = {census.keys[number]: number for number in numbers}
+    async with closing(side, store.identify(folder, list(by_key))) as found:
+        async for key, identity in found:
+            if key in by_key:
+                census.identify(by_key[key], identity.digest)
+
+
+async def pair(run: Run, match: Match) -> AsyncIterator[Waiting]:
+    ours, theirs = match.ours, match.theirs
+    several: list[tuple[list[int], list[int]]] = []
+    for left, right in groups(ours, theirs):
+        if len(left) == len(right) == 1:
+            match.pairs.append((left[0], right[0]))
+        elif not left:
+            match.extra += right
+        elif not right:
+            match.missing += left
+        else:
+            several.append((left, right))
+    contents: dict[int, bytes] = {}
+    others: dict[int, bytes] = {}
+    if run.options.deep:
+        left_numbers = sorted(number for left, _ in several for number in left)
+        right_numbers = sorted(number for _, right in several for number in right)
+        patience = run.patience
+        async for wait in read_digests(
+            patience, run.source, Side.SOURCE, ours, left_numbers, contents
+        ):
+            yield wait
+        async for wait in read_digests(
+            patience, run.target, Side.TARGET, theirs, right_numbers, others
+        ):
+            yield wait
+    rungs = [*content_rungs(contents, others), *listing_rungs()]
+    for left, right in several:
+        pairs, missing, doubled = pair_off(ours, theirs, left, right, rungs)
+        match.pairs += pairs
+        match.missing += missing
+        match.doubled += doubled
+        match.same.update(
+            number
+            for number, other in pairs
+            if number in contents and contents[number] == others.get(other)
+        )
+    match.pairs.sort()
+    _guess(run, match)
+
+
+def _guess(run: Run, match: Match) -> None:
+    """Pairs what is missing with what is extra where the listing lines agree: perhaps the header
+    was altered. They are read, and count as a pair only when they turn out alike."""
+    rungs = listing_rungs()[:2]
+    if run.options.deep:
+        rungs = listing_rungs()[:-1]
+    guesses, missing, extra = pair_off(
+        match.ours, match.theirs, sorted(match.missing), sorted(match.extra), rungs
+    )
+    if not run.options.deep:
+        for left, right in guesses[DOUBTS:]:
+            missing.append(left)
+            extra.append(right)
+        guesses = guesses[:DOUBTS]
+    match.guesses, match.missing, match.extra = sorted(guesses), missing, extra
+
+
+async def read(run: Run, job: Job, match: Match) -> AsyncIterator[VerifyEvent]:
+    """Reads what is to be read and tells alterations; level 1 reads only what it doubts."""
+    ours, theirs = match.ours, match.theirs
+    doubted = [pair for pair in match.pairs if sizes_differ(ours, theirs, *pair)]
+    wanted = match.pairs if run.options.deep else doubted[:DOUBTS]
+    unread = [pair for pair in wanted if pair[0] not in match.same]
+    match.identical += len(wanted) - len(unread)
+    guessed = set(match.guesses)
+    gone: set[tuple[int, int]] = set()
+    altered = 0
+    async for read in read_pairs(
+        run.patience, (run.source, ours), (run.target, theirs), sorted([*unread, *match.guesses])
+    ):
+        if isinstance(read, Waiting):
+            yield read
+            continue
+        yield Progress(job.path, 1, read.octets)
+        run.octets += read.octets
+        pair = (read.ours, read.theirs)
+        if read.gone:
+            run.vanished += 1
+            gone.add(pair)
+        elif pair in guessed and (read.unreadable or not read.similar):
+            match.missing.append(read.ours)
+            match.extra.append(read.theirs)
+        else:
+            altered += _tell_read(run, match, read)
+            match.pairs += [pair] if pair in guessed else []
+    match.pairs = sorted(pair for pair in match.pairs if pair not in gone)
+    if not run.options.deep:
+        _tell_sizes(match, doubted, altered)
+
+
+def _tell_read(run: Run, match: Match, read: PairRead) -> int:
+    """Tells what reading a pair brought out; 1 when it isn't the same, else 0."""
+    if read.unreadable:
+        _tell(match, read, Kind.UNREADABLE, HARD, read.unreadable)
+        return 1
+    if read.alteration is None:
+        match.identical += 1
+        return 0
+    if read.alteration.explained:
+        run.explained.update(read.alteration.names)
+        _tell(match, read, Kind.ALTERED, SOFT, f"altered by target: {read.alteration.detail}")
+    else:
+        _tell(match, read, Kind.ALTERED, HARD, f"altered, unexplained: {read.alteration.detail}")
+    return 1
+
+
+def _tell(match: Match, read: PairRead, kind: Kind, severity: Severity, detail: str) -> None:
+    match.found.append(
+        Difference(
+            kind,
+            severity,
+            match.ours.folder(read.ours).path,
+            detail,
+            match.ours.keys[read.ours],
+            match.theirs.keys[read.theirs],
+            read.subject,
+        )
+    )
+
+
+def _tell_sizes(match: Match, doubted: Pairs, altered: int) -> None:
+    """Sizes that level 1 had no time to look into: harmless when all that it read was the same
+    (some servers announce other sizes than they deliver, D11)."""
+    severity = HARD if altered else SOFT
+    for left, right in doubted[DOUBTS:]:
+        detail = (
+            f"announced with {match.ours.sizes[left]} octets at the source, "
+            f"{match.theirs.sizes[right]} at the target; not read, --deep tells more"
+        )
+        match.found.append(_about(match, Kind.SIZE, severity, left, right, detail))
+
+
+def compare_listings(run: Run, match: Match) -> None:
+    ours, theirs = match.ours, match.theirs
+    can = run.target.capabilities
+    for left, right in match.pairs:
+        flags = flag_difference(ours.flags(left), theirs.flags(right), can.keeps_keywords)
+        if flags is not None:
+            severity = HARD if flags.serious else SOFT
+            match.found.append(_about(match, Kind.FLAGS, severity, left, right, flags.detail))
+        received = received_difference(ours.received[left], theirs.received[right], run.now)
+        if received is not None:
+            severity = HARD if received.serious and can.keeps_received else SOFT
+            match.found.append(_about(match, Kind.RECEIVED, severity, left, right, received.detail))
+    for folder, span in ours.parts:
+        moved = out_of_order(right for left, right in match.pairs if left in span)
+        if moved:
+            detail = f"{moved} messages lie in another order"
+            match.found.append(Difference(Kind.ORDER, SOFT, folder.path, detail, count=moved))
+
+
+def _about(
+    match: Match, kind: Kind, severity: Severity, left: int, right: int, detail: str
+) -> Difference:
+    path = match.ours.folder(left).path
+    return Difference(kind, severity, path, detail, match.ours.keys[left], match.theirs.keys[right])
+
+
+async def tell_missing(run: Run, match: Match) -> AsyncIterator[Waiting]:
+    """Tells what is missing, once the source has said that it is still there."""
+    ours = match.ours
+    match.missing.sort()
+    subjects: dict[int, str] = {}
+    for folder, span in ours.parts:
+        missing = [number for number in match.missing if number in span]
+        for start in range(0, len(missing), IDENTIFY_PAGE):
+            page = missing[start : start + IDENTIFY_PAGE]
+            for number in page:
+                ours.gone[number] = 1
+            call = partial(_identify_page, run.source, Side.SOURCE, ours, folder, page)
+            async for wait in attempts(run.patience, (Side.SOURCE, call)):
+                yield wait
+    there = [number for number in match.missing if not ours.gone[number]]
+    run.vanished += len(match.missing) - len(there)
+    match.missing = there
+    small = [number for number in there if ours.sizes[number] <= SUBJECT_SIZE][:SUBJECTS]
+
+    async def look() -> None:
+        async with closing(
+            Side.SOURCE, read_subjects(run.source, Side.SOURCE, ours, small)
+        ) as found:
+            async for number, subject in found:
+                subjects[number] = subject
+
+    async for wait in attempts(run.patience, (Side.SOURCE, look)):
+        yield wait
+    for number in there:
+        path, key = ours.folder(number).path, ours.keys[number]
+        subject = subjects.get(number, "")
+        detail = "not at the target"
+        match.found.append(
+            Difference(Kind.MISSING, HARD, path, detail, source_key=key, subject=subject)
+        )
+
+
+def tell_target(job: Job, match: Match) -> None:
+    for number in sorted(match.doubled):
+        detail = "one more copy at the target than at the source"
+        key = match.theirs.keys[number]
+        match.found.append(Difference(Kind.DOUBLED, HARD, job.path, detail, target_key=key))
+    if match.extra:
+        count = len(match.extra)
+        detail = f"{count} messages at the target that the source does not have"
+        match.found.append(Difference(Kind.EXTRA, SOFT, job.path, detail, count=count))
+
+
+def tell_folders(run: Run, job: Job, match: Match) -> None:
+    assert job.there is not None
+    for folder in job.sources:
+        if folder.subscribed and not job.there.subscribed:
+            severity = HARD if run.target.capabilities.keeps_subscriptions else SOFT
+            detail = f"subscribed at the source; {shown(job.path)} at the target is not"
+            match.found.append(Difference(Kind.SUBSCRIPTION, severity, folder.path, detail))
+    parts = [] if run.options.since else [(each, len(span)) for each, span in match.ours.parts]
+    for folder, listed in [*parts, (job.there, len(match.theirs))]:
+        if folder.count is not None and folder.count != listed:
+            # C18: Exchange counts messages that it won't list.
+            detail = f"announced with {folder.count} messages, but {listed} are listed"
+            match.found.append(Difference(Kind.COUNT, SOFT, folder.path, detail))
+
+
+def tell_folder_missing(job: Job, ours: Census) -> list[Difference]:
+    found = []
+    for folder, span in ours.parts:
+        what = f"{len(span)} messages" if span else "nothing in it"
+        detail = f"the target has no folder {shown(job.path)}; the source's holds {what}"
+        found.append(Difference(Kind.FOLDER_MISSING, HARD, folder.path, detail))
+        for number in span:
+            ours.gone[number] = 0
+    return found
