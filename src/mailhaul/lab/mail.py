@@ -61,6 +61,7 @@ _PROSE = (
     "please confirm until Friday that the figures are right we shall then send them on"
 )
 _WORDS = _PROSE.split()
+_KEYWORDS: Flags = frozenset({"$Forwarded"})
 _FLAGS: tuple[Flags, ...] = (
     frozenset({"\\Seen"}),
     frozenset({"\\Seen"}),
@@ -81,12 +82,15 @@ class SampleMessage:
     received: datetime
 
 
-def sample_mailbox(count: int = 500, seed: int = 1) -> list[SampleMessage]:
+def sample_mailbox(
+    count: int = 500, seed: int = 1, *, keywords: bool = True
+) -> list[SampleMessage]:
     """`count` messages over all of `FOLDERS`, each folder in the order in which mail came in.
 
     Among them: attachments, alternatives, byte-identical twins in one folder, messages without
     Message-ID, with a shared Message-ID, with 8-bit headers, without any header, with a line of
-    20,000 octets, with no line end at the end, and without a body.
+    20,000 octets, with no line end at the end, and without a body. With `keywords` some carry
+    `$Forwarded` besides system flags.
     """
     source = random.Random(seed)  # noqa: S311 - reproducible, not secret
     made: list[SampleMessage] = []
@@ -99,7 +103,7 @@ def sample_mailbox(count: int = 500, seed: int = 1) -> list[SampleMessage]:
             SampleMessage(
                 folder,
                 twin.content if twin else _sample(source, number, received),
-                source.choice(_FLAGS),
+                source.choice(_FLAGS) - (NO_FLAGS if keywords else _KEYWORDS),
                 received,
             )
         )
