@@ -1,11 +1,12 @@
 """Compares one target folder with what goes there: pairs, reads, and tells what is not the same.
 
 `Match` holds what is known of one folder; the functions here fill it, in the order in which they
-stand. engine/verify.py calls them and says what the whole is for.
+stand, and yield differences as they find them. engine/verify.py calls them and says what the whole
+is for.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -65,6 +66,8 @@ class Job:
 
 @dataclass(slots=True)
 class Run:
+    """One verification: what it was given, and what it has counted."""
+
     source: Source
     target: Target
     options: VerifyOptions
@@ -125,13 +128,13 @@ class Match:
     doubled: list[int] = field(default_factory=list)
     same: set[int] = field(default_factory=set)
     """Source numbers whose pair is known to have the same octets."""
-    found: list[Difference] = field(default_factory=list)
     identical: int = 0
 
 
 def identifications(
     store: Source, side: Side, census: Census
 ) -> list[tuple[Side, Callable[[], Awaitable[None]]]]:
+    """Calls that learn all identities of one side, page by page."""
     return [
         (side, partial(_identify_page, store, side, census, folder, numbers))
         for folder, span in census.parts
@@ -150,7 +153,9 @@ async def _identify_page(
                 census.identify(by_key[key], identity.digest)
 
 
-async def pair(run: Run, match: Match) -> AsyncIterator[Waiting]:
+async def pair_up(run: Run, match: Match) -> AsyncIterator[Waiting]:
+    """Fills `pairs`, `guesses`, `missing`, `extra` and `doubled`; deep, copies of one identity are
+    read to tell them apart."""
     ours, theirs = match.ours, match.theirs
     several: list[tuple[list[int], list[int]]] = []
     for left, right in groups(ours, theirs):
@@ -208,7 +213,9 @@ def _guess(run: Run, match: Match) -> None:
     match.guesses, match.missing, match.extra = sorted(guesses), missing, extra
 
 
-async def read(run: Run, job: Job, match: Match) -> AsyncIterator[VerifyEvent]:
+async def read_and_tell(
+    run: Run, job: Job, match: Match
+) -> AsyncIterator[Difference | Progress | Waiting]:
     """Reads what is to be read and tells alterations; level 1 reads only what it doubts."""
     ours, theirs = match.ours, match.theirs
     doubted = [pair for pair in match.pairs if sizes_differ(ours, theirs, *pair)]
@@ -217,99 +224,107 @@ async def read(run: Run, job: Job, match: Match) -> AsyncIterator[VerifyEvent]:
     match.identical += len(wanted) - len(unread)
     guessed = set(match.guesses)
     gone: set[tuple[int, int]] = set()
-    altered = 0
+    altered = False
     async for read in read_pairs(
         run.patience, (run.source, ours), (run.target, theirs), sorted([*unread, *match.guesses])
     ):
         if isinstance(read, Waiting):
             yield read
             continue
-        yield Progress(job.path, 1, read.octets)
+        yield Progress(job.path, read=1, octets=read.octets)
         run.octets += read.octets
         pair = (read.ours, read.theirs)
         if read.gone:
             run.vanished += 1
             gone.add(pair)
-        elif pair in guessed and (read.unreadable or not read.similar):
+        elif pair in guessed and not _alike(match, read):
             match.missing.append(read.ours)
             match.extra.append(read.theirs)
         else:
-            altered += _tell_read(run, match, read)
-            match.pairs += [pair] if pair in guessed else []
+            if pair in guessed:
+                match.pairs.append(pair)
+            difference = _read_difference(run, match, read)
+            if difference is not None:
+                altered = True
+                yield difference
     match.pairs = sorted(pair for pair in match.pairs if pair not in gone)
     if not run.options.deep:
-        _tell_sizes(match, doubted, altered)
+        for difference in _sizes(match, doubted[DOUBTS:], HARD if altered else SOFT):
+            yield difference
 
 
-def _tell_read(run: Run, match: Match, read: PairRead) -> int:
-    """Tells what reading a pair brought out; 1 when it isn't the same, else 0."""
+def _alike(match: Match, read: PairRead) -> bool:
+    """Whether two messages with different headers are one: a known alteration tells so, or nearly
+    the same octets that came at the same second."""
     if read.unreadable:
-        _tell(match, read, Kind.UNREADABLE, HARD, read.unreadable)
-        return 1
-    if read.alteration is None:
+        return False
+    if read.alteration is None or read.alteration.explained:
+        return True
+    return read.similar and match.ours.received[read.ours] == match.theirs.received[read.theirs]
+
+
+def _read_difference(run: Run, match: Match, read: PairRead) -> Difference | None:
+    if read.unreadable:
+        kind, severity, detail = Kind.UNREADABLE, HARD, read.unreadable
+    elif read.alteration is None:
         match.identical += 1
-        return 0
-    if read.alteration.explained:
+        return None
+    elif read.alteration.explained:
         run.explained.update(read.alteration.names)
-        _tell(match, read, Kind.ALTERED, SOFT, f"altered by target: {read.alteration.detail}")
+        detail = f"altered by target: {read.alteration.detail}"
+        kind, severity = Kind.ALTERED, SOFT
     else:
-        _tell(match, read, Kind.ALTERED, HARD, f"altered, unexplained: {read.alteration.detail}")
-    return 1
+        detail = f"altered, unexplained: {read.alteration.detail}"
+        kind, severity = Kind.ALTERED, HARD
+    return _about(match, kind, severity, read.ours, read.theirs, detail, read.subject)
 
 
-def _tell(match: Match, read: PairRead, kind: Kind, severity: Severity, detail: str) -> None:
-    match.found.append(
-        Difference(
-            kind,
-            severity,
-            match.ours.folder(read.ours).path,
-            detail,
-            match.ours.keys[read.ours],
-            match.theirs.keys[read.theirs],
-            read.subject,
-        )
-    )
-
-
-def _tell_sizes(match: Match, doubted: Pairs, altered: int) -> None:
+def _sizes(match: Match, doubted: Pairs, severity: Severity) -> Iterator[Difference]:
     """Sizes that level 1 had no time to look into: harmless when all that it read was the same
     (some servers announce other sizes than they deliver, D11)."""
-    severity = HARD if altered else SOFT
-    for left, right in doubted[DOUBTS:]:
+    for left, right in doubted:
         detail = (
             f"announced with {match.ours.sizes[left]} octets at the source, "
             f"{match.theirs.sizes[right]} at the target; not read, --deep tells more"
         )
-        match.found.append(_about(match, Kind.SIZE, severity, left, right, detail))
+        yield _about(match, Kind.SIZE, severity, left, right, detail)
 
 
-def compare_listings(run: Run, match: Match) -> None:
+def compare_listings(run: Run, match: Match) -> Iterator[Difference]:
+    """Flags, received dates and order of all pairs."""
     ours, theirs = match.ours, match.theirs
     can = run.target.capabilities
     for left, right in match.pairs:
         flags = flag_difference(ours.flags(left), theirs.flags(right), can.keeps_keywords)
         if flags is not None:
             severity = HARD if flags.serious else SOFT
-            match.found.append(_about(match, Kind.FLAGS, severity, left, right, flags.detail))
+            yield _about(match, Kind.FLAGS, severity, left, right, flags.detail)
         received = received_difference(ours.received[left], theirs.received[right], run.now)
         if received is not None:
             severity = HARD if received.serious and can.keeps_received else SOFT
-            match.found.append(_about(match, Kind.RECEIVED, severity, left, right, received.detail))
+            yield _about(match, Kind.RECEIVED, severity, left, right, received.detail)
     for folder, span in ours.parts:
         moved = out_of_order(right for left, right in match.pairs if left in span)
         if moved:
             detail = f"{moved} messages lie in another order"
-            match.found.append(Difference(Kind.ORDER, SOFT, folder.path, detail, count=moved))
+            yield Difference(Kind.ORDER, SOFT, folder.path, detail, count=moved)
 
 
 def _about(
-    match: Match, kind: Kind, severity: Severity, left: int, right: int, detail: str
+    match: Match,
+    kind: Kind,
+    severity: Severity,
+    left: int,
+    right: int,
+    detail: str,
+    subject: str = "",
 ) -> Difference:
     path = match.ours.folder(left).path
-    return Difference(kind, severity, path, detail, match.ours.keys[left], match.theirs.keys[right])
+    keys = match.ours.keys[left], match.theirs.keys[right]
+    return Difference(kind, severity, path, detail, *keys, subject)
 
 
-async def tell_missing(run: Run, match: Match) -> AsyncIterator[Waiting]:
+async def tell_missing(run: Run, match: Match) -> AsyncIterator[Difference | Waiting]:
     """Tells what is missing, once the source has said that it is still there."""
     ours = match.ours
     match.missing.sort()
@@ -340,44 +355,42 @@ async def tell_missing(run: Run, match: Match) -> AsyncIterator[Waiting]:
     for number in there:
         path, key = ours.folder(number).path, ours.keys[number]
         subject = subjects.get(number, "")
-        detail = "not at the target"
-        match.found.append(
-            Difference(Kind.MISSING, HARD, path, detail, source_key=key, subject=subject)
-        )
+        yield Difference(Kind.MISSING, HARD, path, "not at the target", key, subject=subject)
 
 
-def tell_target(job: Job, match: Match) -> None:
+def tell_target(job: Job, match: Match) -> Iterator[Difference]:
+    """What the target has more of."""
     for number in sorted(match.doubled):
         detail = "one more copy at the target than at the source"
         key = match.theirs.keys[number]
-        match.found.append(Difference(Kind.DOUBLED, HARD, job.path, detail, target_key=key))
+        yield Difference(Kind.DOUBLED, HARD, job.path, detail, target_key=key)
     if match.extra:
         count = len(match.extra)
         detail = f"{count} messages at the target that the source does not have"
-        match.found.append(Difference(Kind.EXTRA, SOFT, job.path, detail, count=count))
+        yield Difference(Kind.EXTRA, SOFT, job.path, detail, count=count)
 
 
-def tell_folders(run: Run, job: Job, match: Match) -> None:
+def tell_folders(run: Run, job: Job, match: Match) -> Iterator[Difference]:
+    """Subscriptions, and counts that a server announces but doesn't list."""
     assert job.there is not None
     for folder in job.sources:
         if folder.subscribed and not job.there.subscribed:
             severity = HARD if run.target.capabilities.keeps_subscriptions else SOFT
             detail = f"subscribed at the source; {shown(job.path)} at the target is not"
-            match.found.append(Difference(Kind.SUBSCRIPTION, severity, folder.path, detail))
+            yield Difference(Kind.SUBSCRIPTION, severity, folder.path, detail)
     parts = [] if run.options.since else [(each, len(span)) for each, span in match.ours.parts]
     for folder, listed in [*parts, (job.there, len(match.theirs))]:
         if folder.count is not None and folder.count != listed:
             # C18: Exchange counts messages that it won't list.
             detail = f"announced with {folder.count} messages, but {listed} are listed"
-            match.found.append(Difference(Kind.COUNT, SOFT, folder.path, detail))
+            yield Difference(Kind.COUNT, SOFT, folder.path, detail)
 
 
-def tell_folder_missing(job: Job, ours: Census) -> list[Difference]:
-    found = []
+def tell_folder_missing(job: Job, ours: Census) -> Iterator[Difference]:
+    """Instead of all else, when the target lacks the folder."""
     for folder, span in ours.parts:
         what = f"{len(span)} messages" if span else "nothing in it"
         detail = f"the target has no folder {shown(job.path)}; the source's holds {what}"
-        found.append(Difference(Kind.FOLDER_MISSING, HARD, folder.path, detail))
+        yield Difference(Kind.FOLDER_MISSING, HARD, folder.path, detail)
         for number in span:
             ours.gone[number] = 0
-    return found

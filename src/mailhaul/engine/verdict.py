@@ -67,10 +67,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So much more of this target folder has been listed, or read (then with octets)."""
+    """So many more of the messages that go to this target folder have been listed, or read: pairs
+    of messages, octets of both sides."""
 
     folder: FolderPath
-    messages: int
+    listed: int = 0
+    read: int = 0
     octets: int = 0
 
 

@@ -12,8 +12,10 @@ Nothing is ever written on either side.
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from itertools import chain
 
 from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import Folder, FolderPath
@@ -22,13 +24,14 @@ from mailhaul.engine.census import UNKNOWN, Census, seconds
 from mailhaul.engine.comparison import (
     HARD,
     IDENTIFY_PAGE,
+    SOFT,
     Job,
     Match,
     Run,
     compare_listings,
     identifications,
-    pair,
-    read,
+    pair_up,
+    read_and_tell,
     tell_folder_missing,
     tell_folders,
     tell_missing,
@@ -44,6 +47,7 @@ from mailhaul.engine.verdict import (
     FolderCompared,
     Kind,
     Progress,
+    Severity,
     Verdict,
     Verified,
     VerifyEvent,
@@ -62,9 +66,10 @@ async def verify(
 ) -> AsyncIterator[VerifyEvent]:
     """Compares, telling what it finds as it goes; the last event is `Verified`.
 
-    Opens both stores and leaves them open. Differences of a folder come once it is through.
+    Opens both stores and leaves them open. Differences come as they are found, folder by folder.
     Messages that vanish meanwhile are left out and the verdict says how many. Waits when told to;
-    raises `RetryLater` when a side has failed too often, and `Closed`.
+    raises `RetryLater` when a side has failed too often, and `Closed`. May be left at any event: no
+    call to a store is under way while one is told.
     """
     run = Run(
         source,
@@ -118,16 +123,17 @@ def _jobs(plan: FolderMap, sources: Sequence[Folder], targets: Sequence[Folder])
 async def _folder(run: Run, job: Job) -> AsyncIterator[VerifyEvent]:
     """Everything about one target folder; `FolderCompared` last."""
     match = Match()
+    counts: Counter[Severity] = Counter()
     try:
         async for event in _compare(run, job, match):
+            if isinstance(event, Difference):
+                counts[event.severity] += event.count
             yield event
     except FolderFailed as error:
-        path = job.sources[0].path if error.side != Side.TARGET else job.path
-        match.found = [Difference(Kind.FOLDER_FAILED, HARD, path, str(error))]
+        path = job.path if error.side == Side.TARGET else job.sources[0].path
+        counts[HARD] += 1
         match.pairs, match.identical = [], 0
-    for difference in match.found:
-        yield difference
-    hard = sum(each.count for each in match.found if each.severity is HARD)
+        yield Difference(Kind.FOLDER_FAILED, HARD, path, str(error))
     yield FolderCompared(
         sources=tuple(folder.path for folder in job.sources),
         target=job.path,
@@ -135,34 +141,35 @@ async def _folder(run: Run, job: Job) -> AsyncIterator[VerifyEvent]:
         at_target=len(match.theirs) - match.theirs.gone.count(1),
         paired=len(match.pairs),
         identical=match.identical,
-        differences=hard,
-        notes=sum(each.count for each in match.found) - hard,
+        differences=counts[HARD],
+        notes=counts[SOFT],
     )
 
 
 async def _compare(run: Run, job: Job, match: Match) -> AsyncIterator[VerifyEvent]:
-    calls = [(Side.SOURCE, partial(_list, run.source, Side.SOURCE, job.sources, match.ours, run))]
+    sources = partial(_list, run.source, Side.SOURCE, job.sources, match.ours, run)
+    calls = [(Side.SOURCE, sources)]
     if job.there is not None:
-        folders = (job.there,)
-        calls.append(
-            (Side.TARGET, partial(_list, run.target, Side.TARGET, folders, match.theirs, run))
-        )
+        target = partial(_list, run.target, Side.TARGET, (job.there,), match.theirs, run)
+        calls.append((Side.TARGET, target))
     async for wait in attempts(run.patience, *calls):
         yield wait
     if job.there is None:
-        match.found += tell_folder_missing(job, match.ours)
+        for difference in tell_folder_missing(job, match.ours):
+            yield difference
         return
     async for event in _identify(run, job, match):
         yield event
-    async for wait in pair(run, match):
+    async for wait in pair_up(run, match):
         yield wait
-    async for event in read(run, job, match):
+    async for event in read_and_tell(run, job, match):
         yield event
-    compare_listings(run, match)
-    async for wait in tell_missing(run, match):
-        yield wait
-    tell_target(job, match)
-    tell_folders(run, job, match)
+    async for event in tell_missing(run, match):
+        yield event
+    for difference in chain(
+        compare_listings(run, match), tell_target(job, match), tell_folders(run, job, match)
+    ):
+        yield difference
 
 
 async def _list(
@@ -189,5 +196,6 @@ async def _identify(run: Run, job: Job, match: Match) -> AsyncIterator[VerifyEve
         calls = [calls[page] for calls in (ours, theirs) if page < len(calls)]
         async for wait in attempts(run.patience, *calls):
             yield wait
-        yield Progress(job.path, min(IDENTIFY_PAGE, max(len(match.ours) - page * IDENTIFY_PAGE, 0)))
+        left = max(len(match.ours) - page * IDENTIFY_PAGE, 0)
+        yield Progress(job.path, listed=min(IDENTIFY_PAGE, left))
     run.vanished += match.ours.gone.count(1) + match.theirs.gone.count(1)
