@@ -4,6 +4,7 @@ PYTHON ?= python3
 # 0: one process. Tests are isolated, so that WORKERS=2 is allowed.
 WORKERS ?= 0
 PYTEST ?=
+LINT ?= lint
 
 VENV := .venv
 # -qq: errors only; warnings about where pip looks on this machine are nobody's business here.
@@ -22,7 +23,7 @@ help: ## shows this list
 demo: $(VENV)/.run ## a real migration between two embedded servers; needs no root, no network
 	@$(VENV)/bin/python -m mailhaul.lab.demo
 
-test: $(VENV)/.dev lint ## everything that CI runs; as root also installs the servers it needs
+test: $(VENV)/.dev $(LINT) ## everything that CI runs; as root also installs the servers it needs
 	@$(VENV)/bin/python -m tests.servers.install
 	@$(VENV)/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS)) $(PYTEST)
 
