@@ -1,10 +1,13 @@
 """One connection to an IMAP server: commands go out without waiting, answers come in order.
 
 The only place that waits is a `Pending`. Commands form a queue: each is written as soon as the
-ones before it are written, answers belong to its head (servers answer in order), tags are matched
-strictly (failure-modes F5). A literal goes without asking where LITERAL+ or LITERAL- allow it (RFC
-7888); else the queue behind it waits for the server's `+`, and a NO instead of it takes the
-command back cleanly (B17).
+ones before it are written. Servers answer in order, but for one liberty: Dovecot holds back the
+answers to NOOP, STORE and the like until it has nothing else to do, so that what a later command
+asked for comes earlier (RFC 9051 5.5 allows it). An untagged response therefore goes to the first
+command that asks for its kind. Tags are matched strictly (failure-modes F5).
+
+A literal goes without asking where LITERAL+ or LITERAL- allow it (RFC 7888); else the queue behind
+it waits for the server's `+`, and a NO instead of it takes the command back cleanly (B17).
 
 Nothing is buffered without bound: writing stops while the network is slow, reading stops while
 more than `BUDGET` octets of messages wait to be taken.
@@ -19,6 +22,7 @@ from mailhaul.core.blob import Blob, MemoryBlob, Spool
 from mailhaul.core.errors import Disconnected, MailhaulError
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import printable
+from mailhaul.imap.codes import judge
 from mailhaul.imap.commands import Command, ReadCommand, WriteCommand, logout, shown, starttls
 from mailhaul.imap.reader import Reader
 from mailhaul.imap.responses import Body, Continuation, Event, Fetched, Listing, Status, Untagged
@@ -34,6 +38,18 @@ LONG_PATIENCE = 900.0
 _SLOW_VERBS = frozenset(
     {b"SELECT", b"EXAMINE", b"STATUS", b"LIST", b"APPEND", b"EXPUNGE", b"UID EXPUNGE", b"UID STORE"}
 )
+_OPENING = frozenset({b"SELECT", b"EXAMINE"})
+_ASKED_BY = {
+    b"LIST": frozenset({b"LIST"}),
+    b"XLIST": frozenset({b"XLIST"}),
+    b"LSUB": frozenset({b"LSUB"}),
+    b"STATUS": frozenset({b"STATUS", b"LIST"}),
+    b"ID": frozenset({b"ID"}),
+    b"NAMESPACE": frozenset({b"NAMESPACE"}),
+    b"QUOTA": frozenset({b"GETQUOTAROOT"}),
+    b"EXISTS": _OPENING,
+    b"FLAGS": _OPENING,
+}
 _COALESCED = 256 * 1024
 _LITERAL_MINUS = 4096
 _INJECTED = (
@@ -57,6 +73,7 @@ class Pending:
         "command",
         "error",
         "events",
+        "fetches",
         "status",
         "tag",
     )
@@ -72,6 +89,11 @@ class Pending:
         self.tag = tag
         self.answer = answer
         self.events: list[Event] = []
+        last = command.parts[-1]
+        self.fetches = command.verb == b"UID FETCH" or (
+            command.verb in _OPENING and isinstance(last, bytes) and b" (QRESYNC (" in last
+        )
+        """FETCH responses are for it."""
         self.status: Status | None = None
         self.error: MailhaulError | OSError | None = None
         self.abandoned = False
@@ -297,8 +319,6 @@ class Session(asyncio.Protocol):
         except (ProtocolFault, OSError) as error:
             self._fail(error)
             return
-        if self._queue:
-            self._queue[0]._wake()
         if self._held > self._budget and not self._reading_paused and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
@@ -351,35 +371,54 @@ class Session(asyncio.Protocol):
         self.capabilities = frozenset(words.decode("latin-1").upper().split())
 
     def _give(self, event: Event) -> None:
-        if not self._queue:
+        pending = self._asked_for(event)
+        if pending is None:
             self._unsolicited += 1
             if self._unsolicited > _MOST_UNSOLICITED:
                 raise ProtocolFault(f"{self.name} sends and sends what nobody asked for")
             self._forget(event, counted=False)
             return
-        head = self._queue[0]
-        head._count += len(event.entries) if isinstance(event, Listing) else 1
-        if head._count > _MOST_RESPONSES:
+        pending._count += len(event.entries) if isinstance(event, Listing) else 1
+        if pending._count > _MOST_RESPONSES:
             raise ProtocolFault(f"{self.name} sends answers without end")
-        if head.abandoned:
+        if pending.abandoned:
             self._forget(event, counted=False)
             return
-        if isinstance(event, (Body, Fetched)) and isinstance(event.blob, MemoryBlob):
+        if isinstance(event, Body) and isinstance(event.blob, MemoryBlob):
             self._held += event.blob.size
-        head.events.append(event)
+        pending.events.append(event)
+        pending._wake()
+
+    def _asked_for(self, event: Event) -> Pending | None:
+        queue = self._queue
+        if isinstance(event, (Body, Listing, Fetched)):
+            for pending in queue:
+                if pending.fetches:
+                    return pending
+            return None
+        verbs = _ASKED_BY.get(event.name) if isinstance(event, Untagged) else None
+        if verbs is not None:
+            for pending in queue:
+                if pending.command.verb in verbs:
+                    return pending
+            return None
+        return queue[0] if queue else None
 
     def _complete(self, status: Status) -> None:
-        if not self._queue or self._queue[0].tag != status.tag:
+        pending = next((each for each in self._queue if each.tag == status.tag), None)
+        if pending is None:
             tag = status.tag or b""
-            number = int(tag[1:]) if tag[:1] == b"M" and tag[1:].isdigit() else 0
-            behind = self._tags - len(self._queue)
-            if 0 < number <= behind:
+            number = int(tag[1:12]) if tag[:1] == b"M" and tag[1:].isdigit() else 0
+            if 0 < number <= self._tags:
                 self.notice(f"{self.name} answers commands twice; the second answer is ignored")
                 return
             raise ProtocolFault(
                 f"{self.name} answered “{printable(tag, 40)}”, which was not asked now"
             )
-        pending = self._queue.popleft()
+        if pending is self._queue[0]:
+            self._queue.popleft()
+        else:
+            self._queue.remove(pending)
         if self._sealing and pending.command.verb == b"STARTTLS" and status.kind == b"OK":
             self._sealed = True
         if self._awaits_plus is pending:
@@ -394,7 +433,7 @@ class Session(asyncio.Protocol):
         pending._wake()
 
     def _go_on(self, event: Continuation) -> None:
-        if self._awaits_plus is not None and self._queue and self._queue[0] is self._awaits_plus:
+        if self._awaits_plus is not None:
             self._awaits_plus = None
             self._outgoing[0][1].popleft()
             self._pump()
@@ -415,7 +454,7 @@ class Session(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _forget(self, event: Event, counted: bool = True) -> None:
-        if isinstance(event, (Body, Fetched)) and event.blob is not None:
+        if isinstance(event, Body) and event.blob is not None:
             if counted and isinstance(event.blob, MemoryBlob):
                 self._release(event.blob.size)
             event.blob.close()
@@ -514,8 +553,11 @@ class Session(asyncio.Protocol):
 
     def _farewell(self, exc: Exception | None) -> MailhaulError:
         if self._bye is not None:
+            judgement = judge(b"", self._bye)
             return Disconnected(
-                f"{self.name} hung up: {printable(self._bye.text, 300) or 'no reason given'}"
+                f"{self.name} hung up: {judgement.reason}",
+                after=judgement.after or 1.0,
+                throttled=judgement.throttled,
             )
         if exc is not None:
             return Disconnected(f"the connection to {self.name} broke: {printable(str(exc), 200)}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mailhaul.core.text import printable
 from mailhaul.imap.client import Pending, Session
-from mailhaul.imap.commands import Command, examine, select
+from mailhaul.imap.commands import Command, examine, noop, select
 from mailhaul.imap.failures import failure
 from mailhaul.imap.responses import Event, Status, Untagged
 
@@ -103,10 +103,16 @@ class Lane:
         return (await self.ready()).send(command)
 
     async def ask_in(
-        self, native: str, *commands: Command, writable: bool = False, fresh: bool = False
+        self,
+        native: str,
+        *commands: Command,
+        writable: bool = False,
+        fresh: bool = False,
+        current: bool = False,
     ) -> tuple[Selection, list[Pending]]:
-        """Sends `commands` in the folder, opening it first where need be; `fresh` opens it anew,
-        so that what others added since is seen."""
+        """Sends `commands` in the folder, opening it first where need be. `fresh` opens it anew, so
+        that its facts are those of now; `current` has an open one brought up to date, so that what
+        others have expunged is gone."""
         session = await self.ready()
         selection = self._selection
         if (
@@ -119,6 +125,8 @@ class Lane:
             opening = select(native) if writable else examine(native)
             selection = Selection(native, writable, session.send(opening), False)
             self._selection = selection
+        elif current:
+            session.send(noop())
         return selection, [session.send(command) for command in commands]
 
     async def resync(

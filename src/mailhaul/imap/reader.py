@@ -370,6 +370,7 @@ class Reader:
         if len(pairs) % 2:
             raise ProtocolFault("the server sent a FETCH response with a value missing")
         found = Fetched(None)
+        body: Body | None = None
         for index in range(0, len(pairs), 2):
             name, value = pairs[index], pairs[index + 1]
             if not isinstance(name, bytes):
@@ -387,15 +388,17 @@ class Reader:
             elif name == b"MODSEQ":
                 found.modseq = number(value[0]) if isinstance(value, list) and value else None
             elif name.startswith((b"BODY[]", b"BINARY[]")):
-                found.has_body = True
                 if isinstance(value, list):
                     raise ProtocolFault("the server sent a list for a message")
-                found.blob = MemoryBlob(value) if isinstance(value, bytes) else value
+                body = Body(0, MemoryBlob(value) if isinstance(value, bytes) else value)
             else:
                 found.attributes[name] = value
-        if found.uid is not None and found.has_body:
-            return Body(found.uid, found.blob)
-        return found
+        if body is None:
+            return found
+        if found.uid is None:
+            raise ProtocolFault("the server sent a message without its UID")
+        body.uid = found.uid
+        return body
 
 
 def _status(match: "re.Match[bytes]") -> Status:

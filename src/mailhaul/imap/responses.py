@@ -39,8 +39,6 @@ class Fetched:
     size: int | None = None
     received: datetime | None = None
     modseq: int | None = None
-    has_body: bool = False
-    blob: Blob | None = None
     attributes: dict[bytes, Value] = field(default_factory=dict)
 
 

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import Folder
@@ -26,6 +25,7 @@ from mailhaul.imap.client import Pending, Session
 from mailhaul.imap.codes import Verdict, as_error, judge
 from mailhaul.imap.commands import AppendMessage, Attribute, Literal, is_flag
 from mailhaul.imap.lane import MOST_FAILURES, Selection
+from mailhaul.imap.quirks import appenduid_is_sound
 from mailhaul.imap.responses import Status
 from mailhaul.stores.imap_changes import collected
 from mailhaul.stores.imap_fetch import check_folder, identify
@@ -444,13 +444,10 @@ def appended_uids(
     ranges = sequence.parsed(second.strip())
     if not first.isdigit() or len(first) > 20 or ranges is None:
         return None
-    if uidvalidity is not None and int(first) != uidvalidity:
-        return None
     if sum(map(len, ranges)) != count:
         return None
     uids = [uid for span in ranges for uid in span]
-    ascending = all(one < next_ for one, next_ in pairwise(uids))
-    return uids if ascending and uids[0] >= uidnext else None
+    return uids if appenduid_is_sound(int(first), uids, uidvalidity, uidnext, count) else None
 
 
 def _flagged(group: Sequence[_Carried]) -> dict[int, Appended]:

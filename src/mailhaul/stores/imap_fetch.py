@@ -20,6 +20,7 @@ from mailhaul.imap.client import Pending
 from mailhaul.imap.commands import Attribute
 from mailhaul.imap.failures import failure_of_many, words
 from mailhaul.imap.lane import Lane, Selection
+from mailhaul.imap.quirks import LARGEST_SUBSTITUTE, looks_like_substitute
 from mailhaul.imap.responses import Body, Event, Fetched, Status
 from mailhaul.stores.imap_mailbox import Mailbox
 
@@ -29,7 +30,6 @@ _UNKNOWN_SIZE = 64 * 1024
 _UNDER_WAY = 3
 _MOST_HELD = 8 * 1024 * 1024
 _MOST_IDENTITIES = 300
-_LARGEST_SUBSTITUTE = 16 * 1024
 _WHOLE = (Attribute.UID, Attribute.WHOLE)
 _SIZE = (Attribute.UID, Attribute.SIZE)
 _IDENTITY = (Attribute.UID, Attribute.IDENTITY)
@@ -56,11 +56,14 @@ async def fetch(
     waiting = _groups(entries)
     under_way: deque[_Batch] = deque()
     suspects = _Suspects()
+    begun = False
     checked: Selection | None = None
     try:
         while waiting or under_way:
             while waiting and len(under_way) < _UNDER_WAY:
-                under_way.append(await _asked(lane, folder, waiting.popleft()))
+                group = waiting.popleft()
+                under_way.append(await _asked(lane, folder, group, current=not begun))
+                begun = True
             batch = under_way[0]
             if batch.selection is not checked:
                 await check_folder(mailbox, folder, batch.selection)
@@ -128,14 +131,14 @@ async def identify(
     uids = sorted(int(key) for key in keys)
     groups = deque(uids[at : at + _MOST_IDENTITIES] for at in range(0, len(uids), _MOST_IDENTITIES))
     under_way: deque[tuple[list[int], Pending, Selection]] = deque()
-    fresh = True  # what others have expunged meanwhile is to be gone
+    begun = False
     try:
         while groups or under_way:
             while groups and len(under_way) < _UNDER_WAY:
                 group = groups.popleft()
                 command = commands.fetch(sequence.written(group), _IDENTITY)
-                selection, [pending] = await lane.ask_in(folder.native, command, fresh=fresh)
-                fresh = False
+                selection, [pending] = await lane.ask_in(folder.native, command, fresh=not begun)
+                begun = True
                 under_way.append((group, pending, selection))
             group, pending, selection = under_way[0]
             await check_folder(mailbox, folder, selection)
@@ -189,9 +192,13 @@ def _groups(entries: Sequence[Entry]) -> deque[Sequence[Entry]]:
     return groups
 
 
-async def _asked(lane: Lane, folder: Folder, group: Sequence[Entry]) -> _Batch:
+async def _asked(
+    lane: Lane, folder: Folder, group: Sequence[Entry], current: bool = False
+) -> _Batch:
     uids = sequence.written(_uid(entry) for entry in group)
-    selection, [pending] = await lane.ask_in(folder.native, commands.fetch(uids, _WHOLE))
+    selection, [pending] = await lane.ask_in(
+        folder.native, commands.fetch(uids, _WHOLE), current=current
+    )
     return _Batch(group, pending, selection)
 
 
@@ -312,7 +319,7 @@ async def _there(lane: Lane, folder: Folder, lost: Sequence[Entry]) -> list[int]
     """Those of the messages that the server still lists."""
     wanted = {_uid(entry) for entry in lost}
     there: set[int] = set()
-    # Opened anew: a server may go on showing what somebody else has expunged meanwhile.
+    # Opened anew: a server may go on listing what somebody else has expunged meanwhile.
     for uids in sequence.split(wanted):
         _, [pending] = await lane.ask_in(folder.native, commands.fetch(uids, _SIZE), fresh=True)
         while events := await pending.arrivals():
@@ -337,8 +344,8 @@ class _Suspects:
         """The message; or why that isn't what the listing spoke of."""
         if entry.size is None or blob.size == entry.size:
             return Message(entry, blob)
-        reason = None
-        if blob.size < _LARGEST_SUBSTITUTE:
+        reason = looks_like_substitute(blob.head(8192), blob.size, entry.size)
+        if reason is None and blob.size <= LARGEST_SUBSTITUTE:
             digest = blob.digest()
             if self._sizes.setdefault(digest, entry.size) != entry.size:
                 reason = "the server hands over the same text for messages of different size"

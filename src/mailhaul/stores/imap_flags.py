@@ -74,22 +74,19 @@ async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
             flight += (await lane.ask_in(folder.native, *marks, writable=True))[1]
         if "UIDPLUS" not in mailbox.extensions:
             flight += (await lane.ask_in(folder.native, commands.expunge(), writable=True))[1]
-        left: set[int] = set()
-        looks = []
-        for part in sequence.split(uids):
-            looks += (
-                await lane.ask_in(folder.native, commands.fetch(part, _FLAGS), writable=True)
-            )[1]
         for pending in flight:
             status = await pending.done()
             if status.kind != b"OK":
                 raise failure(
-                    pending.command.verb,
-                    status,
-                    f"messages in “{shown(folder)}” can't be removed",
+                    pending.command.verb, status, f"messages in “{shown(folder)}” can't be removed"
                 )
-        for pending in looks:
-            left |= {int(entry.key) for entry in (await collected(pending))[0]}
+        # Only now: Dovecot may do what a later command asks before it has expunged.
+        left: set[int] = set()
+        for part in sequence.split(uids):
+            _, [look] = await lane.ask_in(
+                folder.native, commands.fetch(part, _FLAGS), writable=True
+            )
+            left |= {int(entry.key) for entry in (await collected(look))[0]}
         return len([uid for uid in uids if uid not in left])
 
 

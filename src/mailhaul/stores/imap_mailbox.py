@@ -19,7 +19,8 @@ from mailhaul.imap import commands
 from mailhaul.imap.client import BUDGET, Pending, Session
 from mailhaul.imap.connect import connect
 from mailhaul.imap.failures import failure
-from mailhaul.imap.lane import Lane
+from mailhaul.imap.lane import Facts, Lane
+from mailhaul.imap.name_rules import name_rules
 from mailhaul.imap.responses import Event, Status, Untagged
 from mailhaul.imap.special_use import attribute
 from mailhaul.imap.syntax import Value, number
@@ -80,7 +81,6 @@ class Mailbox:
         self._of_folder: dict[str, Lane] = {}
         self.known: dict[FolderPath, Folder] = {}
         """Folders as last listed or made."""
-        self._survey_of_one = Survey()
         self._opened = False
         self._folders: list[Folder] | None = None
         self._listed_at = 0.0
@@ -136,29 +136,25 @@ class Mailbox:
             asked = commands.status(known.native, status_attributes(self.extensions))
             pending = session.send(asked)
             if (await pending.done()).kind == b"OK":
-                survey = Survey()
-                survey.take(pending.events)
-                self._learn_numbers(survey.status)
-                return with_status(known, survey.status.get(known.native, {}))
+                current = _only_status(pending.events)
+                self._learn_numbers({known.native: current})
+                return with_status(known, current)
         native = known.native if known is not None else self._native(path)
         use = None
         if role is not None and "CREATE-SPECIAL-USE" in self.extensions:
             use = attribute(role)
-        refused = await self._create(native, use)
-        if refused is not None and use is not None:
+        facts = await self._create(native, use)
+        if isinstance(facts, Status) and use is not None:
             use = None
-            refused = await self._create(native, None)
-        if refused is not None and len(path) > 1:
+            facts = await self._create(native, None)
+        if isinstance(facts, Status) and len(path) > 1:
             # RFC 9051 6.3.4 has the server make the parents; some don't.
             for depth in range(1, len(path)):
                 await self._create(native_of(path[:depth], self.spaces), None)
-            refused = await self._create(native, use)
-        facts = self._survey_of_one.status.get(native)
-        if refused is not None or facts is None:
+            facts = await self._create(native, use)
+        if isinstance(facts, Status):
             shown = printable("/".join(path), 120)
-            if refused is None:
-                raise FolderFailed(f"the folder “{shown}” was made, and can't be seen")
-            raise failure(b"CREATE", refused, f"the folder “{shown}” can't be made")
+            raise failure(b"CREATE", facts, f"the folder “{shown}” can't be made")
         folder = with_status(Folder(path, native, role if use else None, subscribed=False), facts)
         self._learn_numbers({native: facts})
         self.known[path] = folder
@@ -174,9 +170,10 @@ class Mailbox:
             )
         return native_of(path, self.spaces)
 
-    async def _create(self, native: str, use: str | None) -> Status | None:
-        """Makes a folder and looks at it, in one flight; what the server said when it isn't there
-        afterwards. One that is there already is fine, whatever CREATE says ([ALREADYEXISTS])."""
+    async def _create(self, native: str, use: str | None) -> dict[str, int] | Status:
+        """Makes a folder and looks at it, in one flight: its STATUS, or what the server said when
+        it isn't there afterwards. One that is there already is fine, whatever CREATE says
+        ([ALREADYEXISTS])."""
         session = await self._lanes[0].ready()
         made = session.send(commands.create(native, use))
         seen = session.send(commands.status(native, status_attributes(self.extensions)))
@@ -186,8 +183,12 @@ class Mailbox:
             return answer if answer.kind != b"OK" else status
         if use is not None and answer.kind != b"OK" and answer.code != b"ALREADYEXISTS":
             return answer
-        self._survey_of_one.take(seen.events)
-        return None
+        survey = Survey()
+        survey.take(seen.events)
+        if native not in survey.status:
+            text = b"the server made it under another name"
+            return Status(None, b"NO", b"", b"", text)
+        return survey.status[native]
 
     # --- Connecting --------------------------------------------------------------------------
 
@@ -228,7 +229,8 @@ class Mailbox:
         root = None if spaces else session.send(commands.list_all(""))
         listing = self._ask_for_folders(session)
         quota = session.send(commands.getquotaroot("INBOX")) if "QUOTA" in extensions else None
-        inbox = (await lane.ask_in("INBOX"))[0] if self.writable else None
+        # Opened for writing: with EXAMINE servers list no permanent flags at all.
+        inbox = (await lane.ask_in("INBOX", writable=True))[0] if self.writable else None
         if identified is not None:
             await identified.done()
             self._learn_name(identified.events)
@@ -241,13 +243,8 @@ class Mailbox:
             status = await quota.done()
             found = _quota(quota.events) if status.kind == b"OK" else None
         keywords = True
-        if inbox is not None:
-            permanent = None
-            status = await inbox.pending.done()
-            if status.kind == b"OK":
-                permanent = (await inbox.facts()).permanent_flags
-            # Dovecot lists none for a folder opened with EXAMINE: that says nothing.
-            keywords = not permanent or b"\\*" in permanent.split()
+        if inbox is not None and (await inbox.pending.done()).kind == b"OK":
+            keywords = keeps_keywords(await inbox.facts())
         self.capabilities = Capabilities(
             server=self.server_name or printable(self.endpoint.host, 200),
             keeps_keywords=keywords,
@@ -284,7 +281,7 @@ class Mailbox:
                     self.spaces = Namespaces("", values[1].decode("latin-1"))
 
     def _name_rules(self) -> NameRules:
-        return NameRules(delimiter=self.spaces.delimiter)
+        return name_rules(self.server_name, self.spaces.delimiter)
 
     def _leave_folder(self, lane: Lane, session: Session) -> None:
         """STATUS of an opened folder may tell only what this connection has seen of it so far (RFC
@@ -344,6 +341,19 @@ class Mailbox:
                 self.validity[native] = facts["UIDVALIDITY"]
             if facts.get("UIDNEXT"):
                 self.uidnext[native] = facts["UIDNEXT"]
+
+
+def _only_status(events: list[Event]) -> dict[str, int]:
+    """The answer to one STATUS, whatever name the server repeats (pymap leaves characters out)."""
+    survey = Survey()
+    survey.take(events)
+    return next(iter(survey.status.values()), {})
+
+
+def keeps_keywords(facts: Facts) -> bool:
+    """Whether new keywords may be made in a folder that was opened for writing; a server that
+    says nothing about it (RFC 9051 7.1, PERMANENTFLAGS) keeps all."""
+    return not facts.permanent_flags or b"\\*" in facts.permanent_flags.split()
 
 
 def _quota(events: list[Event]) -> Quota | None:
