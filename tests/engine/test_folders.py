@@ -329,6 +329,15 @@ def test_five_thousand_folders_are_planned_at_once() -> None:
     assert len(plan(source, source).links) == 5000
 
 
+def test_a_twin_in_another_case_does_not_draw_a_role_away_from_its_place() -> None:
+    folds = rules(folds_case=True)
+    source: Listed = [("Sent", SENT), "Sent Items", "sent"]
+    target: Listed = [("Sent Items", SENT)]
+    first = pairs(plan(source, target, folds))
+    assert first == {"Sent": "Sent Items", "Sent Items": "Sent Items~2", "sent": "sent"}
+    assert pairs(plan(source, [*target, "Sent Items~2", "sent"], folds)) == first
+
+
 HOSTILE = st.text(
     st.one_of(
         st.sampled_from('aAbB~_/.&%\\"*^ 2\u00e9e\u0301\u0130ß\x00\r\n\x1b\u202e\U0001f600\ud800'),

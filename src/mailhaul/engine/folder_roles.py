@@ -36,9 +36,13 @@ def find_roles(source: Sequence[Folder], target: Sequence[Folder], rules: NameRu
     declared for a path that another source folder brings along.
     """
 
-    def key(path: FolderPath) -> FolderPath:
-        return name_key(tuple(cleaned(part, rules)[0] for part in home(path)), rules)
+    def own(path: FolderPath) -> FolderPath:
+        return tuple(cleaned(part, rules)[0] for part in home(path))
 
+    def key(path: FolderPath) -> FolderPath:
+        return name_key(own(path), rules)
+
+    exactly_there = {folder.path for folder in target if folder.selectable}
     there = {name_key(folder.path, rules) for folder in target if folder.selectable}
     brought = {folder.path: (key(folder.path), folder.role) for folder in source}
     holders: dict[FolderPath, Role] = {}
@@ -57,7 +61,8 @@ def find_roles(source: Sequence[Folder], target: Sequence[Folder], rules: NameRu
         if not goals or key(origin) in alike:
             continue
         goal = name_key(goals[0], rules)
-        stays = key(origin) in there
+        twin = any(each == key(origin) for path, (each, _) in brought.items() if path != origin)
+        stays = own(origin) in exactly_there or (key(origin) in there and not twin)
         others = any(
             each == goal and not (declared and its_role in CARRIED_ROLES and its_role is not role)
             for path, (each, its_role) in brought.items()
