@@ -315,15 +315,9 @@ class EmlTarget:
         with telling(folder.native), book.locked():
             lines = []
             for change in changes:
-                record = book.record(_uid(change.key))
-                if record is None:
-                    continue
-                unwanted = {flag.lower() for flag in change.remove}
-                left = {flag for flag in record.flags if flag.lower() not in unwanted}
-                known = {flag.lower() for flag in left}
-                left |= {flag for flag in _kept(change.add) if flag.lower() not in known}
-                if left != record.flags:
-                    lines.append({"uid": record.uid, "flags": sorted(left)})
+                flags = book.flags_after(_uid(change.key), _kept(change.add), change.remove)
+                if flags is not None:
+                    lines.append({"uid": change.key, "flags": sorted(flags)})
             if lines:
                 book.write(lines)
                 self.traffic.writes += len(lines)

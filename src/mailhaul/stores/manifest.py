@@ -63,7 +63,7 @@ class Manifest:
         """The file `name` in the directory that lies `steps` below `root`."""
         self._root = root
         self._steps = steps
-        self._name = name
+        self.name = name
         self._forget()
 
     def _forget(self) -> None:
@@ -71,6 +71,7 @@ class Manifest:
         self.path: FolderPath = ()
         self.role: Role | None = None
         self.subscribed = False
+        self.inode = 0
         self.uidnext = 1
         self.lines = 0
         self._first = b""
@@ -105,7 +106,7 @@ class Manifest:
         `FolderFailed` when it makes no sense, OSError when it can't be read."""
         try:
             with directory(self._root, self._steps) as here:
-                descriptor = open_file(here, self._name)
+                descriptor = open_file(here, self.name)
         except FileNotFoundError:
             self._forget()
             return False
@@ -139,9 +140,9 @@ class Manifest:
 
     def write(self, lines: Sequence[Mapping[str, object]]) -> None:
         """Appends lines, durably, and takes note of them. Raises OSError."""
-        text = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+        text = b"".join(map(line_text, lines))
         with directory(self._root, self._steps) as here:
-            descriptor = open_log(here, self._name)
+            descriptor = open_log(here, self.name)
         try:
             if os.fstat(descriptor).st_size > self._read:
                 os.ftruncate(descriptor, self._read)  # the torn line that a crash left
@@ -157,7 +158,7 @@ class Manifest:
         """Keeps other processes from writing here; what they wrote before is known inside.
         Raises `RetryLater` while another does."""
         with directory(self._root, self._steps) as here:
-            descriptor = open_log(here, self._name)
+            descriptor = open_log(here, self.name)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -187,6 +188,33 @@ class Manifest:
             record = self.record(uid)
             assert record is not None
             yield record
+
+    def flags_after(self, uid: int, add: Flags, remove: Flags) -> Flags | None:
+        """The message's flags after a change; None when that changes nothing or it is gone."""
+        record = self.record(uid)
+        if record is None:
+            return None
+        unwanted = {flag.lower() for flag in remove}
+        left = {flag for flag in record.flags if flag.lower() not in unwanted}
+        known = {flag.lower() for flag in left}
+        left |= {flag for flag in add if flag.lower() not in known}
+        return None if left == record.flags else frozenset(left)
+
+    def spread(self, most: int) -> list[Record]:
+        """At most so many of the messages, evenly spread, and the last."""
+        total = len(self._uids)
+        rows = {round(step * (total - 1) / max(1, most - 1)) for step in range(min(most, total))}
+        found = (self.record(self._uids[row]) for row in sorted(rows | {total - 1} - {-1}))
+        return [record for record in found if record is not None]
+
+    def copied(self) -> bytes:
+        """The manifest's octets, as far as they were read."""
+        with directory(self._root, self._steps) as here:
+            descriptor = open_file(here, self.name)
+        try:
+            return b"".join(chunks_of(descriptor, 0, self._read))
+        finally:
+            os.close(descriptor)
 
     def changes(self, since: Cursor | None, strangers: Sequence[Entry] = ()) -> Iterator[Changes]:
         """The pages that `Source.changes` gives."""
@@ -249,6 +277,8 @@ class Manifest:
             self.path = tuple(str(part) for part in line["path"])
         if "role" in line:
             self.role = Role(line["role"]) if line["role"] else None
+        if "inode" in line:
+            self.inode = int(line["inode"])
         if "subscribed" in line:
             self.subscribed = bool(line["subscribed"])
         if "gone" in line:
@@ -307,7 +337,7 @@ class Manifest:
         number = self.lines
         self._forget()
         return FolderFailed(
-            f"line {number} of “{printable(self._name)}” makes no sense; restore the file, "
+            f"line {number} of “{printable(self.name)}” makes no sense; restore the file, "
             "or move it away and the mail is read without it"
         )
 
@@ -329,6 +359,11 @@ def _place_columns(place: Sequence[Any]) -> "array[int]":
 def place_line(place: Place) -> list[object]:
     """How a place is written in a line."""
     return [place.line, place.start, place.end, place.form]
+
+
+def line_text(line: Mapping[str, object]) -> bytes:
+    """A line as it is written."""
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
 def _line(record: Record) -> dict[str, object]:

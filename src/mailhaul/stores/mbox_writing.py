@@ -1,0 +1,240 @@
+"""How an mbox is written to: messages added at its end, and messages taken out.
+
+What is added is durable in the file before the manifest names it. To take messages out the file is
+written anew beside the old one, its manifest too; the new manifest names the new file's inode, so
+that whichever of the two renames a crash prevents, it is known which manifest belongs to the file.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from hashlib import sha256
+
+from mailhaul.core.folder import FolderPath
+from mailhaul.core.message import SYSTEM_FLAGS, Entry, Flags, Message
+from mailhaul.core.store import Appended
+from mailhaul.stores import mbox_tree
+from mailhaul.stores.file_messages import BATCH_OCTETS
+from mailhaul.stores.line_ends import survey, to_disk
+from mailhaul.stores.manifest import Manifest, Place, Record, line_text, place_line
+from mailhaul.stores.mbox_folder import View, covered, octets, token_of
+from mailhaul.stores.mbox_format import from_line, quoted
+from mailhaul.stores.safe_paths import (
+    chunks_of,
+    create_file,
+    directory,
+    open_file,
+    open_log,
+    write_all,
+)
+
+
+class Mbox:
+    """The files of one folder: the mbox and its manifest."""
+
+    def __init__(self, root: int, native: str) -> None:
+        self.root = root
+        self.steps, self.file = mbox_tree.steps(native)
+        self.manifest_name = mbox_tree.manifest_name(self.file)
+
+    def open(self) -> int:
+        """The mbox for reading. Raises OSError."""
+        with directory(self.root, self.steps) as here:
+            return open_file(here, self.file)
+
+    def manifest(self, descriptor: int) -> Manifest | None:
+        """The manifest that belongs to the file; None when there is none."""
+        pending = Manifest(self.root, self.steps, f"{self.manifest_name}.new")
+        if pending.refresh() and pending.inode == os.fstat(descriptor).st_ino:
+            return pending
+        book = Manifest(self.root, self.steps, self.manifest_name)
+        return book if book.refresh() else None
+
+    def settle(self) -> None:
+        """Ends what a crash has interrupted while messages were taken out."""
+        descriptor = self.open()
+        try:
+            book = self.manifest(descriptor)
+        finally:
+            os.close(descriptor)
+        with directory(self.root, self.steps) as here:
+            pending = f"{self.manifest_name}.new"
+            if book is not None and book.name == pending:
+                os.rename(pending, self.manifest_name, src_dir_fd=here, dst_dir_fd=here)
+            for leaving in (pending, f".{self.file}.new"):
+                with suppress(FileNotFoundError):
+                    os.unlink(leaving, dir_fd=here)
+            os.fsync(here)
+
+    def owned(self, path: FolderPath) -> Manifest:
+        """The manifest with every message of the file in it, made anew when there is none that
+        counts; the file ends where its last message does. Raises OSError."""
+        self.settle()
+        descriptor = self.open()
+        try:
+            view = View(descriptor, self.manifest(descriptor))
+            book = view.book
+            if book is None:
+                with directory(self.root, self.steps) as here, suppress(FileNotFoundError):
+                    os.unlink(self.manifest_name, dir_fd=here)
+                book = Manifest(self.root, self.steps, self.manifest_name)
+                book.begin("mbox", path)
+            records = [self._adopted(descriptor, view, row, book) for row in range(len(view.index))]
+            if records:
+                book.add(records)
+        finally:
+            os.close(descriptor)
+        if view.index.torn is not None:
+            writing = self._open_for_writing()
+            try:
+                os.ftruncate(writing, view.index.torn)
+                os.fsync(writing)
+            finally:
+                os.close(writing)
+        return book
+
+    def take_out(self, book: Manifest, uids: Sequence[int]) -> None:
+        """Writes the file anew without these messages. Raises OSError."""
+        old = self.open()
+        fresh = f".{self.file}.new"
+        try:
+            with directory(self.root, self.steps) as here:
+                for leaving in (fresh, f"{self.manifest_name}.new"):
+                    with suppress(FileNotFoundError):
+                        os.unlink(leaving, dir_fd=here)
+                new = create_file(here, fresh)
+                try:
+                    moved = _copied(old, new, book, frozenset(uids))
+                    os.fsync(new)
+                    first: dict[str, object] = {"gone": sorted(uids), "inode": os.fstat(new).st_ino}
+                finally:
+                    os.close(new)
+                pending = create_file(here, f"{self.manifest_name}.new")
+                try:
+                    write_all(pending, book.copied() + line_text(first) + b"".join(moved))
+                    os.fsync(pending)
+                finally:
+                    os.close(pending)
+                os.fsync(here)
+                os.rename(fresh, self.file, src_dir_fd=here, dst_dir_fd=here)
+                os.fsync(here)
+        finally:
+            os.close(old)
+        self.settle()
+
+    def _open_for_writing(self) -> int:
+        with directory(self.root, self.steps) as here:
+            return open_log(here, self.file)
+
+    def _adopted(self, descriptor: int, view: View, row: int, book: Manifest) -> Record:
+        place, entry = view.index.place(row), view.index.entry(row)
+        digest = sha256()
+        for chunk in octets(descriptor, place):
+            digest.update(chunk)
+        size = entry.size or 0
+        return Record(book.uidnext + row, size, digest.digest(), entry.received, entry.flags, place)
+
+
+class Batch:
+    """Messages added to an mbox and not yet announced. Keeps others out from the first on."""
+
+    def __init__(self, mbox: Mbox, path: FolderPath) -> None:
+        self._mbox = mbox
+        self._path = path
+        self._stack = ExitStack()
+        self._book: Manifest | None = None
+        self._descriptor = -1
+        self._written: list[tuple[Entry, Record]] = []
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+    def add(self, message: Message) -> None:
+        """Writes the message at the end of the file. What raises OSError leaves no trace."""
+        book = self._begun()
+        shape = survey(message.blob.chunks())
+        line = os.fstat(self._descriptor).st_size
+        head = from_line(token_of(book).decode(), message.entry.received)
+        start = end = line + len(head)
+        last = b""
+        buffer = bytearray(head)
+        try:
+            for chunk in quoted(to_disk(message.blob.chunks(), shape.form)):
+                end += len(chunk)
+                last = chunk[-1:] or last
+                buffer += chunk
+                if len(buffer) > BATCH_OCTETS:
+                    write_all(self._descriptor, bytes(buffer))
+                    buffer.clear()
+            buffer += b"\n" if last in (b"", b"\n") else b"\n\n"
+            write_all(self._descriptor, bytes(buffer))
+        except OSError:
+            os.ftruncate(self._descriptor, line)
+            raise
+        uid = book.uidnext + len(self._written)
+        place = Place(line, start, end, shape.form)
+        flags = kept(message.entry.flags)
+        digest, received = message.blob.digest(), message.entry.received
+        record = Record(uid, shape.size, digest, received, flags, place)
+        self._written.append((message.entry, record))
+        self.octets += shape.stored
+
+    def commit(self) -> list[Appended]:
+        """Makes durable what was added and lets others in. Raises OSError."""
+        written, self._written, self.octets = self._written, [], 0
+        if self._book is not None and written:
+            os.fsync(self._descriptor)
+            self._book.add([record for _, record in written])
+        self.close()
+        return [
+            Appended(entry, record.uid, entry.flags - record.flags) for entry, record in written
+        ]
+
+    def close(self) -> None:
+        """Lets go; what was not committed counts for nothing."""
+        self._stack.close()
+        self._book = None
+
+    def _begun(self) -> Manifest:
+        if self._book is None:
+            self._book = self._mbox.owned(self._path)
+            self._stack.enter_context(self._book.locked())
+            self._descriptor = self._mbox._open_for_writing()
+            self._stack.callback(os.close, self._descriptor)
+            size = os.fstat(self._descriptor).st_size
+            if size > covered(self._descriptor, self._book) > 0:
+                raise OSError(11, "another program is writing to it")
+            tail = os.pread(self._descriptor, 2, max(0, size - 2))
+            if size and tail != b"\n\n":
+                write_all(self._descriptor, b"\n" if tail.endswith(b"\n") else b"\n\n")
+        return self._book
+
+
+def kept(flags: Flags) -> Flags:
+    """Those that a manifest keeps: `\\Forwarded` and the like are no flags anywhere (D17)."""
+    return frozenset(
+        flag for flag in flags if not flag.startswith("\\") or flag.lower() in SYSTEM_FLAGS
+    )
+
+
+def _copied(old: int, new: int, book: Manifest, without: frozenset[int]) -> list[bytes]:
+    """Copies the other messages; returns the lines that say where they lie now."""
+    lines = []
+    at = 0
+    for record in book.records():
+        place = record.place
+        if record.uid in without or place is None:
+            continue
+        last = b""
+        for chunk in chunks_of(old, place.line, place.end):
+            write_all(new, chunk)
+            last = chunk[-1:]
+        ending = b"\n" if last == b"\n" else b"\n\n"
+        write_all(new, ending)
+        start = at + place.start - place.line
+        end = at + place.end - place.line
+        moved = Place(at, start, end, place.form)
+        lines.append(line_text({"uid": record.uid, "place": place_line(moved)}))
+        at = end + len(ending)
+    return lines
