@@ -256,11 +256,11 @@ PEOPLE: tuple[Scenario, ...] = (
         story=(
             Sync(
                 "copied 2, carried 2",
-                on=(On(SOURCE, "fetch", 2, at_source("expunge INBOX B")),),
+                on=(On(SOURCE, "fetch", 1, at_source("expunge INBOX A")),),
                 writes="append 2",
             ),
         ),
-        ends="INBOX: A C",
+        ends="INBOX: B C",
     ),
     Scenario(
         "one goes and one arrives during the pass, so that the count is the same",
