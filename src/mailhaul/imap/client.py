@@ -1,10 +1,8 @@
-"""One connection to an IMAP server: commands go out without waiting, answers come in order.
+"""One connection to an IMAP server: commands go out without waiting for answers.
 
 The only place that waits is a `Pending`. Commands form a queue: each is written as soon as the
-ones before it are written. Servers answer in order, but for one liberty: Dovecot holds back the
-answers to NOOP, STORE and the like until it has nothing else to do, so that what a later command
-asked for comes earlier (RFC 9051 5.5 allows it). An untagged response therefore goes to the first
-command that asks for its kind. Tags are matched strictly (failure-modes F5).
+ones before it are written, and `answers` tells which of them a response answers. Tags are matched
+strictly (failure-modes F5).
 
 A literal goes without asking where LITERAL+ or LITERAL- allow it (RFC 7888); else the queue behind
 it waits for the server's `+`, and a NO instead of it takes the command back cleanly (B17).
@@ -22,6 +20,7 @@ from mailhaul.core.blob import Blob, MemoryBlob, Spool
 from mailhaul.core.errors import Disconnected, MailhaulError
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import printable
+from mailhaul.imap.answers import Wants
 from mailhaul.imap.codes import judge
 from mailhaul.imap.commands import Command, ReadCommand, WriteCommand, logout, shown, starttls
 from mailhaul.imap.reader import Reader
@@ -38,18 +37,6 @@ LONG_PATIENCE = 900.0
 _SLOW_VERBS = frozenset(
     {b"SELECT", b"EXAMINE", b"STATUS", b"LIST", b"APPEND", b"EXPUNGE", b"UID EXPUNGE", b"UID STORE"}
 )
-_OPENING = frozenset({b"SELECT", b"EXAMINE"})
-_ASKED_BY = {
-    b"LIST": frozenset({b"LIST"}),
-    b"XLIST": frozenset({b"XLIST"}),
-    b"LSUB": frozenset({b"LSUB"}),
-    b"STATUS": frozenset({b"STATUS", b"LIST"}),
-    b"ID": frozenset({b"ID"}),
-    b"NAMESPACE": frozenset({b"NAMESPACE"}),
-    b"QUOTA": frozenset({b"GETQUOTAROOT"}),
-    b"EXISTS": _OPENING,
-    b"FLAGS": _OPENING,
-}
 _COALESCED = 256 * 1024
 _LITERAL_MINUS = 4096
 _INJECTED = (
@@ -73,9 +60,9 @@ class Pending:
         "command",
         "error",
         "events",
-        "fetches",
         "status",
         "tag",
+        "wants",
     )
 
     def __init__(
@@ -89,11 +76,7 @@ class Pending:
         self.tag = tag
         self.answer = answer
         self.events: list[Event] = []
-        last = command.parts[-1]
-        self.fetches = command.verb == b"UID FETCH" or (
-            command.verb in _OPENING and isinstance(last, bytes) and b" (QRESYNC (" in last
-        )
-        """FETCH responses are for it."""
+        self.wants = Wants(command)
         self.status: Status | None = None
         self.error: MailhaulError | OSError | None = None
         self.abandoned = False
@@ -371,38 +354,46 @@ class Session(asyncio.Protocol):
         self.capabilities = frozenset(words.decode("latin-1").upper().split())
 
     def _give(self, event: Event) -> None:
-        pending = self._asked_for(event)
-        if pending is None:
-            self._unsolicited += 1
-            if self._unsolicited > _MOST_UNSOLICITED:
-                raise ProtocolFault(f"{self.name} sends and sends what nobody asked for")
-            self._forget(event, counted=False)
+        if isinstance(event, Listing):
+            self._give_lines(event)
             return
-        pending._count += len(event.entries) if isinstance(event, Listing) else 1
+        for pending in self._queue:
+            if pending.wants.event(event):
+                if isinstance(event, Body) and isinstance(event.blob, MemoryBlob):
+                    self._held += 0 if pending.abandoned else event.blob.size
+                self._hand(pending, event, 1)
+                return
+        self._nobody_asked(event)
+
+    def _give_lines(self, listing: Listing) -> None:
+        entries = listing.entries
+        for pending in self._queue:
+            if pending.wants.line(entries[0]):
+                if pending.wants.all_of(entries):
+                    self._hand(pending, listing, len(entries))
+                    return
+                break
+        if len(entries) == 1:
+            self._nobody_asked(listing)
+            return
+        for entry in entries:  # lines of several commands, or some that nobody asked for
+            self._give_lines(Listing([entry], listing.whole))
+
+    def _hand(self, pending: Pending, event: Event, count: int) -> None:
+        pending._count += count
         if pending._count > _MOST_RESPONSES:
             raise ProtocolFault(f"{self.name} sends answers without end")
         if pending.abandoned:
             self._forget(event, counted=False)
-            return
-        if isinstance(event, Body) and isinstance(event.blob, MemoryBlob):
-            self._held += event.blob.size
-        pending.events.append(event)
-        pending._wake()
+        else:
+            pending.events.append(event)
+            pending._wake()
 
-    def _asked_for(self, event: Event) -> Pending | None:
-        queue = self._queue
-        if isinstance(event, (Body, Listing, Fetched)):
-            for pending in queue:
-                if pending.fetches:
-                    return pending
-            return None
-        verbs = _ASKED_BY.get(event.name) if isinstance(event, Untagged) else None
-        if verbs is not None:
-            for pending in queue:
-                if pending.command.verb in verbs:
-                    return pending
-            return None
-        return queue[0] if queue else None
+    def _nobody_asked(self, event: Event) -> None:
+        self._unsolicited += 1
+        if self._unsolicited > _MOST_UNSOLICITED:
+            raise ProtocolFault(f"{self.name} sends and sends what nobody asked for")
+        self._forget(event, counted=False)
 
     def _complete(self, status: Status) -> None:
         pending = next((each for each in self._queue if each.tag == status.tag), None)
@@ -427,6 +418,7 @@ class Session(asyncio.Protocol):
             self._outgoing.popleft()
             self._awaits_plus = None
             self._schedule()
+        self._unsolicited = 0
         if status.kind != b"OK":
             self.failures += 1
         pending.status = status
