@@ -6,14 +6,18 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from mailhaul.core.errors import Disconnected, RetryLater
-from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, Role
+from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, NameRules, Role
 from mailhaul.core.message import Entry, Flags, Identity, Key
 from mailhaul.core.store import Changes
-from mailhaul.engine.outcomes import Mapped, Opened, Waiting
+from mailhaul.engine.alterations import RULES
+from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.outcomes import Finished, Mapped, Opened, Options, Waiting
+from mailhaul.engine.passes import run_pass
 from mailhaul.engine.verdict import (
     Difference,
     FolderCompared,
@@ -558,6 +562,64 @@ def test_sizes_that_a_server_announces_wrongly_are_no_difference() -> None:
     outcome = asyncio.run(run())
     assert outcome.found == []
     assert outcome.verdict.identical == 5
+
+
+HOSTILE = ["Sent", "sent", "Gesendet", "Sent Items", "Trash", "Papierkorb", "a/b", "a_b", "x" * 50,
+           "\u00e9", "e\u0301", "Inbox", "Files", "..", "[Gmail]", "Sent~2", "A", "a"]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_a_pass_has_copied_is_found_equal_without_its_ledger(
+    seed: int, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    source, _ = sample(seed)
+    for name in chance.sample(HOSTILE, 6):
+        path = (name,) if chance.random() < 0.6 else (chance.choice(["Work", "Sent", "A"]), name)
+        source.make(path, chance.choice([None, None, Role.SENT, Role.TRASH]))
+        for number in range(3):
+            source.deliver(mail(number), path)
+    rules = NameRules(
+        folds_case=chance.random() < 0.5,
+        longest_component=chance.choice([None, 30]),
+        deepest=chance.choice([None, 1, 2]),
+        reserved=frozenset({"files"}),
+        encodes_utf7=False,
+    )
+    munges = chance.random() < 0.5
+    target = MemoryMailbox(
+        Habits(
+            names=rules,
+            keeps_roles=chance.random() < 0.5,
+            alters=(lambda data: data.replace(b"\0", b"\x80")) if munges else bytes,
+        )
+    )
+    if chance.random() < 0.5:
+        target.make(("Sent Items",), Role.SENT)
+
+    async def copy() -> None:
+        ledger = Ledger.open(tmp_path, "pair")
+        source_store, target_store = MemorySource(source), MemoryTarget(target)
+        async for event in run_pass(source_store, target_store, ledger, Options()):
+            last = event
+        ledger.close()
+        assert isinstance(last, Finished)
+        assert last.complete
+
+    asyncio.run(copy())
+    for mailbox in (source, target):
+        mailbox.written.clear()
+    outcome = compare(source, target)
+    assert outcome.verdict.equal
+    assert set(outcome.verdict.explained) <= ({"NUL → 0x80"} if munges else set())
+    assert outcome.verdict.paired == source.total()
+
+
+@pytest.mark.parametrize("name", [*Kind, *(rule.name for rule in RULES)])
+def test_the_documentation_names_everything_that_can_be_found(name: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "verification.md"
+    text = page.read_text(encoding="utf-8")
+    assert f"\n| {name}" in text or f", {name} |" in text
 
 
 def test_a_message_costs_at_most_260_octets_both_sides_together() -> None:
