@@ -59,14 +59,16 @@ def mailhaul(
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def maildir(path: Path, folders: Mapping[str, int]) -> Path:
-    """A Maildir++ at `path` with so many messages in each folder ("" is the inbox)."""
+def maildir(path: Path, folders: Mapping[str, int], size: int = 2) -> Path:
+    """A Maildir++ at `path` with so many messages of about `size` octets in each folder ("" is the
+    inbox)."""
     for name, count in {"": 0, **folders}.items():
         folder = path / f".{name}" if name else path
         for part in ("cur", "new", "tmp"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            text = f"Subject: {name} {number}\nMessage-ID: <{number}@{name or 'inbox'}>\n\nhi\n"
+            body = "x" * size
+            text = f"Subject: {name} {number}\nMessage-ID: <{number}@{name or 'inbox'}>\n\n{body}\n"
             file = folder / "cur" / f"17000{number:05d}.M{number}P1.host:2,S"
             file.write_text(text, encoding="utf-8")
     return path

@@ -3,7 +3,7 @@
 import pytest
 
 from mailhaul.cli.meter import AVERAGE, Meter
-from mailhaul.cli.render import plain_line
+from mailhaul.cli.progress import plain_line
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.engine.outcomes import (
     Carried,

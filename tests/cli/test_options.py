@@ -4,7 +4,8 @@ import pytest
 
 from mailhaul.cli.copy import COMMAND
 from mailhaul.cli.main import SUMMARIES, command_named
-from mailhaul.cli.options import WIDTH, help_text, parse
+from mailhaul.cli.options import WIDTH, help_text
+from mailhaul.cli.parsing import parse
 from mailhaul.core.errors import BadInput
 
 A = "imaps://a@old.example"

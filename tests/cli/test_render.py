@@ -13,10 +13,9 @@ from mailhaul.cli.blocks import Line, Tone
 from mailhaul.cli.figures import cells
 from mailhaul.cli.live import picture
 from mailhaul.cli.meter import Meter
-from mailhaul.cli.render import (
+from mailhaul.cli.progress import (
     LIVE_AFTER,
     PLAIN_EVERY,
-    Console,
     JsonProgress,
     LiveProgress,
     PlainProgress,
@@ -24,6 +23,7 @@ from mailhaul.cli.render import (
     SilentProgress,
     progress_for,
 )
+from mailhaul.cli.render import Console
 from mailhaul.cli.scrub import Scrubber
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.text import Secret

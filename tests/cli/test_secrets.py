@@ -21,7 +21,7 @@ VARIABLE = "MAILHAUL_SOURCE_PASSWORD"
 class Ring(KeyringBackend):
     """A keyring that knows one password."""
 
-    priority = 1.0  # type: ignore[assignment]
+    priority = 1.0
 
     def get_password(self, service: str, username: str) -> str | None:
         known = ("mailhaul", "imaps://anna%40old.example@mail.old.example")
@@ -36,7 +36,7 @@ class Ring(KeyringBackend):
 
 @pytest.fixture(autouse=True)
 def no_keyring() -> None:
-    keyring.set_keyring(NoKeyring())
+    keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def written(path: Path, content: bytes, mode: int = 0o600) -> Path:
 
 
 def test_the_file_goes_before_the_environment_and_that_before_the_keyring(tmp_path: Path) -> None:
-    keyring.set_keyring(Ring())
+    keyring.set_keyring(Ring())  # type: ignore[no-untyped-call]
     file = written(tmp_path / "password", b"of the file\n")
     environ = {VARIABLE: "of the environment"}
     assert password(ask(file=file, environ=dict(environ))) == "of the file"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from mailhaul.cli.copy import COMMAND
-from mailhaul.cli.options import parse
+from mailhaul.cli.parsing import parse
 from mailhaul.cli.selection import folder_map, globs_given, moment
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import FolderPath

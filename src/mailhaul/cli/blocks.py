@@ -1,11 +1,14 @@
 """What is printed, as values: lines with a tone, and tables. Commands make them, `render` prints
 them; so that what a command says can be tested without a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from mailhaul.cli.figures import columns
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+"""A value of a line of JSON."""
 
 
 class Tone(StrEnum):

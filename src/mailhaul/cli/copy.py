@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.account import Leftovers, accounting, folder_map, grave_matters, verdict
+from mailhaul.cli.blocks import Line, Tone
 from mailhaul.cli.exits import Exit, Interrupted
+from mailhaul.cli.figures import octets, plural
 from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
 from mailhaul.cli.pair import pair_name, state_directory
-from mailhaul.cli.render import Progress, progress_for
+from mailhaul.cli.progress import Progress, progress_for
 from mailhaul.cli.selection import SELECTION, globs_given, maps_given, since_given
 from mailhaul.cli.sides import (
     DEBUG,
     JSON,
     PAIR_SECRETS,
     QUIET,
-    check_pair,
+    check_endpoint,
     pair_credentials,
     pair_given,
 )
@@ -26,7 +28,7 @@ from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.text import printable
-from mailhaul.engine.outcomes import Delete, Event, Finished, Mapped, Options, Settled
+from mailhaul.engine.outcomes import Delete, Event, Finished, Listed, Mapped, Options, Settled
 
 if TYPE_CHECKING:
     from mailhaul.cli.stopping import Stop
@@ -57,6 +59,8 @@ class _Course:
 
     mapped: Mapped | None = None
     finished: Finished | None = None
+    listed_messages: int = 0
+    listed_octets: int = 0
     leftovers: Leftovers = field(default_factory=Leftovers)
 
 
@@ -68,7 +72,8 @@ def copy(arguments: Arguments, surroundings: Surroundings) -> Exit:
     """
     source, target = pair_given(arguments)
     options = _options(arguments, surroundings)
-    check_pair(source, target)
+    check_endpoint(source, "source")
+    check_endpoint(target, "target")
     credentials = pair_credentials(arguments, source, target, surroundings)
     directory = state_directory(source, target, surroundings.environ, arguments.text("--state"))
     order = _Order(arguments, surroundings, options, source, target, credentials, directory)
@@ -106,6 +111,9 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
                 course.finished = event
             elif isinstance(event, Mapped):
                 course.mapped = event
+            elif isinstance(event, Listed):
+                course.listed_messages += event.messages
+                course.listed_octets += event.octets
             elif isinstance(event, Settled):
                 course.leftovers.take(event)
             progress.take(event, time.monotonic())
@@ -144,7 +152,11 @@ def _report(order: _Order, course: _Course) -> None:
     if order.arguments.given("--quiet"):
         console.show(grave_matters(course.finished, course.leftovers))
     elif order.options.dry_run:
-        console.show(folder_map(course.mapped) if course.mapped is not None else [])
+        if course.mapped is not None:
+            console.show(folder_map(course.mapped))
+        what = f"{plural(course.listed_messages, 'message')}, {octets(course.listed_octets)}"
+        console.show([Line(), Line(f"to be carried: {what}; nothing was written")])
+        console.show([Line(f"note: {note}", Tone.WARNING) for note in course.finished.notes])
     else:
         console.show(accounting(course.finished, course.leftovers))
         console.show(verdict(course.finished, _again(order.arguments)))
@@ -152,7 +164,7 @@ def _report(order: _Order, course: _Course) -> None:
 
 def _options(arguments: Arguments, surroundings: Surroundings) -> Options:
     delete = Delete(arguments.text("--delete") or Delete.NEVER)
-    if delete is Delete.NEVER and arguments.text("--max-delete") is not None:
+    if delete is Delete.NEVER and arguments.values["--max-delete"] is not None:
         raise BadInput("--max-delete means something only with --delete mirror; leave it out")
     return Options(
         folders=globs_given(arguments, "--folder"),

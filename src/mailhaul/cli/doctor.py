@@ -4,12 +4,18 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.blocks import Line, Tone
+from mailhaul.cli.blocks import Json, Line, Tone
 from mailhaul.cli.exits import Exit, exit_for, exit_for_reason
 from mailhaul.cli.figures import count, plural
-from mailhaul.cli.json_events import Json
 from mailhaul.cli.options import Arguments, Command, Group, Operand
-from mailhaul.cli.sides import DEBUG, JSON, LONE_SECRETS, lone_credentials, lone_endpoint
+from mailhaul.cli.sides import (
+    DEBUG,
+    JSON,
+    LONE_SECRETS,
+    check_endpoint,
+    lone_credentials,
+    lone_endpoint,
+)
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.cli.switches import login_cures, system_of
 from mailhaul.core.endpoint import Credentials, Endpoint
@@ -35,6 +41,8 @@ class Examined:
 def doctor(arguments: Arguments, surroundings: Surroundings) -> Exit:
     """Examines ENDPOINT and gives the exit code of the first step that failed."""
     endpoint = lone_endpoint(arguments)
+    if not endpoint.is_file:
+        check_endpoint(endpoint, "source")
     credentials = lone_credentials(arguments, endpoint, surroundings)
 
     from mailhaul.cli.stopping import run

@@ -3,8 +3,9 @@
 Paths of folders are lists of their components, for a component may hold any character.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
+from mailhaul.cli.blocks import Json
 from mailhaul.core.folder import FolderPath
 from mailhaul.engine.outcomes import (
     Carried,
@@ -21,7 +22,6 @@ from mailhaul.engine.outcomes import (
     Waiting,
 )
 
-Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 Line = dict[str, Json]
 
 

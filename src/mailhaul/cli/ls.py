@@ -4,12 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.blocks import Line, Tone, table
+from mailhaul.cli.blocks import Json, Line, Tone, table
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import count, octets, path_text
-from mailhaul.cli.json_events import Json
 from mailhaul.cli.options import Arguments, Command, Group, Operand
-from mailhaul.cli.sides import DEBUG, JSON, LONE_SECRETS, lone_credentials, lone_endpoint
+from mailhaul.cli.sides import (
+    DEBUG,
+    JSON,
+    LONE_SECRETS,
+    check_endpoint,
+    lone_credentials,
+    lone_endpoint,
+)
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import CursorExpired, FolderFailed
@@ -56,10 +62,7 @@ class Row:
 def ls(arguments: Arguments, surroundings: Surroundings) -> Exit:
     """Lists ENDPOINT's folders. Raises `BadInput` and `Closed`."""
     endpoint = lone_endpoint(arguments)
-
-    from mailhaul.stores.registry import check
-
-    check(endpoint, "source")
+    check_endpoint(endpoint, "source")
     credentials = lone_credentials(arguments, endpoint, surroundings)
 
     from mailhaul.cli.stopping import run

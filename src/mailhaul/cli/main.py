@@ -12,7 +12,7 @@ from datetime import datetime
 
 from mailhaul import __version__
 from mailhaul.cli.exits import Exit, exit_for
-from mailhaul.cli.options import Command, closest, help_text, parse
+from mailhaul.cli.options import Command, help_text
 from mailhaul.cli.render import Console
 from mailhaul.cli.scrub import Scrubber
 from mailhaul.cli.surroundings import Surroundings
@@ -45,6 +45,7 @@ def run(words: Sequence[str], surroundings: Surroundings) -> Exit:
     """Runs the command line `words` (without the program's name); raises nothing."""
     as_json = "--json" in words
     console = surroundings.console
+    console.debug = "--debug" in words
     try:
         return _dispatch(words, surroundings)
     except BrokenPipeError:
@@ -80,6 +81,8 @@ def overview() -> str:
 def command_named(name: str) -> Command:
     """The command; its module is imported for it. Raises `BadInput` when there is none."""
     if name not in SUMMARIES:
+        from mailhaul.cli.parsing import closest  # noqa: PLC0415 - only a typing error needs it
+
         hint = closest(name, list(SUMMARIES)) or f"; there are {', '.join(SUMMARIES)}"
         raise BadInput(f"“{printable(name, 60)}” is no command{hint}")
     command = importlib.import_module(f"mailhaul.cli.{name}").COMMAND
@@ -108,6 +111,8 @@ def _dispatch(words: Sequence[str], surroundings: Surroundings) -> Exit:
     if "--help" in rest or "-h" in rest:
         console.say(help_text(command))
         return Exit.COMPLETE
+    from mailhaul.cli.parsing import parse  # noqa: PLC0415 - argparse takes its time
+
     return command.run(parse(command, rest), surroundings)
 
 
@@ -138,8 +143,7 @@ def _defect(error: BaseException, surroundings: Surroundings, words: Sequence[st
 
     report = crash_report(error, surroundings.scrubber)
     path = keep_crash_report(report, surroundings.environ)
-    if "--debug" in words or path is None:
-        surroundings.console.tell(report.rstrip())
+    surroundings.console.aside(report.rstrip())
     kept = f"; the report is in {printable(str(path), 300)}" if path is not None else ""
     text = (
         f"this is a defect of mailhaul ({type(error).__name__}){kept}; nothing carried is lost: "

@@ -4,9 +4,10 @@ pass, so that both are shown alike while they run. Pure."""
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from mailhaul.cli.blocks import Line, Tone, table
-from mailhaul.cli.figures import count, octets, path_text, plural
-from mailhaul.cli.json_events import Json, lines_for
+from mailhaul.cli.blocks import Json, Line, Tone, table
+from mailhaul.cli.figures import count, path_text, plural
+from mailhaul.cli.figures import octets as octets_text
+from mailhaul.cli.json_events import lines_for
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import Key
 from mailhaul.core.text import printable
@@ -26,6 +27,7 @@ MOST_LISTED = 200
 """Differences shown one by one; `--json` names every one."""
 NOT_COMPARED = frozenset({Kind.FOLDER_FAILED, Kind.UNREADABLE})
 """Kinds that say that something could not be looked at, not that it differs."""
+LACKING = frozenset({Kind.MISSING, Kind.FOLDER_MISSING})
 
 
 @dataclass(slots=True)
@@ -64,13 +66,16 @@ class AsPass:
         match event:
             case Mapped():
                 yield self._mapped(event)
-            case Progress() if (event.octets > 0) == self._deep:
-                if event.folder in self._to_come:
-                    yield Listed(event.folder, *self._to_come.pop(event.folder))
-                yield Carried(event.folder, event.messages, event.octets)
+            case Progress():
+                compared = event.read if self._deep else event.listed
+                if compared:
+                    if event.folder in self._to_come:
+                        yield Listed(event.folder, *self._to_come.pop(event.folder))
+                    octets = event.octets if self._deep else 0
+                    yield Carried(event.folder, compared, octets)
             case FolderCompared():
                 yield FolderDone(event.target)
-            case Progress() | Difference() | Verified():
+            case Difference() | Verified():
                 pass
             case _:
                 yield event
@@ -78,7 +83,8 @@ class AsPass:
     def _mapped(self, event: Mapped) -> Mapped:
         links: dict[FolderPath, FolderLink] = {}
         for link in event.links:
-            size = (link.size or 0) if self._deep else 0
+            # Octets are read on both sides.
+            size = 2 * (link.size or 0) if self._deep else 0
             known = links.get(link.target)
             messages = (link.count or 0) + (known.count or 0 if known else 0)
             size += known.size or 0 if known else 0
@@ -94,7 +100,8 @@ def proof_lines(event: VerifyEvent) -> Iterator[dict[str, Json]]:
             yield {
                 "event": "progress",
                 "folder": list(event.folder),
-                "messages": event.messages,
+                "listed": event.listed,
+                "read": event.read,
                 "bytes": event.octets,
             }
         case Difference():
@@ -130,7 +137,8 @@ def proof_lines(event: VerifyEvent) -> Iterator[dict[str, Json]]:
 def proof(findings: Findings, verdict: Verdict, notices: tuple[str, ...]) -> list[Line]:
     """The end of `verify` for a person."""
     lines = _folders(findings, verdict)
-    lines += grave_findings(findings, verdict)
+    if grave := grave_findings(findings, verdict):
+        lines += [Line(), *grave] if lines else grave
     if verdict.explained:
         lines += [Line(), Line("what the servers did to messages, and why it is no loss:")]
         lines += [
@@ -149,8 +157,6 @@ def proof(findings: Findings, verdict: Verdict, notices: tuple[str, ...]) -> lis
 def grave_findings(findings: Findings, verdict: Verdict) -> list[Line]:
     """What `--quiet` still tells: every difference."""
     lines = [Line(f"problem: {text}", Tone.BAD) for text in verdict.problems]
-    if findings.differences:
-        lines.append(Line())
     lines += [Line(difference_text(each), Tone.BAD) for each in findings.differences]
     if findings.unlisted:
         lines.append(Line(f"and {count(findings.unlisted)} more: --json names each", Tone.BAD))
@@ -177,7 +183,7 @@ def only_unread(verdict: Verdict) -> bool:
 def _sentence(verdict: Verdict) -> list[Line]:
     looked = "identities, flags, dates"
     if verdict.deep:
-        looked += f" and all octets ({octets(verdict.octets)} read)"
+        looked += f" and all octets ({octets_text(verdict.octets)} read)"
     if verdict.problems:
         return [Line("nothing was compared, see above", Tone.BAD)]
     if verdict.equal:
@@ -188,18 +194,25 @@ def _sentence(verdict: Verdict) -> list[Line]:
             lines.append(Line("next: --deep compares every octet as well"))
         return lines
     found = ", ".join(
-        f"{count(number)} {kind.value}" for kind, number in verdict.differences.items()
+        f"{kind.value} {count(number)}" for kind, number in verdict.differences.items()
     )
     if only_unread(verdict):
         return [
             Line(f"incomplete: not all could be compared ({found}), see above", Tone.BAD),
             Line("next: run it again; what stays unreadable is for the server's administrator"),
         ]
-    return [
+    lines = [
         Line(f"different: {found}, see above", Tone.BAD),
         Line(f"compared: {looked}", Tone.FAINT),
-        Line("next: mailhaul copy carries what is missing; then verify again"),
     ]
+    if not LACKING.isdisjoint(verdict.differences):
+        lines.append(
+            Line(
+                "next: mailhaul copy carries what has never been carried; what people removed at "
+                "the target stays removed"
+            )
+        )
+    return lines
 
 
 def _folders(findings: Findings, verdict: Verdict) -> list[Line]:

@@ -5,7 +5,8 @@ from mailhaul.cli.pair import addresses, endpoint_given, refuse_one_mailbox_twic
 from mailhaul.cli.secrets import Ways, credentials_for
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
-from mailhaul.stores.registry import check
+
+# ruff: noqa: PLC0415 - what opens sockets and files is imported once it is asked for.
 
 PAIR_SECRETS = Group(
     "secrets (never on the command line; docs/secrets.md)",
@@ -94,10 +95,23 @@ def lone_credentials(
     )
 
 
-def check_pair(source: Endpoint, target: Endpoint) -> None:
-    """Raises `BadInput` for a path that can't be what it is said to be."""
-    check(source, "source")
-    check(target, "target")
+def check_endpoint(endpoint: Endpoint, side: str) -> None:
+    """Raises `BadInput` for what can be known to be wrong before anything is connected: a path
+    that can't be what it is said to be, options that mean nothing, plaintext that isn't allowed.
+    `side` is "source" or "target"."""
+    from mailhaul.stores.registry import check
+
+    check(endpoint, side)
+    if endpoint.is_file:
+        return
+    from mailhaul.imap.login import login_names
+    from mailhaul.imap.tls import check_plaintext, client_context, pinned_fingerprint
+
+    login_names(endpoint)
+    check_plaintext(endpoint)
+    pinned_fingerprint(endpoint)
+    if endpoint.options.get("ca"):
+        client_context(endpoint)
 
 
 def _text(arguments: Arguments, name: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TypeVar, cast
@@ -91,6 +92,8 @@ async def _guarded(
     task = asyncio.current_task()
     assert task is not None
     stop = Stop()
+    # asyncio would write tracebacks to standard error by itself, and past the scrubber.
+    loop.set_exception_handler(lambda _, context: console.aside(_described(context)))
 
     def asked() -> None:
         if stop.asked:
@@ -114,6 +117,12 @@ async def _guarded(
         for number in signals:
             loop.remove_signal_handler(number)
     return exit_code
+
+
+def _described(context: dict[str, object]) -> str:
+    error = context.get("exception")
+    trace = "".join(traceback.format_exception(error)) if isinstance(error, Exception) else ""
+    return f"in the background: {context.get('message')}\n{trace}".rstrip()
 
 
 async def _ticking(tick: Callable[[], None]) -> None:

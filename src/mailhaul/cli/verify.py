@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from mailhaul.cli.exits import Exit, Interrupted
 from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
+from mailhaul.cli.progress import SilentProgress, progress_for
 from mailhaul.cli.proof import (
     AsPass,
     Findings,
@@ -14,13 +15,13 @@ from mailhaul.cli.proof import (
     proof,
     proof_lines,
 )
-from mailhaul.cli.render import SilentProgress, progress_for
 from mailhaul.cli.selection import SELECTION, globs_given, maps_given, since_given
 from mailhaul.cli.sides import (
     DEBUG,
     JSON,
     PAIR_SECRETS,
     QUIET,
+    check_endpoint,
     pair_credentials,
     pair_given,
 )
@@ -52,8 +53,6 @@ def verify(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
     Raises `BadInput`, `Closed`, and `Interrupted` when asked to stop.
     """
-    from mailhaul.stores.registry import check
-
     source, target = pair_given(arguments)
     options = VerifyOptions(
         deep=arguments.given("--deep"),
@@ -63,7 +62,7 @@ def verify(arguments: Arguments, surroundings: Surroundings) -> Exit:
         since=since_given(arguments, surroundings.now()),
     )
     for endpoint in (source, target):
-        check(endpoint, "source")
+        check_endpoint(endpoint, "source")
     credentials = pair_credentials(arguments, source, target, surroundings)
     order = _Order(arguments, surroundings, options, source, target, credentials)
 
