@@ -25,7 +25,7 @@ from tests.servers.process import RunningServer
 
 SIDES = ("source", "target")
 MESSAGES = 40
-AT_ONCE = 3
+AT_ONCE = 6
 LEAST_CUTS = 26
 """In each of the twelve tests over the first copy: more than 300 in all."""
 ALWAYS = frozenset({"GREETING", "LOGIN", "AUTHENTICATE", "APPEND", "CREATE", "STORE", "EXPUNGE"})
