@@ -355,7 +355,9 @@ async def tell_missing(run: Run, match: Match) -> AsyncIterator[Difference | Wai
     for number in there:
         path, key = ours.folder(number).path, ours.keys[number]
         subject = subjects.get(number, "")
-        yield Difference(Kind.MISSING, HARD, path, "not at the target", key, subject=subject)
+        # D6: servers store no empty message.
+        detail = "not at the target" if ours.sizes[number] else "empty, and not at the target"
+        yield Difference(Kind.MISSING, HARD, path, detail, key, subject=subject)
 
 
 def tell_target(job: Job, match: Match) -> Iterator[Difference]:
