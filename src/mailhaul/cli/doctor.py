@@ -71,7 +71,7 @@ async def _examine(
         else:
             surroundings.console.show(step_lines(step))
     if as_json:
-        surroundings.console.json({"event": "verdict", "ok": code is Exit.COMPLETE, "exit": code})
+        surroundings.console.json(diagnosis_line(code))
     elif code is Exit.COMPLETE:
         surroundings.console.show([Line("all is well; mailhaul ls shows what is there", Tone.GOOD)])
     return code
@@ -95,6 +95,11 @@ def step_line(step: Examined) -> dict[str, Json]:
         "detail": step.detail,
         "cures": list(step.cures),
     }
+
+
+def diagnosis_line(code: Exit) -> dict[str, Json]:
+    """The end for `--json`."""
+    return {"event": "diagnosis", "ok": code is Exit.COMPLETE, "exit": code.value}
 
 
 async def _server_steps(endpoint: Endpoint, credentials: Credentials) -> AsyncIterator[Examined]:

@@ -147,7 +147,7 @@ def listing(
 def row_line(row: Row) -> dict[str, Json]:
     """One folder for `--json`."""
     return {
-        "event": "folder",
+        "event": "mailbox_folder",
         "folder": list(row.folder.path),
         "role": None if row.role is None else row.role.value,
         "role_declared": row.folder.role is not None,
