@@ -128,7 +128,9 @@ async def test_a_manifest_that_makes_no_sense_fails_its_folder_alone(
         manifest.write(line + b"\n")
     with pytest.raises(FolderFailed, match="line 2"):
         await listed_changes(target, other)
-    assert [folder.path for folder in await target.folders()] == [inbox.path]
+    with pytest.raises(FolderFailed, match="line 2"):
+        await put(target, other, mail("one"))
+    assert [folder.path for folder in await target.folders()] == [inbox.path, ("0002",)]
     assert "makes no sense" in target.traffic.notices[0]
 
 

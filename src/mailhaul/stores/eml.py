@@ -78,20 +78,26 @@ class EmlSource:
         self.root = -1
 
     async def folders(self) -> list[Folder]:
-        return [self.shown(found) for found in self.found()]
+        shown = []
+        for found in self.found():
+            try:
+                shown.append(self.shown(found))
+            except FolderFailed:
+                shown.append(Folder(found.path, found.native or "?"))
+        return shown
 
     def found(self) -> list[Found]:
-        """Every folder on disk; a directory whose manifest is damaged is noted and left out."""
+        """Every folder on disk; one whose manifest is damaged has its directory's name."""
         named = []
         for native in eml_tree.walk(self.root, [], self.traffic.notices):
             try:
                 book = self.manifest(native)
             except FolderFailed as error:
-                self._note(str(error))
-                continue
+                # Its name is lost with its manifest; whoever looks inside is told why.
+                self._note(f"“{native}”: {error}")
+                book = None
             path = book.path if book is not None else eml_tree.foreign_path(native)
-            if path:
-                named.append((path, native))
+            named.append((path, native))
         return with_parents(named)
 
     def shown(self, found: Found) -> Folder:

@@ -108,8 +108,12 @@ class MaildirSource:
         if native is None:
             name = "/".join(path)
             return Folder(path, f"?{name}", role, selectable=False, subscribed=path in subscribed)
-        with telling(native):
+        try:
             here = scan(self.root, maildir_tree.steps(native))
+        except OSError as error:
+            # It is there and can't be read: whoever looks inside is told so.
+            self.notice(f"“{native}” can't be read: {(error.strerror or '').lower()}")
+            return Folder(path, native, role, subscribed=path in subscribed)
         return Folder(
             path,
             native,
@@ -206,10 +210,9 @@ class MaildirSource:
 
     def _opened(self, folder: Folder, key: Key) -> tuple[int, str] | str | None:
         """The message's file, or why it can't be read, or None when it is gone."""
-        assert isinstance(key, str)
         # A name may have changed since the listing: flags are part of it.
         for here in (self.known, self.scanned):
-            name = here(folder).name(key)
+            name = here(folder).name(str(key))
             if name is None:
                 continue
             part, plain = place_of(name)
@@ -322,8 +325,7 @@ class MaildirTarget:
     def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
         place = _read_tail(tail)
         for key in keys:
-            assert isinstance(key, str)
-            place = place.over(key)
+            place = place.over(str(key))
         return place.written()
 
     async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
@@ -333,8 +335,7 @@ class MaildirTarget:
             directory(self._source.root, maildir_tree.steps(folder.native)) as inside,
         ):
             for change in changes:
-                assert isinstance(change.key, str)
-                name = here.name(change.key)
+                name = here.name(str(change.key))
                 if name is None:
                     continue
                 added, _ = letters_for(inside, here.keywords, change.add)
@@ -354,8 +355,7 @@ class MaildirTarget:
             directory(self._source.root, maildir_tree.steps(folder.native)) as inside,
         ):
             for key in keys:
-                assert isinstance(key, str)
-                name = here.name(key)
+                name = here.name(str(key))
                 if name is not None and remove_file(inside, name):
                     here.renamed(name, None)
                     removed += 1

@@ -8,6 +8,7 @@ lines for what happened later: `{"uid": 7, "flags": […]}`, `{"gone": [7]}`, `{
 the message. A last line without its line end is what a crash left, and counts for nothing.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -107,7 +108,10 @@ class Manifest:
         try:
             with directory(self._root, self._steps) as here:
                 descriptor = open_file(here, self.name)
-        except FileNotFoundError:
+        except OSError as error:
+            # What is no regular file is none of ours: the mail is read without it.
+            if error.errno not in (errno.ENOENT, errno.ELOOP, errno.EINVAL):
+                raise
             self._forget()
             return False
         try:

@@ -79,7 +79,15 @@ class MboxSource:
         self._views.clear()
 
     async def folders(self) -> list[Folder]:
-        return [self.shown(found) for found in self.found()]
+        shown = []
+        for found in self.found():
+            try:
+                shown.append(self.shown(found))
+            except FolderFailed as error:
+                # It is there and can't be read: whoever looks inside is told so.
+                note(self.traffic.notices, str(error))
+                shown.append(Folder(found.path, found.native or "?"))
+        return shown
 
     def found(self) -> list[Found]:
         """Every folder on disk."""
