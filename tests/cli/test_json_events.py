@@ -1,4 +1,4 @@
-"""The lines of `--json` are those of docs/json-events.md: the same keys, their order, their types."""
+"""The lines of `--json` are those of docs/json-events.md: keys, their order, their types."""
 
 import json
 import re
