@@ -128,7 +128,8 @@ class Reader:
             self._keep(data[: end - 1], complete=True)
             line = bytes(self._partial) + b"\n"
             self._partial.clear()
-            self._take_line(line, events)
+            if self._fragments or self._take_bulk(line, 0, events) == 0:
+                self._take_line(line, events)
             at = self._take_literal(data, end) if self._remaining >= 0 else end
         size = len(data)
         while at < size:
