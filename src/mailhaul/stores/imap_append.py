@@ -24,7 +24,7 @@ from mailhaul.imap import commands, sequence
 from mailhaul.imap.client import Pending, Session
 from mailhaul.imap.codes import Verdict, as_error, judge
 from mailhaul.imap.commands import AppendMessage, Attribute, Literal, is_flag
-from mailhaul.imap.lane import MOST_FAILURES, Selection
+from mailhaul.imap.lane import MOST_FAILURES
 from mailhaul.imap.quirks import appenduid_is_sound
 from mailhaul.imap.responses import Status
 from mailhaul.stores.imap_changes import collected
@@ -59,12 +59,12 @@ class _Carried:
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Messages sent together. `sent` are its commands, each with the messages in it; `look` is
-    the listing asked for behind them."""
+    """Messages sent together. `sent` are its commands, each with the messages in it; `begin` is
+    the least UID they could get when they were sent."""
 
     carried: list[_Carried]
     sent: list[tuple[Pending, list[_Carried]]] = field(default_factory=list)
-    look: tuple[Selection, Pending] | None = None
+    begin: int = 1
 
 
 async def append(
@@ -96,6 +96,7 @@ class _Appending:
         self._session: Session | None = None
         self._gathered = _Batch([])
         self._octets = 0
+        self._given: set[int] = set()
         self._sent: deque[_Batch] = deque()
         self._ended = False
         self._error: BaseException | None = None
@@ -197,6 +198,7 @@ class _Appending:
 
     def _send(self, batch: _Batch, session: Session) -> None:
         native = self._folder.native
+        batch.begin = self._mailbox.uidnext[native]
         whole = [carried for carried in batch.carried if carried.result is None]
         groups = [whole] if self._many else [[carried] for carried in whole]
         for group in groups:
@@ -237,12 +239,12 @@ class _Appending:
         for pending, group in batch.sent:
             status = await pending.done()
             if status.kind == b"OK":
-                if not self._told(status, group):
+                if not self._told(status, group, batch.begin):
                     looking += group
             else:
-                await self._refused(status, group)
+                await self._refused(status, group, batch.begin)
         if looking:
-            await self._look(looking)
+            await self._look(looking, batch.begin)
         if not self._mailbox.flags_checked:
             await self._check_flags(batch.carried)
         elif self._mailbox.stores_flags:
@@ -275,27 +277,31 @@ class _Appending:
             raise self._session.error
         return await self._lane.ready()
 
-    def _told(self, status: Status, group: list[_Carried]) -> bool:
+    def _told(self, status: Status, group: list[_Carried], begin: int) -> bool:
         """Whether the answer tells every message's key, believably."""
-        native = self._folder.native
-        keys = appended_uids(
-            status, len(group), self._mailbox.validity.get(native), self._mailbox.uidnext[native]
-        )
-        if keys is None:
+        validity = self._mailbox.validity.get(self._folder.native)
+        keys = appended_uids(status, len(group), validity, begin)
+        if keys is None or not self._given.isdisjoint(keys):
             return False
         for carried, uid in zip(group, keys, strict=True):
-            carried.result = Appended(carried.message.entry, uid, carried.lost, carried.note)
-        self._mailbox.uidnext[native] = keys[-1] + 1
+            self._settle(carried, uid)
         return True
 
-    async def _refused(self, status: Status, group: list[_Carried]) -> None:
+    def _settle(self, carried: _Carried, uid: int | None) -> None:
+        carried.result = Appended(carried.message.entry, uid, carried.lost, carried.note)
+        if uid is not None:
+            self._given.add(uid)
+            native = self._folder.native
+            self._mailbox.uidnext[native] = max(self._mailbox.uidnext[native], uid + 1)
+
+    async def _refused(self, status: Status, group: list[_Carried], begin: int) -> None:
         judgement = judge(b"APPEND", status, batch=len(group))
         if judgement.verdict not in (Verdict.HALVE, Verdict.REFUSE_MESSAGE):
             self._error = self._error or as_error(judgement)
             return
         if len(group) > 1:
             if not self._mailbox.is_atomic:
-                await self._look(group, strict=True)
+                await self._look(group, begin, strict=True)
             rest = [carried for carried in group if carried.result is None]
             middle = (len(rest) + 1) // 2
             for half in (rest[:middle], rest[middle:]):
@@ -318,11 +324,11 @@ class _Appending:
         for pending, sent in batch.sent:
             status = await pending.done()
             if status.kind != b"OK":
-                await self._refused(status, sent)
-            elif not self._told(status, sent):
+                await self._refused(status, sent, batch.begin)
+            elif not self._told(status, sent, batch.begin):
                 looking += sent
         if looking:
-            await self._look(looking)
+            await self._look(looking, batch.begin)
 
     def _remedy(self, carried: _Carried, status: Status) -> _Carried | None:
         """The refused message in another dress, never with other bytes; None when there is none
@@ -355,22 +361,18 @@ class _Appending:
         highest = int(entries[-1].key) if entries else 0
         self._mailbox.uidnext[native] = max(facts.uidnext or 1, highest + 1)
 
-    async def _look(self, group: list[_Carried], strict: bool = False) -> None:
+    async def _look(self, group: list[_Carried], begin: int, strict: bool = False) -> None:
         """Finds the keys of messages that were stored; with `strict`, what isn't found was not."""
-        native = self._folder.native
-        begin = self._mailbox.uidnext[native]
         command = commands.fetch(f"{begin}:*", _NEW)
-        selection, [pending] = await self._lane.ask_in(native, command, fresh=True)
+        selection, [pending] = await self._lane.ask_in(self._folder.native, command, fresh=True)
         await check_folder(self._mailbox, self._folder, selection)
-        arrived = (await collected(pending, begin))[0][:_MOST_LOOKED_AT]
+        listed = (await collected(pending, begin))[0]
         await pending.done()
+        arrived = [entry for entry in listed if entry.key not in self._given][:_MOST_LOOKED_AT]
         keys = await self._matched(group, arrived)
         for carried, uid in zip(group, keys, strict=True):
             if uid is not None or not strict:
-                carried.result = Appended(carried.message.entry, uid, carried.lost, carried.note)
-        found = [uid for uid in keys if uid is not None]
-        if found:
-            self._mailbox.uidnext[native] = max(found) + 1
+                self._settle(carried, uid)
 
     async def _matched(self, group: list[_Carried], arrived: Sequence[Entry]) -> list[int | None]:
         sizes = [carried.message.blob.size for carried in group]

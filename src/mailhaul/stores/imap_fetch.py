@@ -95,7 +95,11 @@ async def fetch(
                     yield Message(entry, blob)
                 else:
                     yield suspects.judged(entry, blob)
-                while arrived and turn < len(group) and group[turn].key in arrived:
+                while (
+                    arrived
+                    and turn < len(group)
+                    and not _is_nothing(group[turn], arrived.get(_uid(group[turn])))
+                ):
                     turn += 1
                     yield suspects.judged(group[turn - 1], _taken(batch, group[turn - 1]))
             if turn < len(group):
