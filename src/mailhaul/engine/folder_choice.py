@@ -4,7 +4,6 @@ Globs stand over paths joined by `/`; `*` is any run of characters and crosses `
 character, all else is itself: `[Gmail]/Sent Mail` needs no escape.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -60,6 +59,8 @@ def joined(path: FolderPath) -> str:
 
 def no_such(option: str, name: str, names: Collection[str]) -> str:
     """A sentence: `option` names a folder that isn't there; the nearest that are."""
+    import difflib  # noqa: PLC0415 - only for who mistyped; starting up is measured
+
     near = difflib.get_close_matches(name.casefold(), [each.casefold() for each in names], 3, 0.5)
     listed = [each for each in sorted(names) if each.casefold() in near]
     if not listed:

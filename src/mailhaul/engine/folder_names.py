@@ -43,6 +43,8 @@ def name_key(path: FolderPath, rules: NameRules) -> FolderPath:
 
 def octets(text: str, rules: NameRules) -> int:
     """How long `text` is on the target, in octets: modified UTF-7 (RFC 3501 5.1.3) or UTF-8."""
+    if text.isascii() and text.isprintable():
+        return len(text) + (text.count("&") if rules.encodes_utf7 else 0)
     if not rules.encodes_utf7:
         return len(text.encode("utf-8", "surrogatepass"))
     total = 0

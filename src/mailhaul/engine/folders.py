@@ -118,6 +118,8 @@ class _Tree:
     """Places decided from outside, taken before any other is looked for."""
     taken: set[tuple[FolderPath, FolderPath]] = field(default_factory=set)
     """Realm and key of each place."""
+    tried: dict[tuple[FolderPath, FolderPath], int] = field(default_factory=dict)
+    """For realm and key of a wish, up to which number no place is free."""
     paths: tuple[FolderPath, ...] = ()
     parents: frozenset[FolderPath] = frozenset()
 
@@ -159,13 +161,15 @@ class _Tree:
         self, realm: FolderPath, parent: FolderPath, name: str, ending: str, origin: FolderPath
     ) -> tuple[FolderPath, int]:
         """The first free place for `name` below `parent`, taken now, and how many were tried."""
-        count = 1
+        wish = (realm, name_key(placed(parent, name, ending, origin, self.rules), self.rules))
+        count = self.tried.get(wish, 0) + 1
         while True:
             tag = ending if count == 1 else f"{ending}{tag_mark(self.rules)}{count}"
             place = placed(parent, name, tag, origin, self.rules)
             place = self.existing.find(place) or place
             if self.free(realm, place):
                 self.take(realm, place)
+                self.tried[wish] = count
                 return place, count
             count += 1
 

@@ -10,6 +10,7 @@ left out: what waits to be sent is not sent mail.
 
 import unicodedata
 from collections.abc import Mapping
+from functools import cache
 
 from mailhaul.core.folder import Role
 
@@ -471,10 +472,12 @@ def normal_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text.casefold()).split())
 
 
+@cache
 def _ranked() -> dict[str, tuple[Role, int]]:
     """Each normal name with its role and rank; within a role a lower rank is the better name.
 
-    English first, as servers and programs that translate nothing use it; then by how usual.
+    English first, as servers and programs that translate nothing use it; then by how usual. Made
+    when first asked for: starting up is measured.
     """
     found: dict[str, tuple[Role, int]] = {}
     languages = list(NAMES)
@@ -485,10 +488,7 @@ def _ranked() -> dict[str, tuple[Role, int]]:
     return found
 
 
-_BY_NAME = _ranked()
-
-
 def role_by_name(name: str) -> tuple[Role, int] | None:
     """The role that a folder called `name` has by custom, and the rank of that name for it (lower
     is better); None when the name says nothing."""
-    return _BY_NAME.get(normal_name(name))
+    return _ranked().get(normal_name(name))
