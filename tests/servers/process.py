@@ -36,6 +36,8 @@ from mailhaul.core.text import Secret
 HOST = "127.0.0.1"
 START_DEADLINE = 20.0
 ATTEMPTS = 5
+SHELL = "/bin/sh"
+MOURNING = 'cat >/dev/null; kill -9 -- "-$0" 2>/dev/null; rm -rf -- "$1"'
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -71,6 +73,7 @@ class RunningServer:
         self.token = f"{random.getrandbits(40):010x}"
         self.password = f"secret-{self.token}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._mourner: subprocess.Popen[bytes] | None = None
         self._accounts = 0
 
     def __enter__(self) -> Self:
@@ -134,6 +137,12 @@ class RunningServer:
                 start_new_session=True,
                 cwd=self.directory,
             )
+        # Should the tests be killed, their end of this pipe closes and the server goes too.
+        self._mourner = subprocess.Popen(
+            [SHELL, "-c", MOURNING, str(self._process.pid), str(self.directory)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         deadline = time.monotonic() + START_DEADLINE
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -153,6 +162,9 @@ class RunningServer:
             # Its state goes with it, so that nothing is gained by asking politely.
             _end_group(process.pid)
             process.wait()
+        mourner, self._mourner = self._mourner, None
+        if mourner is not None:
+            mourner.communicate()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -2,7 +2,11 @@
 
 import imaplib
 import os
+import signal
 import ssl
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,7 +53,29 @@ def test_a_stopped_server_leaves_nothing_behind() -> None:
         directory = server.directory
         login(server, server.account())
     assert not directory.exists()
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if _names(path, directory)]
+    assert not _running(directory)
+
+
+def test_a_server_ends_with_the_process_that_started_it() -> None:
+    program = "\n".join(
+        [
+            "import os, signal",
+            "from tests.servers.dovecot import Dovecot",
+            "with Dovecot() as server:",
+            "    print(server.directory, flush=True)",
+            "    os.kill(os.getpid(), signal.SIGKILL)",
+        ]
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program], check=False, stdout=subprocess.PIPE, text=True
+    )
+    directory = Path(killed.stdout.strip())
+    assert killed.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while _running(directory) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _running(directory)
+    assert not directory.exists()
 
 
 def test_dovecot_hides_capabilities_and_prefixes_names() -> None:
@@ -140,6 +166,11 @@ def test_cyrus_has_namespace_and_quota_knobs() -> None:
 
 def _xoauth2(account: Account, token: str) -> bytes:
     return f"user={account.user}\1auth=Bearer {token}\1\1".encode()
+
+
+def _running(directory: Path) -> list[Path]:
+    """Processes that name `directory` in their command line."""
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if _names(path, directory)]
 
 
 def _names(path: Path, directory: Path) -> bool:
