@@ -11,8 +11,9 @@ what both sides list, never from what an earlier attempt remembered. Order of th
 3. Cursors move last.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mailhaul.core.errors import CursorExpired
@@ -21,7 +22,7 @@ from mailhaul.core.identity import HEADER_LIMIT, header_identity, subject_of
 from mailhaul.core.message import Entry, Flags, Identity, Key, Message, Unreadable, folded
 from mailhaul.core.store import Appended, FlagChange, Refused, Source, Target
 from mailhaul.core.text import printable
-from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
+from mailhaul.engine.ledger import RENUMBERED, FolderRow, Ledger, MessageRow
 from mailhaul.engine.matching import Trait, match, match_read
 from mailhaul.engine.outcomes import Carried, Event, Fate, Listed, Options, Settled, Side
 from mailhaul.engine.sides import blamed, closing
@@ -65,15 +66,16 @@ async def carry(
     was in flight may have arrived). `anew` lists the source whole. Raises what the stores raise.
     """
     visit = _Visit(carrier, row, source, target)
-    await visit.survey(look)
-    anew = anew or visit.anew
     try:
-        await visit.page(None if anew else row.source_cursor)
+        if anew or row.source_cursor is None or carrier.ledger.unkeyed(row):
+            await visit.check_source()
+        await visit.survey(look)
+        if visit.row.source_cursor is None and row.source_cursor is not None:
+            await visit.check_source()
+        await visit.page(None if anew else visit.row.source_cursor)
     except CursorExpired:
-        carrier.ledger.lose_sources(visit.row)
-        carrier.effects.notes.append(f"{_shown(source.path)}: the source was renumbered")
-        visit = _Visit(carrier, visit.row, source, target)
-        await visit.survey(look=True, whole=True)
+        visit = _Visit(carrier, visit.source_renumbered(), source, target)
+        await visit.survey(look=True)
         await visit.page(None)
     return visit.row
 
@@ -91,26 +93,37 @@ class _Visit:
         self._intended: set[Key] = set()
         self._known = False
         self.row = row
-        self.anew = False
 
     # the target
 
-    async def survey(self, look: bool, whole: bool = False) -> None:
-        """Learns who the strangers are, if anyone can be."""
+    async def survey(self, look: bool) -> None:
+        """Learns who the strangers are, if anyone can be, and writes down in whose numbering the
+        keys of this visit will be."""
         row, tail = self.row, self._target.tail
         self._intended = self._ledger.intended(row)
-        self._lost = {_id(lost): lost for lost in self._ledger.lost(row)}
         unkeyed = self._ledger.unkeyed(row)
-        look = look or whole or bool(self._intended or unkeyed or self._lost)
+        renumbered = any(lost.reason == RENUMBERED for lost in self._ledger.lost(row))
+        look = look or renumbered or bool(self._intended or unkeyed)
         if look or tail is None or tail not in (row.target_tail, row.target_seen):
-            since = None if whole or self._lost else row.target_tail
+            since = None if renumbered else row.target_tail
             try:
+                if row.target_seen is None and self._ledger.known(row):
+                    raise CursorExpired("an earlier look for the rows was cut off")
+                if since is None and row.target_seen is not None and self._ledger.known(row):
+                    await _still_numbered(
+                        Side.TARGET, self._carrier.target, self._target, row.target_seen
+                    )
                 await self._strangers.look(since, self._ours)
                 await self._find_unkeyed(unkeyed)
             except CursorExpired:
                 await self._target_renumbered()
-            self.row = replace(self.row, target_seen=tail)
+            seen = self._strangers.end if tail is None else tail
+            self.row = replace(
+                self.row, target_seen=seen, source_seen=self._source.tail or row.source_seen
+            )
             self._no_strangers()
+            self._ledger.move(self.row)
+        self._lost = {_id(lost): lost for lost in self._ledger.lost(row)}
         self._known = self._ledger.known(self.row)
 
     def _ours(self, first: Key, last: Key) -> set[Key]:
@@ -126,15 +139,12 @@ class _Visit:
     async def _target_renumbered(self) -> None:
         """Its keys mean nothing any more: rows look for their message; what isn't found is carried
         again (what the person had removed before comes back, which beats losing anything)."""
-        self._ledger.lose_targets(self.row)
-        self.row = replace(self.row, target_tail=None, target_seen=None)
-        self._ledger.move(self.row)
+        self.row = self._ledger.lose_targets(self.row)
         self._note(self._target, "the target was renumbered")
         self._strangers = Strangers(self._carrier.target, self._target)
         await self._strangers.look(None, self._ours)
         await self._find_unkeyed(self._ledger.unkeyed(self.row))
         self._ledger.forget(_id(row) for row in self._ledger.unkeyed(self.row))
-        self.anew = True
 
     async def _find_unkeyed(self, rows: Sequence[MessageRow]) -> None:
         """Rows that are at the target under an unknown key look for it among the strangers."""
@@ -150,13 +160,9 @@ class _Visit:
             entries = {copy.key: Entry(copy.key) for _, copy in here}
             await self._read_source((copy for _, copy in here), entries)
             for trait, copy in here:
-                trait.digest = copy.digest
+                trait.loose = copy.loose
 
-        lefts = [
-            Trait(number, row.identity, row.size, row.received)
-            for number, row in by_id.items()
-            if row.identity is not None
-        ]
+        lefts = _traits_of_rows(by_id)
         pairs = await self._strangers.match(lefts, read)
         self._ledger.find_target((_number(number), key) for number, key in pairs)
         for _, stranger in pairs:
@@ -166,6 +172,17 @@ class _Visit:
         await read_octets(Side.SOURCE, self._carrier.source, self._source, traits, entries)
 
     # the source
+
+    async def check_source(self) -> None:
+        """Raises `CursorExpired` when the rows' source keys are of another numbering."""
+        anchor = self.row.source_cursor or self.row.source_seen
+        if anchor is not None and self._ledger.known(self.row):
+            await _still_numbered(Side.SOURCE, self._carrier.source, self._source, anchor)
+
+    def source_renumbered(self) -> FolderRow:
+        """The row, with all its source keys forgotten."""
+        self._note(self._source, "the source was renumbered")
+        return self._ledger.lose_sources(self.row)
 
     async def page(self, since: Cursor | None) -> None:
         """Goes through everything that happened at the source since the cursor."""
@@ -200,8 +217,10 @@ class _Visit:
             changed: list[tuple[MessageRow, Entry]] = []
             for entry in entries:
                 row = rows.get(entry.key)
-                if row is None or self._again(row):
+                if row is None:
                     fresh.append(entry)
+                elif self._again(row):
+                    fresh.append(_listed(entry, row))
                 elif row.flags != entry.flags and row.fate in (Fate.COPIED, Fate.ADOPTED):
                     changed.append((row, entry))
             if changed:
@@ -265,19 +284,16 @@ class _Visit:
     # who is the same
 
     async def _find_again(self, entries: Sequence[Entry]) -> list[Entry]:
-        """After the source was renumbered: entries whose row tells that they were carried. The
-        rest may still find our own copies among the strangers."""
+        """Entries that were carried before, says a row whose source message was gone: the source
+        was renumbered, or the message went away and came back. The rest may still find our own
+        copies among the strangers."""
         lefts = await traits_of(Side.SOURCE, self._carrier.source, self._source, entries)
-        rights = [
-            Trait(number, row.identity, row.size, row.received)
-            for number, row in self._lost.items()
-            if row.identity is not None
-        ]
-        result = match(lefts, rights)
+        result = match(lefts, _traits_of_rows(self._lost))
         pairs = list(result.pairs)
         by_key = {entry.key: entry for entry in entries}
         for ours, theirs in result.doubtful:
-            pairs += await self._find_by_octets(ours, theirs, by_key)
+            await self._read_source(ours, by_key)
+            pairs += match_read(ours, theirs)
         found = {left: _number(right) for left, right in pairs}
         self._ledger.find_source((number, key) for key, number in found.items())
         changed = []
@@ -290,22 +306,6 @@ class _Visit:
         if changed:
             await self._flags(changed)
         return [entry for entry in entries if entry.key not in found]
-
-    async def _find_by_octets(
-        self, ours: Sequence[Trait], theirs: Sequence[Trait], entries: dict[Key, Entry]
-    ) -> list[tuple[Key, Key]]:
-        """The ledger has the plain SHA-256 of what was carried."""
-        rights = [replace(each, digest=self._lost[_number(each.key)].digest) for each in theirs]
-        lefts = [replace(each) for each in ours]
-        await read_octets(
-            Side.SOURCE,
-            self._carrier.source,
-            self._source,
-            lefts,
-            entries,
-            lambda message: message.blob.digest(),
-        )
-        return match_read(lefts, rights)
 
     async def _adopt(self, entries: Sequence[Entry]) -> list[Entry]:
         """Entries that are at the target already: what a killed run of ours left behind counts as
@@ -445,6 +445,13 @@ class _Visit:
         self._carrier.tell(Settled(self._source.path, entry.key, fate, reason, subject, saved))
 
 
+async def _still_numbered(side: Side, store: Source, folder: Folder, since: Cursor) -> None:
+    """Raises `CursorExpired` when the keys don't mean any more what they meant at the cursor."""
+    async with closing(side, store.changes(folder, since)) as pages:
+        async for _ in pages:
+            pass
+
+
 class _Cargo:
     """The messages on their way: what passes is noted down."""
 
@@ -502,6 +509,23 @@ def _decided(
         identity=identity,
         reason=reason,
     )
+
+
+def _listed(entry: Entry, row: MessageRow) -> Entry:
+    """The entry, completed from its row where it came from a listing of flags alone."""
+    if entry.received is not None or row.received is None:
+        return entry
+    received = datetime.fromtimestamp(row.received, UTC)
+    return replace(entry, size=entry.size or row.size, received=received)
+
+
+def _traits_of_rows(rows: Mapping[int, MessageRow]) -> list[Trait]:
+    """By row id; rows of what was never read have no identity and are left out."""
+    return [
+        Trait(number, row.identity, row.size, row.received, exact=row.digest)
+        for number, row in rows.items()
+        if row.identity is not None
+    ]
 
 
 def _id(row: MessageRow) -> int:

@@ -25,6 +25,7 @@ from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Fate
 
 VERSION = 1
+RENUMBERED = "renumbered"
 FILE = "ledger.sqlite"
 
 _SCHEMA = """
@@ -35,6 +36,7 @@ CREATE TABLE folder (
     target TEXT NOT NULL,         -- path, JSON
     source_state TEXT,
     source_cursor TEXT,
+    source_seen TEXT,
     target_tail TEXT,
     target_seen TEXT
 );
@@ -63,13 +65,16 @@ CREATE TABLE pass (
 @dataclass(frozen=True, slots=True)
 class FolderRow:
     """Where a folder stands. `target_tail` is a place before the first message at the target that
-    is not in the ledger; `target_seen` the tail at which a look found nothing of ours missing."""
+    is not in the ledger; `target_seen` the tail at which a look found nothing of ours missing.
+    `source_seen` and `target_seen` also tell in whose numbering the rows' keys are: they are
+    written before the first row is."""
 
     id: int
     source: FolderPath
     target: FolderPath
     source_state: State | None = None
     source_cursor: Cursor | None = None
+    source_seen: Cursor | None = None
     target_tail: Cursor | None = None
     target_seen: Cursor | None = None
 
@@ -150,8 +155,8 @@ class Ledger:
     def folders(self) -> list[FolderRow]:
         """Every folder that was ever linked."""
         rows = self._sql.execute(
-            "SELECT id, source, target, source_state, source_cursor, target_tail, target_seen"
-            " FROM folder ORDER BY id"
+            "SELECT id, source, target, source_state, source_cursor, source_seen, target_tail,"
+            " target_seen FROM folder ORDER BY id"
         )
         return [FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:]) for row in rows]
 
@@ -177,17 +182,21 @@ class Ledger:
     def move(self, folder: FolderRow) -> None:
         """Writes the folder's cursors as they stand in `folder`."""
         with self._sql:
-            self._sql.execute(
-                "UPDATE folder SET source_state = ?, source_cursor = ?, target_tail = ?,"
-                " target_seen = ? WHERE id = ?",
-                (
-                    folder.source_state,
-                    folder.source_cursor,
-                    folder.target_tail,
-                    folder.target_seen,
-                    folder.id,
-                ),
-            )
+            self._write(folder)
+
+    def _write(self, folder: FolderRow) -> None:
+        self._sql.execute(
+            "UPDATE folder SET source_state = ?, source_cursor = ?, source_seen = ?,"
+            " target_tail = ?, target_seen = ? WHERE id = ?",
+            (
+                folder.source_state,
+                folder.source_cursor,
+                folder.source_seen,
+                folder.target_tail,
+                folder.target_seen,
+                folder.id,
+            ),
+        )
 
     # messages
 
@@ -227,22 +236,29 @@ class Ledger:
         row = self._sql.execute("SELECT 1 FROM message WHERE folder = ? LIMIT 1", (folder.id,))
         return row.fetchone() is not None
 
-    def waiting(self, folder: FolderRow) -> set[Fate]:
-        """Which fates that may be tried again the folder's rows have: skipped, refused, missing."""
-        rows = self._sql.execute(
-            "SELECT DISTINCT fate FROM message WHERE folder = ? AND source_key IS NOT NULL"
-            " AND fate IN ('skipped', 'refused', 'missing')",
-            (folder.id,),
+    def undecided(self, folder: FolderRow, *, since: float | None, refused: bool) -> bool:
+        """Whether some of the source's messages may fare better now: those that were missing, those
+        that were skipped and were received `since` then (seconds since 1970; None: all), and, if
+        asked, those that were refused."""
+        row = self._sql.execute(
+            "SELECT 1 FROM message WHERE folder = ? AND source_key IS NOT NULL"
+            " AND (fate = 'missing' OR fate = 'skipped' AND (? IS NULL OR received >= ?)"
+            " OR ? AND fate = 'refused')"
+            " LIMIT 1",
+            (folder.id, since, since, refused),
         )
-        return {Fate(fate) for (fate,) in rows}
+        return row.fetchone() is not None
 
     def target_keys(self, folder: FolderRow, first: Key, last: Key) -> set[Key]:
         """The target keys in that closed range that belong to a row. Those of rows that were lost
-        to a renumbering of the source are left out: they may be found again as strangers."""
+        to a renumbering of the source are left out: they may be found again as strangers. Folders
+        that were mapped to one target know of each other's."""
         rows = self._sql.execute(
-            "SELECT target_key FROM message WHERE folder = ? AND target_key BETWEEN ? AND ?"
+            "SELECT target_key FROM message"
+            " WHERE folder IN (SELECT id FROM folder WHERE target = ?)"
+            " AND target_key BETWEEN ? AND ?"
             " AND NOT (source_key IS NULL AND reason = 'renumbered')",
-            (folder.id, first, last),
+            (json.dumps(folder.target), first, last),
         )
         return {key for (key,) in rows}
 
@@ -279,10 +295,13 @@ class Ledger:
                 [(key, row) for row, key in pairs],
             )
 
-    def lose_sources(self, folder: FolderRow) -> None:
+    def lose_sources(self, folder: FolderRow) -> FolderRow:
         """The source was renumbered: its keys mean nothing any more. What was put at the target is
-        kept to be found again, but never removed there (C1: deletes freeze); the rest is new."""
+        kept to be found again, but never removed there (C1: deletes freeze); the rest is new.
+        Returns the folder's row without source cursors."""
+        folder = replace(folder, source_state=None, source_cursor=None, source_seen=None)
         with self._sql:
+            self._write(folder)
             self._sql.execute(
                 "DELETE FROM message WHERE folder = ? AND source_key IS NOT NULL"
                 " AND fate NOT IN ('copied', 'adopted')",
@@ -294,19 +313,28 @@ class Ledger:
                 (folder.id,),
             )
             self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
+        return folder
 
     def lost(self, folder: FolderRow) -> list[MessageRow]:
-        """Rows whose source message has to be found again after a renumbering."""
-        return self._rows(folder, "source_key IS NULL AND reason = 'renumbered'", "rowid")
+        """Rows whose source message is gone, or has to be found again after a renumbering
+        (`RENUMBERED` is their reason)."""
+        return self._rows(folder, "source_key IS NULL", "rowid")
 
-    def lose_targets(self, folder: FolderRow) -> None:
+    def lose_targets(self, folder: FolderRow) -> FolderRow:
         """The target was renumbered: its keys mean nothing any more. What the source no longer has
-        is forgotten; the rest waits to be found again."""
+        is forgotten; the rest waits to be found again. Returns the folder's row without cursors:
+        as long as it has rows and no `target_seen`, this is under way."""
+        folder = replace(
+            folder, source_state=None, source_cursor=None, target_tail=None, target_seen=None
+        )
         with self._sql:
+            self._write(folder)
             self._sql.execute(
-                "DELETE FROM message WHERE folder = ? AND source_key IS NULL", (folder.id,)
+                "DELETE FROM message WHERE folder = ? AND source_key IS NULL AND reason = ''",
+                (folder.id,),
             )
             self._sql.execute("UPDATE message SET target_key = NULL WHERE folder = ?", (folder.id,))
+        return folder
 
     def rename(self, folder: FolderRow, source: FolderPath) -> None:
         """The source folder has another name now."""

@@ -9,7 +9,7 @@ both. Copies are paired one to one, so byte-identical duplicates keep their numb
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,13 +32,15 @@ _NUL = bytes(0x80 if octet == 0 else octet for octet in range(256))
 
 @dataclass(slots=True, eq=False)
 class Trait:
-    """What is known of one message without reading it. `digest` is its `loose_digest`, if read."""
+    """What is known of one message. `exact` is the SHA-256 of its octets and `loose` its
+    `loose_digest`, once it has been read."""
 
     key: Key
     identity: Identity
     size: int | None = None
     received: int | None = None
-    digest: bytes | None = None
+    exact: bytes | None = None
+    loose: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,16 @@ def match(lefts: Iterable[Trait], rights: Iterable[Trait]) -> Matches:
 
 
 def match_read(lefts: Sequence[Trait], rights: Sequence[Trait]) -> list[tuple[Key, Key]]:
-    """Pairs those that have been read and have the same octets, first with first."""
-    waiting: dict[bytes, list[Key]] = defaultdict(list)
-    for right in rights:
-        if right.digest is not None:
-            waiting[right.digest].append(right.key)
-    pairs = []
-    for left in lefts:
-        if left.digest is not None and waiting[left.digest]:
-            pairs.append((left.key, waiting[left.digest].pop(0)))
-    return pairs
+    """Pairs those that have been read and have the same octets, first with first; then those that
+    differ only in what known tools and servers change."""
+    pairs = _match_by(
+        [(left.key, left.exact) for left in lefts], [(r.key, r.exact) for r in rights]
+    )
+    ours, theirs = {left for left, _ in pairs}, {right for _, right in pairs}
+    return pairs + _match_by(
+        [(left.key, left.loose) for left in lefts if left.key not in ours],
+        [(right.key, right.loose) for right in rights if right.key not in theirs],
+    )
 
 
 def loose_digest(blob: Blob) -> bytes:
@@ -96,9 +98,21 @@ def loose_digest(blob: Blob) -> bytes:
     return hashlib.sha256(header + message[end:].translate(_NUL)).digest()
 
 
+def _match_by(
+    lefts: Sequence[tuple[Key, bytes | None]], rights: Sequence[tuple[Key, bytes | None]]
+) -> list[tuple[Key, Key]]:
+    waiting: dict[bytes, deque[Key]] = defaultdict(deque)
+    for key, digest in rights:
+        if digest is not None:
+            waiting[digest].append(key)
+    return [
+        (key, waiting[digest].popleft())
+        for key, digest in lefts
+        if digest is not None and waiting.get(digest)
+    ]
+
+
 def _certain(left: Trait, right: Trait) -> bool:
-    if left.digest is not None and right.digest is not None:
-        return left.digest == right.digest
     return (
         left.identity.named
         and left.size is not None

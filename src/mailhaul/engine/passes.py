@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import time
+from collections import defaultdict
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -121,6 +122,7 @@ class _Pass:
     _random: random.Random
     _unfinished: list[str] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
+    _unmade: set[FolderPath] = field(default_factory=set)
 
     async def run(self) -> None:
         began = self._clock()
@@ -136,7 +138,7 @@ class _Pass:
             trips += await self._prepare(links, sources, targets)
             await self._carry_all(trips)
             if trips:
-                counts = await self._settle(trips)
+                counts = await self._settle(links, targets, trips)
             removed = await self._mirror(links, trips, targets, counts)
         except Closed as error:
             self._unfinished.append(str(error))
@@ -238,12 +240,12 @@ class _Pass:
 
     def _reconsidered(self, row: FolderRow) -> bool:
         """Whether some of the folder's messages are to be tried again."""
-        waiting = self._ledger.waiting(row)
-        if self._options.since is not None:
-            waiting.discard(Fate.SKIPPED)
-        if not self._options.retry_refused:
-            waiting.discard(Fate.REFUSED)
-        return bool(waiting)
+        since = self._options.since
+        return self._ledger.undecided(
+            row,
+            since=None if since is None else since.timestamp(),
+            refused=self._options.retry_refused,
+        )
 
     async def _prepare(
         self,
@@ -310,14 +312,14 @@ class _Pass:
             await self._subscribe(source, folder)
         except (FolderFailed, RetryLater) as error:
             self._unfinished.append(f"{_shown(link.target)} could not be made: {error}")
+            self._unmade.add(link.source)
             self._tell(FolderDone(link.source, str(error)))
             return None
         if row is None:
             row = self._ledger.link(link.source, link.target)
         elif self._ledger.known(row):
-            self._ledger.lose_targets(row)
+            row = self._ledger.lose_targets(row)
             self._ledger.forget(each.id for each in self._ledger.unkeyed(row) if each.id)
-            row = replace(row, source_cursor=None, source_state=None)
         row = replace(row, target_tail=folder.tail, target_seen=folder.tail)
         self._ledger.move(row)
         return _Trip(link, source, folder, row)
@@ -331,9 +333,11 @@ class _Pass:
 
     async def _carry_all(self, trips: Sequence[_Trip]) -> None:
         places = asyncio.Semaphore(FOLDERS_AT_ONCE)
+        alone = defaultdict[FolderPath, asyncio.Lock](asyncio.Lock)
 
         async def one(trip: _Trip) -> None:
-            async with places:
+            # Two folders that share a target would take each other's copies for strangers.
+            async with places, alone[trip.link.target]:
                 await self._carry_one(trip)
 
         await _together(*(one(trip) for trip in trips))
@@ -394,13 +398,20 @@ class _Pass:
 
     # the end
 
-    async def _settle(self, trips: Sequence[_Trip]) -> dict[FolderPath, Folder]:
-        """Counts the source again; folders to which more came meanwhile are carried again."""
+    async def _settle(
+        self,
+        links: Sequence[FolderLink],
+        targets: Mapping[FolderPath, Folder],
+        trips: list[_Trip],
+    ) -> dict[FolderPath, Folder]:
+        """Counts the source again; folders to which more came meanwhile are carried again, those
+        that were idle too."""
         for round_ in range(ROUNDS):
             folders = await self._patiently(self._source.folders, Side.SOURCE)
             sources = {folder.path: folder for folder in folders}
             fates = self._ledger.fates()
             behind: list[_Trip] = []
+            trips += self._awoken(links, sources, targets, trips)
             for trip in trips:
                 now = sources.get(trip.link.source)
                 if now is None or trip.error:
@@ -415,6 +426,25 @@ class _Pass:
                 break
             await self._carry_all(behind)
         return sources
+
+    def _awoken(
+        self,
+        links: Sequence[FolderLink],
+        sources: Mapping[FolderPath, Folder],
+        targets: Mapping[FolderPath, Folder],
+        trips: Sequence[_Trip],
+    ) -> list[_Trip]:
+        """Folders that were idle and are no more."""
+        going = {trip.link.source for trip in trips}
+        awoken = []
+        for link in links:
+            source, target = sources.get(link.source), targets.get(link.target)
+            row = None if link.source in going else self._row(link)
+            if source is None or target is None or row is None:
+                continue
+            if not self._idle(row, source, target):
+                awoken.append(_Trip(link, source, target, row))
+        return awoken
 
     async def _mirror(
         self,
@@ -498,7 +528,8 @@ class _Pass:
         for trip in trips:
             if trip.error:
                 self._unfinished.append(f"{_shown(trip.link.source)}: {trip.error}")
-        self._unfinished += _unaccounted(tallies, {t.link.source for t in trips if t.error})
+        failed = self._unmade | {trip.link.source for trip in trips if trip.error}
+        self._unfinished += _unaccounted(tallies, failed)
         self._notes += _lossy(effects.values())
         for effect in effects.values():
             self._notes += effect.notes

@@ -14,7 +14,7 @@ from mailhaul.engine.outcomes import Side
 from mailhaul.engine.sides import closing
 
 Read = Callable[[Iterable[Trait]], Awaitable[None]]
-"""Fills in the digest of traits that only their octets can decide."""
+"""Reads messages and fills in the digests of their traits: where only octets can decide."""
 
 
 class Strangers:
@@ -61,9 +61,7 @@ class Strangers:
         result = match(lefts, self._traits.values())
         pairs = list(result.pairs)
         for ours, theirs in result.doubtful:
-            await read(ours)
-            await self._read(theirs)
-            pairs += match_read(ours, theirs)
+            pairs += await self._match_read(ours, theirs, read)
         return pairs
 
     async def match_octets(
@@ -72,19 +70,24 @@ class Strangers:
         """Pairs by octets alone, strangers in `taken` left out: for what a cut run may have sent,
         so that even a server that alters headers can't make us send it twice."""
         theirs = [trait for key, trait in self._traits.items() if key not in taken]
-        if not lefts or not theirs:
-            return []
-        await read(lefts)
-        await self._read(theirs)
-        return match_read(lefts, theirs)
+        return await self._match_read(lefts, theirs, read) if lefts and theirs else []
+
+    async def _match_read(
+        self, lefts: Sequence[Trait], theirs: Sequence[Trait], read: Read
+    ) -> list[tuple[Key, Key]]:
+        await read_octets(Side.TARGET, self._target, self._folder, theirs, self._entries)
+        if any(left.exact is None for left in lefts):
+            await read(lefts)
+        pairs = match_read(lefts, theirs)
+        if len(pairs) < len(lefts):
+            await read(lefts)
+            pairs = match_read(lefts, theirs)
+        return pairs
 
     async def _identify(self) -> None:
         fresh = [entry for key, entry in self._entries.items() if key not in self._traits]
         for trait in await traits_of(Side.TARGET, self._target, self._folder, fresh):
             self._traits[trait.key] = trait
-
-    async def _read(self, traits: Iterable[Trait]) -> None:
-        await read_octets(Side.TARGET, self._target, self._folder, traits, self._entries)
 
 
 async def traits_of(
@@ -112,20 +115,16 @@ def seconds(entry: Entry) -> int | None:
 
 
 async def read_octets(
-    side: Side,
-    store: Source,
-    folder: Folder,
-    traits: Iterable[Trait],
-    entries: dict[Key, Entry],
-    digest: Callable[[Message], bytes] = lambda message: loose_digest(message.blob),
+    side: Side, store: Source, folder: Folder, traits: Iterable[Trait], entries: dict[Key, Entry]
 ) -> None:
-    """Reads those messages and writes their digest into the traits that have none."""
-    wanted = {each.key: each for each in traits if each.digest is None}
+    """Reads those messages that have not been read and fills in their digests."""
+    wanted = {each.key: each for each in traits if each.loose is None}
     if not wanted:
         return
     in_order = [entries[key] for key in sorted(wanted)]
     async with closing(side, store.fetch(folder, in_order)) as messages:
         async for message in messages:
             if isinstance(message, Message):
-                wanted[message.entry.key].digest = digest(message)
+                read = wanted[message.entry.key]
+                read.exact, read.loose = message.blob.digest(), loose_digest(message.blob)
                 message.blob.close()
