@@ -71,7 +71,7 @@ def cleaned(component: str, rules: NameRules) -> tuple[str, tuple[str, ...]]:
     notes: list[str] = []
     filler = _filler(rules)
     forbidden = rules.forbidden | ({rules.delimiter} if rules.delimiter else set())
-    found = sorted({character for character in component if _stands_not(character, forbidden)})
+    found = sorted({character for character in set(component) if _stands_not(character, forbidden)})
     text = component
     if found:
         text = "".join(filler if character in found else character for character in component)
