@@ -7,7 +7,7 @@ the octets; what follows a dot in them is a variant of the message before it.
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from mailhaul.core.folder import FolderPath
@@ -96,7 +96,7 @@ def _plain(stem: bytes) -> bytes:
     return _HEADER % stem + b"Message-ID: <%s@example.org>\r\n\r\nHello from %s.\r\n" % (stem, stem)
 
 
-_VARIANTS = {
+_VARIANTS: Mapping[str, Callable[[bytes], bytes]] = {
     "": _plain,
     # The same four identity fields and the same size, another body (C10).
     "twin": lambda stem: _plain(stem).replace(b"Hello", b"Adieu"),

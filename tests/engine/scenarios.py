@@ -346,6 +346,7 @@ class World:
             assert self.finished.wire_writes == 0
         assert self.mailboxes[TARGET].written == before, "the second pass wrote"
         if self.server != "poor" and self.scenario.idle:
+            assert self.finished is not None
             assert self.idle == len(self.finished.folders), "not every folder is idle in the end"
 
 

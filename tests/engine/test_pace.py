@@ -10,7 +10,7 @@ from mailhaul.engine.pace import LONGEST_PAUSE, LONGEST_THROTTLE, Pace
 FAILURE = RetryLater("out of order", after=1.0)
 THROTTLE = RetryLater("slow down", after=7.0, throttled=True)
 
-PAUSES = {
+PAUSES: dict[str, tuple[list[RetryLater], list[float]]] = {
     "the first failure waits about what the server says": ([FAILURE], [1.0]),
     "each failure in a row waits twice as long": ([FAILURE] * 4, [1.0, 2.0, 4.0, 8.0]),
     "no failure waits longer than the longest pause": (

@@ -1,5 +1,6 @@
 """Servers that refuse, throttle, fill up, hold back, and count wrong (B1–B14, C3, C18, D11–D18)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -25,7 +26,7 @@ VIRUS = "550 it contains a virus"
 BROKEN = "the server sent an answer without a body"
 
 
-def _only(words: str, *names: str):  # type: ignore[no-untyped-def]
+def _only(words: str, *names: str) -> Callable[[bytes], str | None]:
     unwanted = {octets(name) for name in names}
     return lambda data: words if data in unwanted else None
 
