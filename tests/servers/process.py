@@ -37,7 +37,7 @@ HOST = "127.0.0.1"
 START_DEADLINE = 20.0
 ATTEMPTS = 5
 SHELL = "/bin/sh"
-MOURNING = 'cat >/dev/null; kill -s KILL "-$0" 2>/dev/null; rm -rf -- "$1"'
+MOURNING = 'cat >/dev/null; kill -9 "-$0" 2>/dev/null; rm -rf -- "$1"'
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
