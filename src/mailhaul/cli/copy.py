@@ -84,7 +84,7 @@ def copy(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
 
 async def _carry(order: _Order, stop: "Stop") -> Exit:
-    from mailhaul.cli.stopping import closing, follow
+    from mailhaul.cli.stopping import closing, follow, loaded
     from mailhaul.core.blob import Spool
     from mailhaul.engine.ledger import Ledger
     from mailhaul.engine.passes import run_pass
@@ -98,6 +98,7 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
     target = open_target(
         order.target, order.credentials[1], connections=options.connections, spool=spool
     )
+    loaded()
     course = _Course()
 
     pair = pair_name(order.source, order.target)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.blocks import Json, Line, Tone
-from mailhaul.cli.exits import Exit, exit_for, exit_for_reason
+from mailhaul.cli.exits import Exit, exit_for
 from mailhaul.cli.figures import count, plural
 from mailhaul.cli.options import Arguments, Command, Group, Operand
 from mailhaul.cli.sides import (
@@ -19,12 +19,16 @@ from mailhaul.cli.sides import (
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.cli.switches import login_cures, system_of
 from mailhaul.core.endpoint import Credentials, Endpoint
-from mailhaul.core.errors import ClosedReason, MailhaulError
+from mailhaul.core.errors import MailhaulError
 
 if TYPE_CHECKING:
     from mailhaul.cli.stopping import Stop
 
 # ruff: noqa: PLC0415 - what opens sockets and files is imported once the command line is good.
+
+
+_EXITS = {"login": Exit.CREDENTIALS, "mailbox": Exit.CREDENTIALS}
+"""Steps that fail for what the account may; the others fail on the way to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,12 @@ async def _server_steps(endpoint: Endpoint, credentials: Credentials) -> AsyncIt
         if step.ok:
             yield Examined(step.name, True, step.detail, cures)
             continue
-        reason = step.reason or ClosedReason.UNREACHABLE
-        if reason in (ClosedReason.CREDENTIALS, ClosedReason.FORBIDDEN):
-            cures = (*cures, *login_cures(endpoint.host))
-        yield Examined(step.name, False, step.detail, cures, exit_for_reason(reason))
+        code = _EXITS.get(step.name, Exit.UNREACHABLE)
+        if code is Exit.CREDENTIALS:
+            detail = "; ".join(text for text in (step.detail, step.cure) if text)
+            yield Examined(step.name, False, detail, login_cures(endpoint.host), code)
+        else:
+            yield Examined(step.name, False, step.detail, cures, code)
 
 
 async def _path_steps(endpoint: Endpoint) -> AsyncIterator[Examined]:

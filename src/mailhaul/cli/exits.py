@@ -47,18 +47,13 @@ class Interrupted(MailhaulError):
     """A person, or the system, asked us to stop, and it is done. The text says how to go on."""
 
 
-def exit_for_reason(reason: ClosedReason) -> Exit:
-    """The code for a mailbox that stays closed for `reason`."""
-    return _CLOSED[reason]
-
-
 def exit_for(error: MailhaulError) -> Exit:
     """The code that `error` ends the program with."""
     match error:
         case BadInput():
             return Exit.USAGE
         case Closed(reason=reason):
-            return exit_for_reason(reason)
+            return _CLOSED[reason]
         case Interrupted():
             return Exit.INTERRUPTED
         case RetryLater():

@@ -76,11 +76,12 @@ def ls(arguments: Arguments, surroundings: Surroundings) -> Exit:
 async def _list(
     arguments: Arguments, surroundings: Surroundings, endpoint: Endpoint, credentials: Credentials
 ) -> Exit:
-    from mailhaul.cli.stopping import closing
+    from mailhaul.cli.stopping import closing, loaded
     from mailhaul.engine.folder_roles import find_roles
     from mailhaul.stores.registry import open_source
 
     source = open_source(endpoint, credentials)
+    loaded()
     async with closing(source):
         await source.open()
         folders = await source.folders()

@@ -4,6 +4,7 @@ Nothing is imported before it is needed: which command it is, is known first. Ev
 here, as one sentence for a person.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -30,6 +31,8 @@ SUMMARIES = {
 
 def main() -> int:
     """Runs the command line of this process and returns its exit code."""
+    # Loading makes no garbage; looking for it takes a tenth of the start-up. See stopping.loaded.
+    gc.disable()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that can't show a character shows its code; it never ends the program.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

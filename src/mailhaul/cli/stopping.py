@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: the first asks the work to stop where it may, the second leaves at once."""
 
 import asyncio
+import gc
 import os
 import signal
 import traceback
@@ -29,6 +30,13 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
+
+
+def loaded() -> None:
+    """Said by a command once all it needs is imported: from here on garbage is looked for, but
+    not among what is there already, for that stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def run(

@@ -72,7 +72,7 @@ def verify(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
 
 async def _prove(order: _Order, stop: "Stop") -> Exit:
-    from mailhaul.cli.stopping import closing, follow
+    from mailhaul.cli.stopping import closing, follow, loaded
     from mailhaul.engine.verify import verify as compare
     from mailhaul.stores.registry import open_source
 
@@ -101,6 +101,7 @@ async def _prove(order: _Order, stop: "Stop") -> Exit:
     source = open_source(order.source, order.credentials[0])
     # Opened as a source: whatever is asked of it, it has no verb that writes.
     target = open_source(order.target, order.credentials[1])
+    loaded()
     try:
         async with closing(source, target):
             events = compare(source, cast("Target", target), order.options)
