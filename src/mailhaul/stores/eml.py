@@ -9,6 +9,7 @@ listed nowhere, and is replaced by the next message. Directories that somebody e
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -236,6 +237,15 @@ class EmlSource:
             self.traffic.notices.append(shown)
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A message whose file is there and whose line is not; the file is open."""
+
+    entry: Entry
+    record: Record
+    descriptor: int
+
+
 class EmlTarget:
     """A `Target` that writes .eml files with manifests; opening it makes the inbox."""
 
@@ -299,19 +309,23 @@ class EmlTarget:
         self, folder: Folder, messages: AsyncIterable[Message]
     ) -> AsyncIterator[Appended | Refused]:
         book = self._ours(folder)
-        batch: list[tuple[Entry, Record]] = []
+        batch: list[_Written] = []
         octets = 0
-        async for message in messages:
-            failure = await self._written(folder, book, batch, message)
-            octets += message.blob.size
-            if failure or len(batch) >= BATCH_MESSAGES or octets >= BATCH_OCTETS:
-                for answer in self._announced(folder, book, batch):
-                    yield answer
-                batch, octets = [], 0
-            if failure:
-                raise failure
-        for answer in self._announced(folder, book, batch):
-            yield answer
+        try:
+            async for message in messages:
+                failure = await self._written(folder, book, batch, message)
+                octets += message.blob.size
+                if failure or len(batch) >= BATCH_MESSAGES or octets >= BATCH_OCTETS:
+                    for answer in self._announced(folder, book, batch):
+                        yield answer
+                    _let_go(batch)
+                    octets = 0
+                if failure:
+                    raise failure
+            for answer in self._announced(folder, book, batch):
+                yield answer
+        finally:
+            _let_go(batch)
 
     def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
         return manifest.past(tail, {_uid(key) for key in keys})
@@ -362,7 +376,7 @@ class EmlTarget:
         return native
 
     async def _written(
-        self, folder: Folder, book: Manifest, batch: list[tuple[Entry, Record]], message: Message
+        self, folder: Folder, book: Manifest, batch: list[_Written], message: Message
     ) -> MailhaulError | None:
         """Puts the message's file on disk; what prevents it comes back, so that those before it
         are announced first."""
@@ -380,11 +394,12 @@ class EmlTarget:
                     if entry.received is not None:
                         seconds = int(entry.received.timestamp())
                         os.utime(descriptor, (seconds, seconds))
-                    os.fsync(descriptor)
-                finally:
+                except BaseException:
                     os.close(descriptor)
+                    raise
             digest, size = message.blob.digest(), message.blob.size
-            batch.append((entry, Record(uid, size, digest, entry.received, _kept(entry.flags))))
+            record = Record(uid, size, digest, entry.received, _kept(entry.flags))
+            batch.append(_Written(entry, record, descriptor))
             self.traffic.octets_out += size
         except MailhaulError as error:
             return error
@@ -392,24 +407,34 @@ class EmlTarget:
             message.blob.close()
         return None
 
-    def _announced(
-        self, folder: Folder, book: Manifest, batch: list[tuple[Entry, Record]]
-    ) -> list[Appended]:
+    def _announced(self, folder: Folder, book: Manifest, batch: list[_Written]) -> list[Appended]:
         if not batch:
             return []
         with (
             telling(folder.native),
             directory(self._source.root, eml_tree.steps(folder.native)) as here,
         ):
+            # All at once: the first fsync makes the file system write down what the others need.
+            for each in batch:
+                os.fsync(each.descriptor)
             os.fsync(here)
             with book.locked():
-                if book.uidnext != batch[0][1].uid:
+                if book.uidnext != batch[0].record.uid:
                     raise FolderFailed(
                         f"“{printable(folder.native)}” was written to by another process meanwhile"
                     )
-                book.add([record for _, record in batch])
+                book.add([each.record for each in batch])
         self.traffic.writes += len(batch)
-        return [Appended(entry, record.uid, entry.flags - record.flags) for entry, record in batch]
+        return [
+            Appended(each.entry, each.record.uid, each.entry.flags - each.record.flags)
+            for each in batch
+        ]
+
+
+def _let_go(batch: list[_Written]) -> None:
+    for each in batch:
+        os.close(each.descriptor)
+    batch.clear()
 
 
 def file_name(uid: int) -> str:

@@ -32,6 +32,7 @@ class _Written:
     name: str
     letters: str
     lost: Flags
+    descriptor: int
 
 
 class Batch:
@@ -47,7 +48,7 @@ class Batch:
         return len(self._written)
 
     async def add(self, message: Message, stamp: int, keywords: list[str]) -> None:
-        """Writes the message to `tmp`, durably, with its date. Raises OSError."""
+        """Writes the message to `tmp`, with its date. Raises OSError."""
         with directory(self._root, self._steps) as here:
             letters, lost = letters_for(here, keywords, message.entry.flags)
         shape = survey(message.blob.chunks())
@@ -59,19 +60,20 @@ class Batch:
                 if message.entry.received is not None:
                     seconds = int(message.entry.received.timestamp())
                     os.utime(descriptor, (seconds, seconds))
-                os.fsync(descriptor)
             except BaseException:
+                os.close(descriptor)
                 os.unlink(name, dir_fd=temporary)
                 raise
-            finally:
-                os.close(descriptor)
-        self._written.append(_Written(message.entry, name, letters, lost))
+        self._written.append(_Written(message.entry, name, letters, lost, descriptor))
         self.octets += shape.stored
 
     def commit(self) -> list[Appended]:
         """Moves what was added into `cur`, durably; the batch is empty then. Raises OSError."""
         if not self._written:
             return []
+        # All at once: the first fsync makes the file system write down what the others need.
+        for each in self._written:
+            os.fsync(each.descriptor)
         answers = []
         with (
             directory(self._root, [*self._steps, "tmp"]) as temporary,
@@ -82,8 +84,7 @@ class Batch:
                 os.rename(each.name, final, src_dir_fd=temporary, dst_dir_fd=current)
                 answers.append(Appended(each.entry, key_of(final), each.lost))
             os.fsync(current)
-        self._written = []
-        self.octets = 0
+        self._forget()
         return answers
 
     def discard(self) -> None:
@@ -94,7 +95,13 @@ class Batch:
             for each in self._written:
                 with suppress(FileNotFoundError):
                     os.unlink(each.name, dir_fd=temporary)
+        self._forget()
+
+    def _forget(self) -> None:
+        for each in self._written:
+            os.close(each.descriptor)
         self._written = []
+        self.octets = 0
 
 
 def last_stamp(names: Sequence[str]) -> int:

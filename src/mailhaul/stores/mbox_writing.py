@@ -5,6 +5,7 @@ written anew beside the old one, its manifest too; the new manifest names the ne
 that whichever of the two renames a crash prevents, it is known which manifest belongs to the file.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -85,7 +86,7 @@ class Mbox:
         finally:
             os.close(descriptor)
         if view.index.torn is not None:
-            writing = self._open_for_writing()
+            writing = self.open_for_writing()
             try:
                 os.ftruncate(writing, view.index.torn)
                 os.fsync(writing)
@@ -122,7 +123,8 @@ class Mbox:
             os.close(old)
         self.settle()
 
-    def _open_for_writing(self) -> int:
+    def open_for_writing(self) -> int:
+        """The mbox for adding at its end. Raises OSError."""
         with directory(self.root, self.steps) as here:
             return open_log(here, self.file)
 
@@ -194,21 +196,32 @@ class Batch:
     def close(self) -> None:
         """Lets go; what was not committed counts for nothing."""
         self._stack.close()
-        self._book = None
+        self._descriptor = -1
 
     def _begun(self) -> Manifest:
-        if self._book is None:
-            self._book = self._mbox.owned(self._path)
+        if self._descriptor < 0:
+            if self._book is None or not self._ends_with_ours(self._book):
+                self._book = self._mbox.owned(self._path)
             self._stack.enter_context(self._book.locked())
-            self._descriptor = self._mbox._open_for_writing()
+            self._descriptor = self._mbox.open_for_writing()
             self._stack.callback(os.close, self._descriptor)
             size = os.fstat(self._descriptor).st_size
-            if size > covered(self._descriptor, self._book) > 0:
-                raise OSError(11, "another program is writing to it")
+            if size > covered(self._descriptor, self._book):
+                raise OSError(errno.EIO, "another program is writing to it")
             tail = os.pread(self._descriptor, 2, max(0, size - 2))
             if size and tail != b"\n\n":
                 write_all(self._descriptor, b"\n" if tail.endswith(b"\n") else b"\n\n")
+        assert self._book is not None
         return self._book
+
+    def _ends_with_ours(self, book: Manifest) -> bool:
+        """Whether nobody has added to the file, or written it anew, since our last batch."""
+        descriptor = self._mbox.open()
+        try:
+            size = os.fstat(descriptor).st_size
+            return book.refresh() and covered(descriptor, book) == size
+        finally:
+            os.close(descriptor)
 
 
 def kept(flags: Flags) -> Flags:
