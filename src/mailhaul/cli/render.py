@@ -5,6 +5,7 @@ Results go to standard output; progress, warnings and errors to standard error, 
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
 
@@ -85,10 +86,10 @@ class Console:
         self.tell("stopping at the next message boundary; Ctrl-C again leaves at once")
 
     def leave(self) -> None:
-        """The last act of a process that ends without unwinding: the terminal as it was."""
-        if self.err.isatty():
-            self.err.write(_SHOW_CURSOR)
-        self.err.flush()
+        """The last act of a process that ends without unwinding: the terminal as it was. May be
+        called from a signal handler."""
+        if self.live:
+            os.write(self.err.fileno(), _SHOW_CURSOR.encode())
 
     def clean(self, text: str) -> str:
         return self.scrubber.clean(text)

@@ -103,17 +103,20 @@ async def _guarded(
     # asyncio would write tracebacks to standard error by itself, and past the scrubber.
     loop.set_exception_handler(lambda _, context: console.aside(_described(context)))
 
-    def asked() -> None:
+    def begin_to_stop() -> None:
+        console.stopping()
+        loop.call_later(grace, task.cancel)
+
+    def asked(number: int, frame: object) -> None:
+        # A plain handler: it also runs while something keeps the loop from turning. It must not
+        # print, for it may have interrupted a print.
         if stop.asked:
             console.leave()
             os._exit(Exit.INTERRUPTED)
         stop.asked = True
-        console.stopping()
-        loop.call_later(grace, task.cancel)
+        loop.call_soon_threadsafe(begin_to_stop)
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, asked)
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         exit_code = await work(stop)
     except asyncio.CancelledError as error:
@@ -122,8 +125,8 @@ async def _guarded(
         task.uncancel()
         raise Interrupted(farewell) from error
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return exit_code
 
 
