@@ -219,7 +219,11 @@ def _fix_roles(tree: _Tree, maps: Mapping[str, FolderPath]) -> None:
 def _inbox(tree: _Tree) -> FolderPath | None:
     """The source path that is the inbox: INBOX, else another spelling, else who has the role."""
     spelled = [path for path in tree.folders if _is_inbox_path(path)]
-    by_role = [path for path, folder in tree.folders.items() if folder.role is Role.INBOX]
+    by_role = [
+        path
+        for path, folder in tree.folders.items()
+        if folder.role is Role.INBOX and len(path) == 1
+    ]
     return next(iter((*(path for path in spelled if path == INBOX_PATH), *spelled, *by_role)), None)
 
 
