@@ -92,6 +92,7 @@ class _Visit:
         self._lost: dict[int, MessageRow] = {}
         self._intended: set[Key] = set()
         self._known = False
+        self._seen: Cursor | None = None
         self.row = row
 
     # the target
@@ -107,24 +108,31 @@ class _Visit:
         if look or tail is None or tail not in (row.target_tail, row.target_seen):
             since = None if renumbered else row.target_tail
             try:
-                if row.target_seen is None and self._ledger.known(row):
+                if row.target_anchor is None and self._ledger.known(row):
                     raise CursorExpired("an earlier look for the rows was cut off")
-                if since is None and row.target_seen is not None and self._ledger.known(row):
-                    await _still_numbered(
-                        Side.TARGET, self._carrier.target, self._target, row.target_seen
-                    )
+                if since is None and row.target_anchor is not None:
+                    target = self._carrier.target
+                    await _end(Side.TARGET, target, self._target, row.target_anchor)
                 await self._strangers.look(since, self._ours)
                 await self._find_unkeyed(unkeyed)
             except CursorExpired:
                 await self._target_renumbered()
-            seen = self._strangers.end if tail is None else tail
-            self.row = replace(
-                self.row, target_seen=seen, source_seen=self._source.tail or row.source_seen
-            )
+            self._seen = self._strangers.end if tail is None else tail
+            self.row = replace(self.row, target_anchor=self.row.target_anchor or self._seen)
             self._no_strangers()
-            self._ledger.move(self.row)
+        await self._anchor()
         self._lost = {_id(lost): lost for lost in self._ledger.lost(row)}
         self._known = self._ledger.known(self.row)
+
+    async def _anchor(self) -> None:
+        """Writes down in whose numbering the keys of this visit are, before the first row is."""
+        anchor = self.row.source_anchor
+        if anchor is None:
+            anchor = self._source.tail or await _end(
+                Side.SOURCE, self._carrier.source, self._source, None
+            )
+        self.row = replace(self.row, source_anchor=anchor)
+        self._ledger.move(self.row)
 
     def _ours(self, first: Key, last: Key) -> set[Key]:
         return self._ledger.target_keys(self.row, first, last)
@@ -175,9 +183,9 @@ class _Visit:
 
     async def check_source(self) -> None:
         """Raises `CursorExpired` when the rows' source keys are of another numbering."""
-        anchor = self.row.source_cursor or self.row.source_seen
+        anchor = self.row.source_cursor or self.row.source_anchor
         if anchor is not None and self._ledger.known(self.row):
-            await _still_numbered(Side.SOURCE, self._carrier.source, self._source, anchor)
+            await _end(Side.SOURCE, self._carrier.source, self._source, anchor)
 
     def source_renumbered(self) -> FolderRow:
         """The row, with all its source keys forgotten."""
@@ -206,7 +214,12 @@ class _Visit:
                 self.row, [key for key in self._ledger.source_keys(self.row) if key not in there]
             )
         self._ledger.settled(self.row)
-        self.row = replace(self.row, source_state=self._source.state, source_cursor=cursor)
+        self.row = replace(
+            self.row,
+            source_state=self._source.state,
+            source_cursor=cursor,
+            target_seen=self._seen or self.row.target_seen,
+        )
         self._ledger.move(self.row)
 
     async def _entries(self, entries: Sequence[Entry]) -> None:
@@ -445,11 +458,14 @@ class _Visit:
         self._carrier.tell(Settled(self._source.path, entry.key, fate, reason, subject, saved))
 
 
-async def _still_numbered(side: Side, store: Source, folder: Folder, since: Cursor) -> None:
-    """Raises `CursorExpired` when the keys don't mean any more what they meant at the cursor."""
+async def _end(side: Side, store: Source, folder: Folder, since: Cursor | None) -> Cursor | None:
+    """Where the folder ends now. Raises `CursorExpired` when keys don't mean any more what they
+    meant at the cursor."""
+    end: Cursor | None = None
     async with closing(side, store.changes(folder, since)) as pages:
-        async for _ in pages:
-            pass
+        async for page in pages:
+            end = page.cursor
+    return end
 
 
 class _Cargo:

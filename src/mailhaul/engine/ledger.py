@@ -36,9 +36,10 @@ CREATE TABLE folder (
     target TEXT NOT NULL,         -- path, JSON
     source_state TEXT,
     source_cursor TEXT,
-    source_seen TEXT,
+    source_anchor TEXT,
     target_tail TEXT,
-    target_seen TEXT
+    target_seen TEXT,
+    target_anchor TEXT
 );
 CREATE TABLE message (
     folder INTEGER NOT NULL REFERENCES folder,
@@ -66,17 +67,18 @@ CREATE TABLE pass (
 class FolderRow:
     """Where a folder stands. `target_tail` is a place before the first message at the target that
     is not in the ledger; `target_seen` the tail at which a look found nothing of ours missing.
-    `source_seen` and `target_seen` also tell in whose numbering the rows' keys are: they are
-    written before the first row is."""
+    The anchors tell in whose numbering the rows' keys are: written before the first row is, they
+    expire when the keys do."""
 
     id: int
     source: FolderPath
     target: FolderPath
     source_state: State | None = None
     source_cursor: Cursor | None = None
-    source_seen: Cursor | None = None
+    source_anchor: Cursor | None = None
     target_tail: Cursor | None = None
     target_seen: Cursor | None = None
+    target_anchor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,8 @@ class Ledger:
     def folders(self) -> list[FolderRow]:
         """Every folder that was ever linked."""
         rows = self._sql.execute(
-            "SELECT id, source, target, source_state, source_cursor, source_seen, target_tail,"
-            " target_seen FROM folder ORDER BY id"
+            "SELECT id, source, target, source_state, source_cursor, source_anchor, target_tail,"
+            " target_seen, target_anchor FROM folder ORDER BY id"
         )
         return [FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:]) for row in rows]
 
@@ -186,14 +188,15 @@ class Ledger:
 
     def _write(self, folder: FolderRow) -> None:
         self._sql.execute(
-            "UPDATE folder SET source_state = ?, source_cursor = ?, source_seen = ?,"
-            " target_tail = ?, target_seen = ? WHERE id = ?",
+            "UPDATE folder SET source_state = ?, source_cursor = ?, source_anchor = ?,"
+            " target_tail = ?, target_seen = ?, target_anchor = ? WHERE id = ?",
             (
                 folder.source_state,
                 folder.source_cursor,
-                folder.source_seen,
+                folder.source_anchor,
                 folder.target_tail,
                 folder.target_seen,
+                folder.target_anchor,
                 folder.id,
             ),
         )
@@ -299,7 +302,7 @@ class Ledger:
         """The source was renumbered: its keys mean nothing any more. What was put at the target is
         kept to be found again, but never removed there (C1: deletes freeze); the rest is new.
         Returns the folder's row without source cursors."""
-        folder = replace(folder, source_state=None, source_cursor=None, source_seen=None)
+        folder = replace(folder, source_state=None, source_cursor=None, source_anchor=None)
         with self._sql:
             self._write(folder)
             self._sql.execute(
@@ -323,9 +326,14 @@ class Ledger:
     def lose_targets(self, folder: FolderRow) -> FolderRow:
         """The target was renumbered: its keys mean nothing any more. What the source no longer has
         is forgotten; the rest waits to be found again. Returns the folder's row without cursors:
-        as long as it has rows and no `target_seen`, this is under way."""
+        as long as it has rows and no `target_anchor`, this is under way."""
         folder = replace(
-            folder, source_state=None, source_cursor=None, target_tail=None, target_seen=None
+            folder,
+            source_state=None,
+            source_cursor=None,
+            target_tail=None,
+            target_seen=None,
+            target_anchor=None,
         )
         with self._sql:
             self._write(folder)

@@ -320,7 +320,9 @@ class _Pass:
         elif self._ledger.known(row):
             row = self._ledger.lose_targets(row)
             self._ledger.forget(each.id for each in self._ledger.unkeyed(row) if each.id)
-        row = replace(row, target_tail=folder.tail, target_seen=folder.tail)
+        row = replace(
+            row, target_tail=folder.tail, target_seen=folder.tail, target_anchor=folder.tail
+        )
         self._ledger.move(row)
         return _Trip(link, source, folder, row)
 
