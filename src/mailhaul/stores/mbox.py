@@ -280,7 +280,7 @@ class MboxTarget:
         batch = Batch(Mbox(self._source.root, folder.native), folder.path)
         try:
             async for message in messages:
-                failure = self._added(folder, batch, message)
+                failure = await self._added(folder, batch, message)
                 if failure or len(batch) >= BATCH_MESSAGES or batch.octets >= BATCH_OCTETS:
                     for answer in self._announced(folder, batch):
                         yield answer
@@ -340,11 +340,11 @@ class MboxTarget:
         self.traffic.writes += 1
         return native
 
-    def _added(self, folder: Folder, batch: Batch, message: Message) -> MailhaulError | None:
+    async def _added(self, folder: Folder, batch: Batch, message: Message) -> MailhaulError | None:
         """Adds the message; what prevents it comes back, so that those before are announced."""
         try:
             with telling(folder.native):
-                batch.add(message)
+                await batch.add(message)
             self.traffic.octets_out += message.blob.size
         except MailhaulError as error:
             return error

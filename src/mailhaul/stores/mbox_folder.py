@@ -31,6 +31,7 @@ class Index:
     def __init__(self) -> None:
         self._columns = array("q")
         self._flags: list[Flags] = []
+        self._spellings: dict[Flags, Flags] = {}
         self.expunged = 0
         self.torn: int | None = None
         """Where a crash's leavings begin, when nothing else follows them."""
@@ -69,7 +70,8 @@ class Index:
             # Sizes and dates follow from the rest, or may be mended; they are no part of history.
             figures = (segment.line, segment.start, segment.end, size, seconds)
             self._columns.extend((*figures, crc32(segment.from_line)))
-            self._flags.append(marks.flags)
+            # Most messages of a folder have one of a few sets of flags: kept once.
+            self._flags.append(self._spellings.setdefault(marks.flags, marks.flags))
 
 
 class View:

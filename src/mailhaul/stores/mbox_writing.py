@@ -5,6 +5,7 @@ written anew beside the old one, its manifest too; the new manifest names the ne
 that whichever of the two renames a crash prevents, it is known which manifest belongs to the file.
 """
 
+import asyncio
 import errno
 import os
 from collections.abc import Sequence
@@ -152,7 +153,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self._written)
 
-    def add(self, message: Message) -> None:
+    async def add(self, message: Message) -> None:
         """Writes the message at the end of the file. What raises OSError leaves no trace."""
         book = self._begun()
         shape = survey(message.blob.chunks())
@@ -169,9 +170,10 @@ class Batch:
                 if len(buffer) > BATCH_OCTETS:
                     write_all(self._descriptor, bytes(buffer))
                     buffer.clear()
+                    await asyncio.sleep(0)  # others take turns while a large one is written
             buffer += b"\n" if last in (b"", b"\n") else b"\n\n"
             write_all(self._descriptor, bytes(buffer))
-        except OSError:
+        except BaseException:
             os.ftruncate(self._descriptor, line)
             raise
         uid = book.uidnext + len(self._written)
