@@ -440,7 +440,8 @@ def test_later_folders_never_move_older_ones(
         assert known_of(grown)[origin] == place
 
 
-@FEWER
+# Always the same examples: what decision 0030 says can't be found again is out there to be drawn.
+@settings(FEWER, derandomize=True, max_examples=400)
 @given(mailboxes(), mailboxes(most=4), RULES, st.booleans())
 def test_once_made_at_the_target_the_map_is_found_again_without_a_ledger(
     source: list[Folder], target: list[Folder], rules: NameRules, declares: bool
