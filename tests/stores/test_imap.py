@@ -149,10 +149,10 @@ def make_anew(server: RunningServer, account: Account, native: str) -> None:
     """Moves the folder away, makes one of the same name and copies its messages back."""
     client = imaplib.IMAP4(server.host, server.port)
     client.login(account.user, account.password)
-    client.rename(f'"{native}"', '"old"')
+    client.rename(f'"{native}"', f'"{native}-old"')
     client.create(f'"{native}"')
-    client.select('"old"')
+    client.select(f'"{native}-old"')
     assert client.uid("COPY", "1:*", f'"{native}"')[0] == "OK"
     client.select('"INBOX"')
-    client.delete('"old"')
+    client.delete(f'"{native}-old"')
     client.logout()

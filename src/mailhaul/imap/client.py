@@ -46,6 +46,8 @@ _INJECTED = (
 _MOST_RESPONSES = 2_000_000
 _MOST_UNSOLICITED = 10_000
 _MOST_NOTICES = 50
+_LINGER = 2.0
+"""Seconds in which the last octets may leave after goodbye."""
 
 
 class Pending:
@@ -172,7 +174,6 @@ class Session(asyncio.Protocol):
         self._tags = 0
         self._unsolicited = 0
         self._greeting: asyncio.Future[Status] = self._loop.create_future()
-        self._closed: asyncio.Future[None] = self._loop.create_future()
         self._bye: Status | None = None
         self._error: MailhaulError | OSError | None = None
         self._leaving = False
@@ -248,12 +249,15 @@ class Session(asyncio.Protocol):
             self.send(logout())
             self._leaving = True
 
-    async def close(self, seconds: float = 1.0) -> None:
-        """LOGOUT, and a short wait for its answer."""
+    async def close(self) -> None:
+        """LOGOUT, and goodbye: its answer isn't waited for."""
         self.retire()
-        if self._error is None and self._transport is not None:
-            await asyncio.wait([self._closed], timeout=seconds)
-        self.abort()
+        transport = self._transport
+        if self._error is None and transport is not None:
+            self._pump()
+            self._fail(Disconnected(f"the connection to {self.name} was closed by us"), False)
+            transport.close()
+            self._loop.call_later(_LINGER, transport.abort)
 
     def abort(self, error: MailhaulError | OSError | None = None) -> None:
         """Drops the connection now; commands under way fail with `error`."""
@@ -307,8 +311,6 @@ class Session(asyncio.Protocol):
             self._transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._closed.done():
-            self._closed.set_result(None)
         self._fail(self._farewell(exc))
 
     def pause_writing(self) -> None:
@@ -555,7 +557,7 @@ class Session(asyncio.Protocol):
             return Disconnected(f"the connection to {self.name} broke: {printable(str(exc), 200)}")
         return Disconnected(f"{self.name} closed the connection without a word")
 
-    def _fail(self, error: MailhaulError | OSError) -> None:
+    def _fail(self, error: MailhaulError | OSError, abort: bool = True) -> None:
         if self._error is not None:
             return
         self._error = error
@@ -570,7 +572,7 @@ class Session(asyncio.Protocol):
         queue, self._queue = self._queue, deque()
         for pending in queue:
             pending._fail(error)
-        if self._transport is not None:
+        if abort and self._transport is not None:
             self._transport.abort()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mailhaul.core.text import printable
 from mailhaul.imap.client import Pending, Session
-from mailhaul.imap.commands import Command, examine, noop, select
+from mailhaul.imap.commands import Command, examine, noop, select, unselect
 from mailhaul.imap.failures import failure
 from mailhaul.imap.responses import Event, Status, Untagged
 
@@ -140,10 +140,19 @@ class Lane:
         self._selection = selection
         return selection, [session.send(command) for command in commands]
 
-    def leave(self) -> bool:
-        """Whether a folder is open; it is opened anew by the next command in it."""
-        selection, self._selection = self._selection, None
-        return selection is not None
+    def let_go(self, session: Session, unselects: bool) -> None:
+        """Sees to it that STATUS of the folder that is open, if one is, tells what is there now:
+        what this connection has seen of it so far may be less (RFC 9051 6.3.11). NOOP doesn't do:
+        Dovecot puts it off."""
+        selection = self._selection
+        if selection is None:
+            return
+        if unselects:
+            session.send(unselect())
+            self._selection = None
+            return
+        native = selection.native
+        self._selection = Selection(native, False, session.send(examine(native)), False)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:

@@ -106,7 +106,7 @@ class Mailbox:
         if listed is None or time.monotonic() - self._listed_at > _FRESH:
             lane = self._lanes[0]
             session = await lane.ready()
-            self._leave_folder(lane, session)
+            lane.let_go(session, "UNSELECT" in self.extensions)
             survey = await self._survey(lane, self._ask_for_folders(session))
             listed = self._made(survey)
         return listed
@@ -132,7 +132,7 @@ class Mailbox:
         known = self.known.get(path)
         if known is not None and known.selectable:
             session = await self._lanes[0].ready()
-            self._leave_folder(self._lanes[0], session)
+            self._lanes[0].let_go(session, "UNSELECT" in self.extensions)
             asked = commands.status(known.native, status_attributes(self.extensions))
             pending = session.send(asked)
             if (await pending.done()).kind == b"OK":
@@ -282,12 +282,6 @@ class Mailbox:
 
     def _name_rules(self) -> NameRules:
         return name_rules(self.server_name, self.spaces.delimiter)
-
-    def _leave_folder(self, lane: Lane, session: Session) -> None:
-        """STATUS of an opened folder may tell only what this connection has seen of it so far (RFC
-        9051 6.3.11): leave it first, or have it brought up to date."""
-        if lane.leave():
-            session.send(commands.unselect() if "UNSELECT" in self.extensions else commands.noop())
 
     # --- Folders -----------------------------------------------------------------------------
 
