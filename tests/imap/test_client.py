@@ -1,0 +1,141 @@
+"""A session: silence, surplus, strict tags, slow takers; and a mailbox over several of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mailhaul.core.blob import Spool
+from mailhaul.core.errors import Disconnected, TooManyConnections
+from mailhaul.core.message import Entry
+from mailhaul.core.store import Traffic
+from mailhaul.imap import commands
+from mailhaul.imap.client import Session
+from mailhaul.imap.commands import Attribute
+from mailhaul.stores.imap import ImapSource
+from tests.imap.scripted import Answer, Script, body, folder, scripted
+
+
+@asynccontextmanager
+async def session(script: Script, **more: float) -> AsyncIterator[Session]:
+    async with scripted(script) as server:
+        one = Session("it", writable=False, spool=Spool(), traffic=Traffic(), **more)  # type: ignore[arg-type]
+        await asyncio.get_running_loop().create_connection(lambda: one, "127.0.0.1", server.port)
+        await one.greeting()
+        yield one
+        await one.close()
+
+
+async def test_silence_is_taken_for_death() -> None:
+    """A4."""
+    async with session(lambda command: b"", patience=0.2) as one:
+        with pytest.raises(Disconnected, match="said nothing"):
+            await one.send(commands.noop()).done()
+        assert not one.usable
+        with pytest.raises(Disconnected):
+            one.send(commands.noop())
+
+
+async def test_a_slow_command_has_more_time() -> None:
+    """A17."""
+    async with session(lambda command: b"", patience=0.1, long_patience=0.5) as one:
+        pending = one.send(commands.examine("INBOX"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.35):
+                await pending.done()
+        with pytest.raises(Disconnected):
+            await pending.done()
+
+
+ENDS: dict[str, bytes] = {
+    "a tag nobody used": b"M99 OK\r\n",
+    "a tag of another": b"A1 OK\r\n",
+    "no end of answers": b"* 1 RECENT\r\n" * 3 + b"HTTP/1.0 200 OK\r\n",
+    "BYE": b"* BYE idle for too long\r\n{cut}",
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+async def test_what_ends_a_connection(name: str) -> None:
+    async with session(lambda command: ENDS[name]) as one:
+        with pytest.raises(Disconnected):
+            await one.send(commands.noop()).done()
+
+
+async def test_a_second_answer_to_an_old_command_is_ignored() -> None:
+    """F5."""
+    answers = iter([b"", b"{before} NO late\r\n", b"{before} NO late\r\n"])
+    async with session(lambda command: next(answers) + b"{tag} OK\r\n") as one:
+        for _ in range(3):
+            assert (await one.send(commands.noop()).done()).kind == b"OK"
+        assert len(one.traffic.notices) == 1
+
+
+async def test_commands_go_out_together_as_one_flight() -> None:
+    async with session(lambda command: b"{tag} OK\r\n") as one:
+        flight = [one.send(commands.noop()) for _ in range(50)]
+        for pending in flight:
+            await pending.done()
+        assert one.traffic.round_trips == 1
+
+
+async def test_reading_stops_while_nobody_takes() -> None:
+    mail = b"x" * 100_000
+    answer = b"".join(body(uid, mail) for uid in range(1, 101)) + b"{tag} OK\r\n"
+    async with session(lambda command: answer, budget=1_000_000) as one:
+        pending = one.send(commands.fetch("1:100", [Attribute.UID, Attribute.WHOLE]))
+        await asyncio.sleep(0.3)
+        assert one.traffic.octets_in < 3_000_000
+        count = 0
+        while events := await pending.arrivals():
+            count += len(events)
+            pending.release(len(events) * len(mail))
+        assert count == 100
+
+
+async def test_what_is_abandoned_is_thrown_away() -> None:
+    mail = b"x" * 100_000
+    answer = b"".join(body(uid, mail) for uid in range(1, 51)) + b"{tag} OK\r\n"
+    async with session(lambda command: answer, budget=500_000) as one:
+        pending = one.send(commands.fetch("1:50", [Attribute.UID, Attribute.WHOLE]))
+        await asyncio.sleep(0.1)
+        pending.abandon()
+        assert (await pending.done()).kind == b"OK"
+        assert pending.events == []
+
+
+async def test_fewer_connections_where_the_server_wants_fewer() -> None:
+    """A14."""
+    logins = 0
+    inner = folder({1: b"a"})
+
+    def script(command: bytes) -> Answer:
+        nonlocal logins
+        if command.startswith(b"AUTHENTICATE"):
+            logins += 1
+            if logins > 1:
+                return b"{tag} NO [LIMIT] Too many simultaneous connections\r\n"
+        if command.startswith(b"LIST"):
+            return b'* LIST () "/" INBOX\r\n* LIST () "/" two\r\n{tag} OK\r\n'
+        return inner(command)
+
+    async with scripted(script) as server:
+        store = ImapSource(server.endpoint, server.credentials, connections=4)
+        await store.open()
+        listed = await store.folders()
+        met = 0
+        for one in listed:
+            for _ in range(4):
+                try:
+                    entries = [e async for page in store.changes(one, None) for e in page.entries]
+                except TooManyConnections:
+                    met += 1
+                    continue
+                assert [entry.key for entry in entries] == [1]
+                break
+            else:
+                pytest.fail("it never settles")
+        assert met <= 3
+        assert [m async for m in store.fetch(listed[1], [Entry(1, size=1)])]
+        await store.close()
