@@ -663,3 +663,19 @@ async def test_a_renumbered_folder_loses_no_message() -> None:
         with pytest.raises(FolderFailed, match="renumbered"):
             await store.remove(inbox, [2])
     assert server.told(b"UID STORE") == []
+
+
+@pytest.mark.parametrize("step", [1, 7])
+async def test_a_large_folder_comes_in_pages(step: int) -> None:
+    """One window is read while the next is on its way; no UID is missed between two."""
+    many = {uid * step: b"x" for uid in range(1, 13_001)}
+    async with source(folder(many)) as (server, store, inbox):
+        before = store.traffic.round_trips
+        pages = [page async for page in store.changes(inbox, None)]
+        flights = store.traffic.round_trips - before
+    assert [entry.key for page in pages for entry in page.entries] == list(many)
+    assert len(pages) == 3
+    assert all(page.whole for page in pages)
+    assert [page.cursor is None for page in pages] == [True, True, False]
+    assert len(server.told(b"UID FETCH")) == 3
+    assert flights == 1
