@@ -125,7 +125,7 @@ def test_a_path_is_told_in_its_components() -> None:
 
 def test_a_real_run_ends_with_the_summary(tmp_path: Path) -> None:
     source = maildir(tmp_path / "a", {"": 2, "Sent": 1})
-    words = ("copy", f"maildir:{source}", f"maildir:{tmp_path}/b")
+    words = ("copy", f"maildir:{source}", f"eml:{tmp_path}/b")
     ran = mailhaul(*words, "--json", home=tmp_path)
     assert ran.lines[-1]["event"] == "summary"
     assert (ran.lines[-1]["census"], ran.lines[-1]["copied"]) == (3, 3)

@@ -61,7 +61,7 @@ def test_help_and_bad_input_open_nothing(words: list[str], tmp_path: Path) -> No
 
 def test_a_whole_pass_loads_nothing_that_only_a_person_needs(tmp_path: Path) -> None:
     source = maildir(tmp_path / "a", {"": 1})
-    words = ["copy", f"maildir:{source}", f"maildir:{tmp_path}/b"]
+    words = ["copy", f"maildir:{source}", f"eml:{tmp_path}/b"]
     code, modules = loaded(words, tmp_path)
     assert code == 0
     assert modules.isdisjoint(HEAVY)
