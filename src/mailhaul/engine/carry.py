@@ -176,6 +176,13 @@ class _Visit:
         for _, stranger in pairs:
             self._strangers.drop(stranger)
 
+    async def _learn(self, rows: Sequence[MessageRow]) -> None:
+        """Where the target didn't say under which keys it stored what we sent: looks for them."""
+        self._strangers = Strangers(self._carrier.target, self._target)
+        await self._strangers.look(self.row.target_tail, self._ours)
+        await self._find_unkeyed(rows)
+        self._no_strangers()
+
     async def _read_source(self, traits: Iterable[Trait], entries: dict[Key, Entry]) -> None:
         await read_octets(Side.SOURCE, self._carrier.source, self._source, traits, entries)
 
@@ -213,6 +220,8 @@ class _Visit:
             self._ledger.gone(
                 self.row, [key for key in self._ledger.source_keys(self.row) if key not in there]
             )
+        if unkeyed := self._ledger.unkeyed(self.row):
+            await self._learn(unkeyed)
         self._ledger.settled(self.row)
         self.row = replace(
             self.row,
@@ -337,7 +346,7 @@ class _Visit:
         taken = {right for _, right in pairs}
         pairs += await self._strangers.match_octets(in_flight, taken, read)
         if pairs:
-            await self._adopted(pairs, by_key, {each.key: each.identity for each in lefts})
+            await self._adopted(pairs, by_key, {each.key: each for each in lefts})
         adopted = {left for left, _ in pairs}
         return [entry for entry in entries if entry.key not in adopted]
 
@@ -345,7 +354,7 @@ class _Visit:
         self,
         pairs: Sequence[tuple[Key, Key]],
         entries: dict[Key, Entry],
-        identities: dict[Key, Identity],
+        traits: Mapping[Key, Trait],
     ) -> None:
         lost = {row.target_key: number for number, row in self._lost.items()}
         rows, orders, replaced = [], [], []
@@ -353,7 +362,7 @@ class _Visit:
             entry, there = entries[left], self._strangers.entry(right)
             ours = left in self._intended or right in lost
             fate = Fate.COPIED if ours else Fate.ADOPTED
-            rows.append(_decided(entry, fate, "", right, identities[left]))
+            rows.append(_decided(entry, fate, "", right, traits[left]))
             if right in lost:
                 replaced.append(lost[right])
             known = folded(there.flags)
@@ -378,7 +387,7 @@ class _Visit:
     # carrying
 
     async def _copy(self, entries: Sequence[Entry]) -> None:
-        tell, path = self._carrier.tell, self._source.path
+        tell, path, target = self._carrier.tell, self._source.path, self._carrier.target
         tell(Listed(path, len(entries), sum(entry.size or 0 for entry in entries)))
         self._ledger.intend(self.row, [entry.key for entry in entries])
         cargo = _Cargo(self._carrier.source, self._source, entries)
@@ -389,7 +398,7 @@ class _Visit:
             keys = [row.target_key for row in done if row.target_key is not None]
             tail = self.row.target_tail
             if tail is not None and keys and not self._strangers:
-                tail = self._carrier.target.past(tail, keys)
+                tail = target.past(tail, keys)
             self.row = self._ledger.add(self.row, done, tail)
             octets = sum(row.size or 0 for row in done)
             self._carrier.effects.carried += len(done)
@@ -398,8 +407,10 @@ class _Visit:
             done.clear()
 
         try:
-            appending = self._carrier.target.append(self._target, cargo.messages())
-            async with closing(Side.TARGET, appending) as results:
+            async with (
+                closing(Side.SOURCE, cargo.messages()) as messages,
+                closing(Side.TARGET, target.append(self._target, messages)) as results,
+            ):
                 async for result in results:
                     if isinstance(result, Refused):
                         refused.append(result)
@@ -513,7 +524,7 @@ def _decided(
     fate: Fate,
     reason: str,
     target_key: Key | None = None,
-    identity: Identity | None = None,
+    trait: Trait | None = None,
 ) -> MessageRow:
     return MessageRow(
         source_key=entry.key,
@@ -522,7 +533,8 @@ def _decided(
         flags=entry.flags,
         size=entry.size,
         received=seconds(entry),
-        identity=identity,
+        identity=None if trait is None else trait.identity,
+        digest=None if trait is None else trait.exact,
         reason=reason,
     )
 
