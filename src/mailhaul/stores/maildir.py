@@ -7,7 +7,7 @@ a look at each file. A tail counts and sums the names up to the last one.
 
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -422,14 +422,17 @@ def _digest(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=16).digest(), "big")
 
 
-def _keys(here: Scan) -> list[str]:
-    return [key_of(name.removeprefix("new/")) for name in here.names]
+def _keys(here: Scan) -> Iterator[str]:
+    return (key_of(name.removeprefix("new/")) for name in here.names)
 
 
 def _tail_of(here: Scan) -> Cursor:
-    keys = _keys(here)
-    total = sum(map(_digest, keys)) % 2**128
-    return _Tail(total, len(keys), keys[-1] if keys else "").written()
+    total = count = 0
+    last = ""
+    for last in _keys(here):
+        total += _digest(last)
+        count += 1
+    return _Tail(total % 2**128, count, last).written()
 
 
 def _read_tail(cursor: Cursor) -> _Tail:
@@ -442,8 +445,12 @@ def _read_tail(cursor: Cursor) -> _Tail:
 def _after(here: Scan, tail: _Tail) -> tuple[list[str], bool]:
     """The files added since, and whether they are the whole folder: they are when something was
     added or removed before the tail's last, for what is between can't be told apart."""
-    keys = _keys(here)
-    before = [key for key in keys if key <= tail.last]
-    if len(before) == tail.count and sum(map(_digest, before)) % 2**128 == tail.total:
-        return here.names[len(before) :], False
+    total = count = 0
+    for key in _keys(here):
+        if key > tail.last:
+            break
+        total += _digest(key)
+        count += 1
+    if count == tail.count and total % 2**128 == tail.total:
+        return here.names[count:], False
     return here.names, True
