@@ -1,5 +1,6 @@
 """The end of a pass on paper."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,13 @@ from mailhaul.cli.account import (
     grave_matters,
     verdict,
 )
-from mailhaul.cli.blocks import Line, Tone
+from mailhaul.cli.blocks import Block, Tone, laid_out
 from mailhaul.core.folder import INBOX_PATH, Role
 from mailhaul.engine.outcomes import Fate, Finished, FolderLink, Mapped, Settled, Side, Tally
 
 
-def texts(lines: list[Line]) -> list[str]:
-    return [line.text for line in lines]
+def texts(blocks: Sequence[Block]) -> list[str]:
+    return [line.text for line in laid_out(blocks)]
 
 
 def finished(

@@ -102,5 +102,15 @@ def test_columns_align_by_what_is_seen() -> None:
     assert lines == ["日本    1", "a     200"]
 
 
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_columns_are_cut_to_the_width_and_numbers_never_are(width: int) -> None:
+    rows = [("Archive/日本語/a very long name", "Somewhere/else", "1,234"), ("a", "b", "5")]
+    lines = columns(rows, frozenset({2}), width)
+    assert all(cells(line) <= max(width, 12 + 2 + 12 + 2 + 5) for line in lines)
+    assert lines[0].endswith("1,234")
+    assert lines[1].endswith("    5")
+    assert columns(rows, frozenset({2}), 80) == columns(rows, frozenset({2}))
+
+
 def test_no_rows_are_no_lines() -> None:
     assert columns([]) == []

@@ -1,8 +1,10 @@
 """What `verify` says of what it finds."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from mailhaul.cli.blocks import Line
+from mailhaul.cli.blocks import Block, laid_out
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.proof import (
     MOST_LISTED,
@@ -40,8 +42,8 @@ HARD, SOFT = Severity.DIFFERENCE, Severity.NOTE
 MISSING = Difference(Kind.MISSING, HARD, INBOX_PATH, "not at the target", 7, subject="Hi")
 
 
-def texts(lines: list[Line]) -> list[str]:
-    return [line.text for line in lines]
+def texts(blocks: Sequence[Block]) -> list[str]:
+    return [line.text for line in laid_out(blocks)]
 
 
 @pytest.mark.parametrize(

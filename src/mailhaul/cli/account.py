@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mailhaul.cli.blocks import Line, Tone, table
+from mailhaul.cli.blocks import Block, Line, Table, Tone
 from mailhaul.cli.figures import count, duration, octets, path_text, plural, rate
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Fate, Finished, Mapped, Settled, Side, Tally
@@ -30,9 +30,9 @@ class Leftovers:
             self.unlisted += 1
 
 
-def accounting(finished: Finished, leftovers: Leftovers) -> list[Line]:
+def accounting(finished: Finished, leftovers: Leftovers) -> list[Block]:
     """The tables and lists at the end of a pass."""
-    lines = [*_folders(finished), *_effort(finished), *_problems(finished, leftovers)]
+    lines: list[Block] = [*_folders(finished), *_effort(finished), *_problems(finished, leftovers)]
     if finished.notes:
         lines += [Line(), *(Line(f"note: {note}", Tone.WARNING) for note in finished.notes)]
     return lines
@@ -84,7 +84,7 @@ def verdict(finished: Finished, again: str) -> list[Line]:
     ]
 
 
-def folder_map(mapped: Mapped) -> list[Line]:
+def folder_map(mapped: Mapped) -> list[Block]:
     """What `--dry-run` shows: which folder goes where, and what was changed in its name."""
     rows = []
     for link in mapped.links:
@@ -100,7 +100,9 @@ def folder_map(mapped: Mapped) -> list[Line]:
             )
         )
     heading = ("source", "target", "role", "", "messages", "size")
-    lines = table(heading, rows, right=(4, 5), widest=44) if rows else []
+    lines: list[Block] = []
+    if rows:
+        lines.append(Table(heading, tuple(rows), right=frozenset({4, 5})))
     for link in mapped.links:
         lines += [Line(f"  {path_text(link.source)}: {note}", Tone.WARNING) for note in link.notes]
     if mapped.idle:
@@ -148,17 +150,15 @@ def _is(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _folders(finished: Finished) -> list[Line]:
-    rows = [
+def _folders(finished: Finished) -> list[Block]:
+    rows = tuple(
         (path_text(path), *_row(tally))
         for path, tally in finished.folders.items()
         if tally.census or tally.flagged or tally.removed
-    ]
-    quiet = len(finished.folders) - len(rows)
-    heading = ("folder", *_FIGURES)
-    lines = table(
-        heading, rows, right=range(1, 7), foot=("in all", *_row(finished.tally)), widest=44
     )
+    quiet = len(finished.folders) - len(rows)
+    foot = ("in all", *_row(finished.tally))
+    lines: list[Block] = [Table(("folder", *_FIGURES), rows, frozenset(range(1, 7)), foot)]
     if quiet:
         lines.append(Line(f"{plural(quiet, 'folder')} without messages", Tone.FAINT))
     return lines

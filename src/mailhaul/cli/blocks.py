@@ -1,7 +1,7 @@
 """What is printed, as values: lines with a tone, and tables. Commands make them, `render` prints
 them; so that what a command says can be tested without a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,20 +30,32 @@ class Line:
     tone: Tone = Tone.PLAIN
 
 
-def table(
-    heading: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    right: Sequence[int] = (),
-    foot: Sequence[str] = (),
-    widest: int = 60,
-) -> list[Line]:
-    """A table as lines: `heading`, `rows`, and a last row `foot`; columns in `right` are aligned
-    to the right, cells wider than `widest` are cut in their middle."""
-    every = [tuple(heading), *(tuple(row) for row in rows)]
-    if foot:
-        every.append(tuple(foot))
-    texts = columns(every, frozenset(right), widest)
-    lines = [Line(texts[0], Tone.FAINT), *(Line(text) for text in texts[1 : len(rows) + 1])]
-    if foot:
-        lines.append(Line(texts[-1], Tone.HEADING))
-    return lines
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a heading, and perhaps a last row `foot`; the columns in `right` are aligned to
+    the right."""
+
+    heading: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: frozenset[int] = frozenset()
+    foot: tuple[str, ...] = ()
+
+
+Block = Line | Table
+
+
+def laid_out(blocks: Iterable[Block], width: int | None = None) -> Iterator[Line]:
+    """The lines of `blocks`; tables are made to fit `width` columns, as far as they can."""
+    for block in blocks:
+        if isinstance(block, Line):
+            yield block
+        else:
+            yield from _table_lines(block, width)
+
+
+def _table_lines(table: Table, width: int | None) -> Iterator[Line]:
+    every = [table.heading, *table.rows, *([table.foot] if table.foot else [])]
+    first, *rest = columns(every, table.right, width)
+    yield Line(first, Tone.FAINT)
+    for number, text in enumerate(rest):
+        yield Line(text, Tone.HEADING if number == len(table.rows) else Tone.PLAIN)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.text import printable
 
+GAP = "  "
+NARROWEST = 12
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -92,21 +94,33 @@ def fitted(text: str, width: int) -> str:
 
 
 def columns(
-    rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset(), widest: int = 60
+    rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset(), width: int | None = None
 ) -> list[str]:
-    """`rows` as lines with aligned columns, those in `right` to the right; long cells are cut."""
-    table = [tuple(fitted(cell, widest) for cell in row) for row in rows]
+    """`rows` as lines with aligned columns, those in `right` to the right. With a `width` the
+    widest of the other columns are cut until a line fits, down to `NARROWEST` each."""
+    table = list(rows)
     if not table:
         return []
     widths = [max(cells(row[index]) for row in table) for index in range(len(table[0]))]
+    if width is not None:
+        _narrow(widths, right, width)
     lines = []
     for row in table:
         parts = []
         for index, cell in enumerate(row):
-            blank = " " * (widths[index] - cells(cell))
-            parts.append(blank + cell if index in right else cell + blank)
-        lines.append("  ".join(parts).rstrip())
+            shown = fitted(cell, widths[index])
+            blank = " " * (widths[index] - cells(shown))
+            parts.append(blank + shown if index in right else shown + blank)
+        lines.append(GAP.join(parts).rstrip())
     return lines
+
+
+def _narrow(widths: list[int], right: frozenset[int], width: int) -> None:
+    while sum(widths) + len(GAP) * (len(widths) - 1) > width:
+        able = [i for i, wide in enumerate(widths) if i not in right and wide > NARROWEST]
+        if not able:
+            return
+        widths[max(able, key=lambda index: widths[index])] -= 1
 
 
 def _taken(text: str, width: int) -> str:

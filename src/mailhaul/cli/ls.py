@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.blocks import Json, Line, Tone, table
+from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import count, octets, path_text
 from mailhaul.cli.options import Arguments, Command, Group, Operand
@@ -114,9 +114,9 @@ async def _row(source: Source, folder: Folder, guessed: Role | None) -> Row:
 
 def listing(
     endpoint: Endpoint, capabilities: Capabilities, rows: Sequence[Row], notices: Sequence[str]
-) -> list[Line]:
+) -> list[Block]:
     """What is shown to a person."""
-    lines = [Line(f"{endpoint}: {capabilities.server}", Tone.HEADING), Line()]
+    lines: list[Block] = [Line(f"{endpoint}: {capabilities.server}", Tone.HEADING), Line()]
     cells = [
         (
             path_text(row.folder.path),
@@ -134,7 +134,8 @@ def listing(
         octets(sum(row.octets or 0 for row in rows)),
         "",
     )
-    lines += table(("folder", "role", "messages", "size", ""), cells, right=(2, 3), foot=foot)
+    heading = ("folder", "role", "messages", "size", "")
+    lines.append(Table(heading, tuple(cells), frozenset({2, 3}), foot))
     lines += [
         Line(f"{path_text(row.folder.path)}: {row.problem}", Tone.BAD)
         for row in rows

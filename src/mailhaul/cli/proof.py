@@ -4,7 +4,7 @@ pass, so that both are shown alike while they run. Pure."""
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from mailhaul.cli.blocks import Json, Line, Tone, table
+from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
 from mailhaul.cli.figures import count, path_text, plural
 from mailhaul.cli.figures import octets as octets_text
 from mailhaul.cli.json_events import lines_for
@@ -134,7 +134,7 @@ def proof_lines(event: VerifyEvent) -> Iterator[dict[str, Json]]:
             yield from lines_for(event)
 
 
-def proof(findings: Findings, verdict: Verdict, notices: tuple[str, ...]) -> list[Line]:
+def proof(findings: Findings, verdict: Verdict, notices: tuple[str, ...]) -> list[Block]:
     """The end of `verify` for a person."""
     lines = _folders(findings, verdict)
     if grave := grave_findings(findings, verdict):
@@ -215,7 +215,7 @@ def _sentence(verdict: Verdict) -> list[Line]:
     return lines
 
 
-def _folders(findings: Findings, verdict: Verdict) -> list[Line]:
+def _folders(findings: Findings, verdict: Verdict) -> list[Block]:
     rows = [
         (path_text(each.target), *_row(each, verdict.deep))
         for each in findings.folders
@@ -234,10 +234,11 @@ def _folders(findings: Findings, verdict: Verdict) -> list[Line]:
         sum(verdict.differences.values()),
         sum(verdict.notes.values()),
     )
-    foot = ["in all", *_row(whole, verdict.deep)]
+    foot = ("in all", *_row(whole, verdict.deep))
     if not verdict.deep:
         del heading[4]
-    lines = table(heading, rows, right=range(1, len(heading)), foot=foot, widest=44)
+    right = frozenset(range(1, len(heading)))
+    lines: list[Block] = [Table(tuple(heading), tuple(rows), right, foot)]
     empty = len(findings.folders) - len(rows)
     if empty:
         lines.append(Line(f"{plural(empty, 'folder')} without messages", Tone.FAINT))

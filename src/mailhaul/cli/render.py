@@ -6,10 +6,11 @@ Results go to standard output; progress, warnings and errors to standard error, 
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
 
-from mailhaul.cli.blocks import Json, Line, Tone
+from mailhaul.cli.blocks import Block, Json, Line, Tone, laid_out
 from mailhaul.cli.scrub import Scrubber
 
 _COLOURS = {
@@ -44,10 +45,11 @@ class Console:
         self.uncover: Callable[[], None] = lambda: None
         """Called before anything is written across a live display, to take it down."""
 
-    def show(self, lines: Iterable[Line]) -> None:
-        """A result, on standard output."""
+    def show(self, blocks: Iterable[Block]) -> None:
+        """A result, on standard output; a terminal's width is kept to."""
         self.uncover()
-        for line in lines:
+        width = shutil.get_terminal_size().columns if self.out.isatty() else None
+        for line in laid_out(blocks, width):
             self._write(self.out, line)
         self.out.flush()
 
