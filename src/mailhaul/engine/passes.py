@@ -181,6 +181,7 @@ class _Pass:
             if (row := self._row(link)) is not None
         )
         self._tell(Mapped(plan.links, idle, plan.excluded, plan.problems))
+        self._notes += plan.notes
         if plan.problems:
             raise BadInput("; ".join(plan.problems))
         return plan.links, sources, targets
@@ -225,7 +226,7 @@ class _Pass:
                 self._clock() - began,
                 self._round_trips(),
                 self._target.traffic.writes,
-                notes=("this was a dry run: nothing was written",),
+                notes=(*self._notes, "this was a dry run: nothing was written"),
             )
         )
 
