@@ -112,13 +112,13 @@ def scan(root: int, steps: list[str]) -> Scan:
     """Reads the directories. Raises OSError when the folder is gone."""
     with directory(root, steps) as here:
         keywords = read_keywords(here)
+        # `new` first: a message on its way to `cur` is seen once or twice, but never in neither.
+        fresh = {name[4:].partition(":")[0]: name for name in _files(here, "new", "new/")}
         names = list(_files(here, "cur", ""))
-        known = {name.partition(":")[0] for name in names}
-        # A message on its way from new to cur is seen in both places, or, read the other way
-        # round, in none.
-        for name in _files(here, "new", "new/"):
-            if name.removeprefix("new/").partition(":")[0] not in known:
-                names.append(name)
+        if fresh:
+            for name in names:
+                fresh.pop(name.partition(":")[0], None)
+            names.extend(fresh.values())
     return Scan(names, keywords)
 
 
