@@ -8,6 +8,7 @@ COUNTED = {
     "straight": "straight and twice",
     "killed": "killed and run again",
     "cut": "cut and gone on",
+    "stopped": "stopped and begun again",
 }
 
 

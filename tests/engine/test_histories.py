@@ -47,7 +47,7 @@ from tests.engine.notation import octets, received
 from tests.engine.scenarios import Killed
 
 SOAK = os.environ.get("MAILHAUL_SOAK") == "1"
-EXAMPLES = int(os.environ.get("MAILHAUL_HISTORIES", "2000" if SOAK else "120"))
+EXAMPLES = int(os.environ.get("MAILHAUL_HISTORIES", "2000" if SOAK else "300"))
 STEPS = 60 if SOAK else 25
 
 INBOX: FolderPath = ("INBOX",)

@@ -1,6 +1,6 @@
-"""Every scenario, straight and twice, killed at every point, cut at every call.
+"""Every scenario, straight and twice, killed at every point, cut at every call, stopped.
 
-On the best servers always at every point; on the poorer ones at every fifth, and at all of them
+On the best servers always at every point; on the poorer ones at every seventh, and at all of them
 with MAILHAUL_SOAK=1.
 """
 
@@ -19,7 +19,7 @@ CASES = [
     if manner in scenario.servers.split()
 ]
 SOAK = os.environ.get("MAILHAUL_SOAK") == "1"
-EVERY = {"best": 1, "plain": 1 if SOAK else 5, "poor": 1 if SOAK else 5}
+EVERY = {"best": 1, "plain": 1 if SOAK else 7, "poor": 1 if SOAK else 7}
 Record = Callable[[str, object], None]
 
 
@@ -45,6 +45,14 @@ async def test_cut_at_every_call_it_ends_the_same(
     times = await interrupted(scenario, manner, Kind.CUT, EVERY[manner])
     assert times > 0
     record_property("cut", f"{scenario.name}|{times}")
+
+
+@pytest.mark.parametrize(("scenario", "manner"), CASES)
+async def test_stopped_at_every_event_it_ends_the_same(
+    scenario: Scenario, manner: str, record_property: Record
+) -> None:
+    times = await interrupted(scenario, manner, Kind.STOPPED, EVERY[manner])
+    record_property("stopped", f"{scenario.name}|{times}")
 
 
 def test_names_are_told_apart() -> None:

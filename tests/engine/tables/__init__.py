@@ -3,9 +3,10 @@
 from tests.engine.scenarios import Scenario
 from tests.engine.tables.adoption import ADOPTION
 from tests.engine.tables.carrying import CARRYING
+from tests.engine.tables.choosing import CHOOSING
 from tests.engine.tables.deleting import DELETING
 from tests.engine.tables.faults import FAULTS
 from tests.engine.tables.people import PEOPLE
 from tests.engine.tables.states import STATES
 
-ALL: tuple[Scenario, ...] = (*CARRYING, *ADOPTION, *PEOPLE, *DELETING, *STATES, *FAULTS)
+ALL: tuple[Scenario, ...] = (*CARRYING, *CHOOSING, *ADOPTION, *PEOPLE, *DELETING, *STATES, *FAULTS)

@@ -2,7 +2,8 @@
 octets (C7, C10, finding 3). What is the same is adopted; what only looks so is not."""
 
 from mailhaul.engine.outcomes import Options
-from tests.engine.scenarios import Scenario, Sync, at_source
+from tests.engine.acts import at_source
+from tests.engine.scenarios import Scenario, Sync
 
 ADOPTION: tuple[Scenario, ...] = (
     Scenario(

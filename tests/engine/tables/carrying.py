@@ -1,6 +1,7 @@
 """What is carried, how often, and as what: new mail, copies, what was there before."""
 
-from tests.engine.scenarios import Scenario, Sync, at_source
+from tests.engine.acts import at_source, at_target
+from tests.engine.scenarios import Scenario, Sync
 from tests.stores.awkward import AWKWARD
 
 ODD = " ".join(
@@ -72,6 +73,7 @@ CARRYING: tuple[Scenario, ...] = (
         target="INBOX:",
         story=(Sync(f"copied {len(AWKWARD) - 1}"),),
         ends=f"INBOX: {ODD}",
+        every=7,
     ),
     Scenario(
         "what the target holds already is adopted",
@@ -79,5 +81,47 @@ CARRYING: tuple[Scenario, ...] = (
         target="INBOX: B A:F X",
         story=(Sync("copied 1, adopted 2, flagged 1", writes="append 1, flag 1"),),
         ends="INBOX: B:S A:F X C",
+    ),
+    Scenario(
+        "numbers that were used and given up before are no obstacle",
+        source="INBOX: A B C",
+        target="INBOX: X Y",
+        story=(
+            at_source("expunge INBOX A C"),
+            at_target("expunge INBOX Y"),
+            Sync("copied 1"),
+            at_source("deliver INBOX: D E"),
+            at_source("expunge INBOX D"),
+            at_target("deliver INBOX: Z"),
+            at_target("expunge INBOX Z"),
+            Sync("copied 2", writes="append 1"),
+        ),
+        ends="INBOX: X B E",
+    ),
+    Scenario(
+        "numbers as large as they can be",
+        source="INBOX: A B",
+        target="INBOX: X",
+        story=(
+            at_source("renumber INBOX 4294967200"),
+            at_target("renumber INBOX 4294967200"),
+            Sync("copied 2", writes="append 2"),
+            at_source("deliver INBOX: C"),
+            at_source("mark INBOX A +S"),
+            Sync("copied 3", writes="append 1, flag 1"),
+        ),
+        ends="INBOX: X A:S B C",
+    ),
+    Scenario(
+        "marked as deleted, but not expunged: it is carried with its mark",
+        source="INBOX: A:T B:ST C",
+        target="INBOX:",
+        story=(
+            Sync("copied 3"),
+            at_source("mark INBOX C +T"),
+            at_source("mark INBOX A -T"),
+            Sync("copied 3", writes="flag 2"),
+        ),
+        ends="INBOX: A B:ST C:T",
     ),
 )

@@ -1,7 +1,8 @@
 """--delete mirror, and the guards around it (C1, C16)."""
 
 from mailhaul.engine.outcomes import Delete, Options
-from tests.engine.scenarios import Scenario, Sync, at_source, at_target, lose_the_ledger
+from tests.engine.acts import at_source, at_target, lose_the_ledger
+from tests.engine.scenarios import Scenario, Sync
 
 MIRROR = Options(delete=Delete.MIRROR)
 EMPTY = (

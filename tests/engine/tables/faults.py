@@ -1,26 +1,17 @@
 """Servers that refuse, throttle, fill up, hold back, and count wrong (B1–B14, C3, C18, D11–D18)."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailhaul.core.errors import Closed, Disconnected, FolderFailed, RetryLater
-from mailhaul.core.folder import Folder, NameRules
-from mailhaul.core.store import Source
+from mailhaul.core.errors import Closed, ClosedReason, Disconnected, FolderFailed, RetryLater
+from mailhaul.core.folder import Cursor, Folder, NameRules
+from mailhaul.core.store import Changes, Source
 from mailhaul.engine.outcomes import Options
+from tests.engine.acts import at_source, at_target, source_becomes, target_becomes
 from tests.engine.notation import octets
-from tests.engine.scenarios import (
-    SOURCE,
-    TARGET,
-    Listing,
-    On,
-    Scenario,
-    Sync,
-    at_source,
-    at_target,
-    source_becomes,
-    target_becomes,
-)
+from tests.engine.scenarios import SOURCE, TARGET, Listing, On, Scenario, Sync
+from tests.engine.tables.deleting import EMPTY, MIRROR
 
 VIRUS = "550 it contains a virus"
 BROKEN = "the server sent an answer without a body"
@@ -37,6 +28,20 @@ def _count_one_more(source: Source) -> Source:
         return replace(folder, count=counted)
 
     return Listing(source, more)  # type: ignore[return-value]
+
+
+class Blank(Listing):
+    """A source whose folders are there, and empty."""
+
+    async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        cursor = None
+        async for page in self._source.changes(folder, since):
+            cursor = page.cursor
+        yield Changes((), whole=True, cursor=cursor)
+
+
+def _blank(source: Source) -> Source:
+    return Blank(source, lambda folder: replace(folder, count=0, size=0, state=None, tail=None))  # type: ignore[return-value]
 
 
 def _day(day: int) -> datetime:
@@ -325,6 +330,7 @@ FAULTS: tuple[Scenario, ...] = (
             ),
         ),
         ends="INBOX: A B",
+        idle=False,
     ),
     Scenario(
         "--since leaves out what is older",
@@ -431,5 +437,48 @@ FAULTS: tuple[Scenario, ...] = (
             ),
         ),
         ends="INBOX: A.munged B.nonul C",
+    ),
+    Scenario(
+        "the password is changed in the middle: one attempt, then a person",
+        source="INBOX: A B C",
+        target="INBOX:",
+        story=(
+            Sync(
+                on=(
+                    On(
+                        SOURCE,
+                        "fetch",
+                        2,
+                        None,
+                        Closed("the password is wrong", ClosedReason.CREDENTIALS),
+                    ),
+                ),
+                raises=Closed,
+            ),
+            Sync("copied 3"),
+        ),
+        ends="INBOX: A B C",
+    ),
+    Scenario(
+        "the source lists nothing for once, then everything again",
+        source="INBOX: A B*2 | Work: c.nameless",
+        target="INBOX:",
+        story=(
+            Sync("copied 4"),
+            Sync(wrap=_blank),
+            Sync("copied 4, carried 0", writes=""),
+        ),
+        ends="INBOX: A B*2 | Work: c.nameless",
+    ),
+    Scenario(
+        "the source lists nothing for once, and --delete mirror is asked for",
+        source="INBOX: A B*2 | Work: c.nameless",
+        target="INBOX:",
+        story=(
+            Sync("copied 4", MIRROR),
+            Sync("", MIRROR, wrap=_blank, writes="", unfinished=(EMPTY.format(count=4),)),
+            Sync("copied 4, carried 0", MIRROR, writes=""),
+        ),
+        ends="INBOX: A B*2 | Work: c.nameless",
     ),
 )

@@ -1,6 +1,7 @@
 """What people do at either side between passes: the three-way rule, and moves (C12, C15, C16)."""
 
-from tests.engine.scenarios import SOURCE, TARGET, On, Scenario, Sync, at_source, at_target
+from tests.engine.acts import at_source, at_target
+from tests.engine.scenarios import SOURCE, TARGET, On, Scenario, Sync
 
 PEOPLE: tuple[Scenario, ...] = (
     Scenario(

@@ -2,16 +2,8 @@
 
 from mailhaul.core.errors import Disconnected
 from mailhaul.engine.outcomes import Options
-from tests.engine.scenarios import (
-    SOURCE,
-    TARGET,
-    On,
-    Scenario,
-    Sync,
-    at_source,
-    at_target,
-    lose_the_ledger,
-)
+from tests.engine.acts import at_source, at_target, lose_the_ledger
+from tests.engine.scenarios import SOURCE, TARGET, On, Scenario, Sync
 
 GONE = (
     "“{target}” is gone at the target, where {count} messages of “{source}” had been put; leave "
