@@ -37,30 +37,23 @@ class Blob(Protocol):
 class MemoryBlob:
     """A message held in memory."""
 
-    __slots__ = ("_data", "_digest")
+    __slots__ = ("_digest", "data", "size")
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        self.data = data
+        self.size = len(data)
         self._digest: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        return len(self._data)
-
-    @property
-    def data(self) -> bytes:
-        return self._data
 
     def digest(self) -> bytes:
         if self._digest is None:
-            self._digest = hashlib.sha256(self._data).digest()
+            self._digest = hashlib.sha256(self.data).digest()
         return self._digest
 
     def head(self, limit: int) -> bytes:
-        return self._data[:limit]
+        return self.data[:limit]
 
     def chunks(self) -> Iterator[bytes]:
-        yield self._data
+        yield self.data
 
     def close(self) -> None:
         pass
@@ -69,16 +62,12 @@ class MemoryBlob:
 class FileBlob:
     """A message spooled to an unlinked file: nothing is left behind by a crash."""
 
-    __slots__ = ("_digest", "_size", "file")
+    __slots__ = ("_digest", "file", "size")
 
     def __init__(self, file: BinaryIO, size: int, digest: bytes) -> None:
         self.file = file
-        self._size = size
+        self.size = size
         self._digest = digest
-
-    @property
-    def size(self) -> int:
-        return self._size
 
     def digest(self) -> bytes:
         return self._digest

@@ -19,6 +19,9 @@ HEADER_LIMIT = 1024 * 1024
 
 IDENTITY_FIELDS = (b"message-id", b"date", b"from", b"subject")
 
+_FOLDS = (b" ", b"\t")
+_OBSOLETE = re.compile(rb"[ \t]+:")
+"""Blanks before the colon (RFC 5322 4.5)."""
 _COMMON = bytes(ord("X") if octet >= 0x80 or octet == 0 else octet for octet in range(256))
 _WORD = re.compile(
     r"=\?([A-Za-z0-9._-]{1,40})(?:\*[^?]{0,20})?\?([bBqQ])\?([^?]{0,300})\?=(\s+(?==\?))?"
@@ -30,10 +33,9 @@ def header_identity(header: bytes) -> Identity:
     text = b"\n" + _header_of(header)
     folded = text.lower()
     values = [_field(text, folded, name) for name in IDENTITY_FIELDS]
-    digest = blake2b(digest_size=16)
-    for value in values:
-        digest.update(b"\0" if value is None else b"\1" + value.translate(_COMMON) + b"\0")
-    return Identity(digest.digest(), named=bool(values[0]))
+    # LF can't be part of a value: it parts them, and an absent one differs from an empty one.
+    canonical = b"\n".join(b"\0" if value is None else value.translate(_COMMON) for value in values)
+    return Identity(blake2b(canonical, digest_size=16).digest(), bool(values[0]))
 
 
 def subject_of(header: bytes, limit: int = 120) -> str:
@@ -53,21 +55,23 @@ def _header_of(message: bytes) -> bytes:
 
 def _field(text: bytes, folded: bytes, name: bytes) -> bytes | None:
     """The first field of that name, unfolded, blanks runs as one; None when there is none."""
-    at = -1
-    needle = b"\n" + name
-    while (at := folded.find(needle, at + 1)) >= 0:
-        colon = at + len(needle)
-        while folded[colon : colon + 1] in (b" ", b"\t"):
-            colon += 1
-        if folded[colon : colon + 1] == b":":
+    at = folded.find(b"\n" + name)
+    while at >= 0:
+        begin = at + len(name) + 1
+        if folded.startswith(b":", begin):
+            begin += 1
             break
+        found = _OBSOLETE.match(folded, begin)
+        if found is not None:
+            begin = found.end()
+            break
+        at = folded.find(b"\n" + name, begin)
     else:
         return None
-    end = text.find(b"\n", colon)
-    while end >= 0 and text[end + 1 : end + 2] in (b" ", b"\t"):
+    end = text.find(b"\n", begin)
+    while end >= 0 and text.startswith(_FOLDS, end + 1):
         end = text.find(b"\n", end + 1)
-    value = text[colon + 1 : end] if end >= 0 else text[colon + 1 :]
-    return b" ".join(value.split())
+    return b" ".join((text[begin:end] if end >= 0 else text[begin:]).split())
 
 
 def _decoded(match: "re.Match[str]") -> str:
