@@ -1,17 +1,17 @@
 """What has been carried: one row a message of a mailbox pair, in one SQLite file.
 
-The ledger is the truth about a pair between passes. Rows are written in batches, each in one
-transaction with the cursors they belong to; cursors move last. A killed process loses at most the
-last batch, which the next pass finds again by looking (see `Intent`). Write-ahead log without a
-sync a commit: after a power cut the file is consistent and at worst a little old, which is the
-same case. SQLite is called in line: a batch takes well under a millisecond (docs/decisions).
+The ledger is the truth about a pair between passes. What is written becomes durable in the order in
+which it was written, at the next `commit`: intents before anything is sent, rows as soon as their
+messages have arrived, cursors last. A killed process loses at most the end of that story, which the
+next pass finds again by looking (`intend`). The write-ahead log isn't synced at a commit: after a
+power cut the file is consistent and at worst a little old, which is the same case. SQLite is called
+in line (docs/decisions/0002).
 """
 
 import fcntl
 import json
 import os
 import sqlite3
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -57,9 +57,6 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_source ON message (folder, source_key);
 CREATE INDEX message_target ON message (folder, target_key);
 CREATE TABLE intent (folder INTEGER NOT NULL REFERENCES folder, keys TEXT NOT NULL);
-CREATE TABLE pass (
-    id INTEGER PRIMARY KEY, started REAL NOT NULL, ended REAL, summary TEXT
-);
 """
 
 
@@ -145,8 +142,12 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def commit(self) -> None:
+        """Makes everything written so far durable (see the module's docstring)."""
+        self._sql.commit()
+
     def close(self) -> None:
-        """Commits nothing, closes the file and lets go of the lock."""
+        """Closes the file and lets go of the lock; what was not committed is forgotten."""
         self._sql.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -169,22 +170,19 @@ class Ledger:
             if row.source == source:
                 if row.target == target:
                     return row
-                with self._sql:
-                    self._sql.execute("DELETE FROM message WHERE folder = ?", (row.id,))
-                    self._sql.execute("DELETE FROM intent WHERE folder = ?", (row.id,))
-                    self._sql.execute("DELETE FROM folder WHERE id = ?", (row.id,))
-        with self._sql:
-            made = self._sql.execute(
-                "INSERT INTO folder (source, target) VALUES (?, ?)",
-                (json.dumps(source), json.dumps(target)),
-            )
+                self._sql.execute("DELETE FROM message WHERE folder = ?", (row.id,))
+                self._sql.execute("DELETE FROM intent WHERE folder = ?", (row.id,))
+                self._sql.execute("DELETE FROM folder WHERE id = ?", (row.id,))
+        made = self._sql.execute(
+            "INSERT INTO folder (source, target) VALUES (?, ?)",
+            (json.dumps(source), json.dumps(target)),
+        )
         assert made.lastrowid is not None
         return FolderRow(made.lastrowid, source, target)
 
     def move(self, folder: FolderRow) -> None:
         """Writes the folder's cursors as they stand in `folder`."""
-        with self._sql:
-            self._write(folder)
+        self._write(folder)
 
     def _write(self, folder: FolderRow) -> None:
         self._sql.execute(
@@ -204,18 +202,16 @@ class Ledger:
     # messages
 
     def add(self, folder: FolderRow, rows: Iterable[MessageRow], tail: Cursor | None) -> FolderRow:
-        """Writes new rows (replacing those of the same source key) and moves the target's tail,
-        in one transaction. Returns the folder's row as it stands now."""
-        with self._sql:
-            self._sql.executemany(
-                "INSERT OR REPLACE INTO message (folder, source_key, target_key, fate, flags, size,"
-                " received, identity, named, digest, reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                [_values(folder.id, row) for row in rows],
-            )
-            if tail != folder.target_tail:
-                self._sql.execute(
-                    "UPDATE folder SET target_tail = ? WHERE id = ?", (tail, folder.id)
-                )
+        """Writes new rows (replacing those of the same source key), moves the target's tail, and
+        commits. Returns the folder's row as it stands now."""
+        self._sql.executemany(
+            "INSERT OR REPLACE INTO message (folder, source_key, target_key, fate, flags, size,"
+            " received, identity, named, digest, reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            [_values(folder.id, row) for row in rows],
+        )
+        if tail != folder.target_tail:
+            self._sql.execute("UPDATE folder SET target_tail = ? WHERE id = ?", (tail, folder.id))
+        self.commit()
         return replace(folder, target_tail=tail)
 
     def between(self, folder: FolderRow, first: Key, last: Key) -> dict[Key, MessageRow]:
@@ -276,46 +272,42 @@ class Ledger:
 
     def agree(self, changes: Iterable[tuple[int, Flags]]) -> None:
         """Both sides now agree on these flags; by row id."""
-        with self._sql:
-            self._sql.executemany(
-                "UPDATE message SET flags = ? WHERE rowid = ?",
-                [(_flags_text(flags), row) for row, flags in changes],
-            )
+        self._sql.executemany(
+            "UPDATE message SET flags = ? WHERE rowid = ?",
+            [(_flags_text(flags), row) for row, flags in changes],
+        )
 
     def find_source(self, pairs: Iterable[tuple[int, Key]]) -> None:
         """Rows (by id) that were lost are found again under these source keys."""
-        with self._sql:
-            self._sql.executemany(
-                "UPDATE message SET source_key = ?, reason = '' WHERE rowid = ?",
-                [(key, row) for row, key in pairs],
-            )
+        self._sql.executemany(
+            "UPDATE message SET source_key = ?, reason = '' WHERE rowid = ?",
+            [(key, row) for row, key in pairs],
+        )
 
     def find_target(self, pairs: Iterable[tuple[int, Key]]) -> None:
         """Rows (by id) learn under which key they are at the target."""
-        with self._sql:
-            self._sql.executemany(
-                "UPDATE message SET target_key = ? WHERE rowid = ?",
-                [(key, row) for row, key in pairs],
-            )
+        self._sql.executemany(
+            "UPDATE message SET target_key = ? WHERE rowid = ?",
+            [(key, row) for row, key in pairs],
+        )
 
     def lose_sources(self, folder: FolderRow) -> FolderRow:
         """The source was renumbered: its keys mean nothing any more. What was put at the target is
         kept to be found again, but never removed there (C1: deletes freeze); the rest is new.
         Returns the folder's row without source cursors."""
         folder = replace(folder, source_state=None, source_cursor=None, source_anchor=None)
-        with self._sql:
-            self._write(folder)
-            self._sql.execute(
-                "DELETE FROM message WHERE folder = ? AND source_key IS NOT NULL"
-                " AND fate NOT IN ('copied', 'adopted')",
-                (folder.id,),
-            )
-            self._sql.execute(
-                "UPDATE message SET source_key = NULL, reason = 'renumbered'"
-                " WHERE folder = ? AND source_key IS NOT NULL",
-                (folder.id,),
-            )
-            self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
+        self._write(folder)
+        self._sql.execute(
+            "DELETE FROM message WHERE folder = ? AND source_key IS NOT NULL"
+            " AND fate NOT IN ('copied', 'adopted')",
+            (folder.id,),
+        )
+        self._sql.execute(
+            "UPDATE message SET source_key = NULL, reason = 'renumbered'"
+            " WHERE folder = ? AND source_key IS NOT NULL",
+            (folder.id,),
+        )
+        self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
         return folder
 
     def lost(self, folder: FolderRow) -> list[MessageRow]:
@@ -335,38 +327,35 @@ class Ledger:
             target_seen=None,
             target_anchor=None,
         )
-        with self._sql:
-            self._write(folder)
-            self._sql.execute(
-                "DELETE FROM message WHERE folder = ? AND source_key IS NULL AND reason = ''",
-                (folder.id,),
-            )
-            self._sql.execute("UPDATE message SET target_key = NULL WHERE folder = ?", (folder.id,))
+        self._write(folder)
+        self._sql.execute(
+            "DELETE FROM message WHERE folder = ? AND source_key IS NULL AND reason = ''",
+            (folder.id,),
+        )
+        self._sql.execute("UPDATE message SET target_key = NULL WHERE folder = ?", (folder.id,))
         return folder
 
     def rename(self, folder: FolderRow, source: FolderPath) -> None:
         """The source folder has another name now."""
-        with self._sql:
-            self._sql.execute(
-                "UPDATE folder SET source = ? WHERE id = ?", (json.dumps(source), folder.id)
-            )
+        self._sql.execute(
+            "UPDATE folder SET source = ? WHERE id = ?", (json.dumps(source), folder.id)
+        )
 
     def gone(self, folder: FolderRow, keys: Iterable[Key]) -> int:
         """These messages are gone from the source. What was never put at the target is forgotten,
         the rest kept without source key. Returns how many were known."""
         known = 0
-        with self._sql:
-            for key in keys:
-                self._sql.execute(
-                    "DELETE FROM message WHERE folder = ? AND source_key = ?"
-                    " AND fate NOT IN ('copied', 'adopted')",
-                    (folder.id, key),
-                )
-                changed = self._sql.execute(
-                    "UPDATE message SET source_key = NULL WHERE folder = ? AND source_key = ?",
-                    (folder.id, key),
-                )
-                known += changed.rowcount
+        for key in keys:
+            self._sql.execute(
+                "DELETE FROM message WHERE folder = ? AND source_key = ?"
+                " AND fate NOT IN ('copied', 'adopted')",
+                (folder.id, key),
+            )
+            changed = self._sql.execute(
+                "UPDATE message SET source_key = NULL WHERE folder = ? AND source_key = ?",
+                (folder.id, key),
+            )
+            known += changed.rowcount
         return known
 
     def orphans(self, folder: FolderRow) -> list[MessageRow]:
@@ -379,8 +368,7 @@ class Ledger:
 
     def forget(self, rows: Iterable[int]) -> None:
         """Deletes rows by id."""
-        with self._sql:
-            self._sql.executemany("DELETE FROM message WHERE rowid = ?", [(row,) for row in rows])
+        self._sql.executemany("DELETE FROM message WHERE rowid = ?", [(row,) for row in rows])
 
     def _rows(
         self, folder: FolderRow, where: str, order: str, *values: Key | str
@@ -394,9 +382,9 @@ class Ledger:
     # intents
 
     def intend(self, folder: FolderRow, keys: Sequence[Key]) -> None:
-        """Before the first octet is sent: these source messages may be on their way."""
-        with self._sql:
-            self._sql.execute("INSERT INTO intent VALUES (?, ?)", (folder.id, json.dumps(keys)))
+        """Before the first octet is sent: these source messages may be on their way. Commits."""
+        self._sql.execute("INSERT INTO intent VALUES (?, ?)", (folder.id, json.dumps(keys)))
+        self.commit()
 
     def intended(self, folder: FolderRow) -> set[Key]:
         """What may have been on its way when a run was cut off."""
@@ -406,8 +394,7 @@ class Ledger:
     def settled(self, folder: FolderRow) -> None:
         """Nothing of this folder is on its way any more."""
         if self.intended(folder):
-            with self._sql:
-                self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
+            self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
 
     # accounting
 
@@ -421,21 +408,6 @@ class Ledger:
         for source, fate, count in rows:
             counts[_path(source)][Fate(fate)] = count
         return counts
-
-    def begin_pass(self) -> int:
-        """Records that a pass begins; its number."""
-        with self._sql:
-            made = self._sql.execute("INSERT INTO pass (started) VALUES (?)", (time.time(),))
-        assert made.lastrowid is not None
-        return made.lastrowid
-
-    def end_pass(self, number: int, summary: str) -> None:
-        """Records how it ended, as JSON."""
-        with self._sql:
-            self._sql.execute(
-                "UPDATE pass SET ended = ?, summary = ? WHERE id = ?",
-                (time.time(), summary, number),
-            )
 
 
 def _lock(directory: Path) -> int:

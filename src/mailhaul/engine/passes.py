@@ -8,7 +8,6 @@ every message. Folders are carried side by side; the stores put that onto their 
 """
 
 import asyncio
-import json
 import random
 import time
 from collections import defaultdict
@@ -131,7 +130,6 @@ class _Pass:
         if self._options.dry_run:
             self._rehearse(links, sources, began)
             return
-        number = self._ledger.begin_pass()
         trips: list[_Trip] = []
         counts, removed = sources, 0
         try:
@@ -145,7 +143,7 @@ class _Pass:
             raise
         finally:
             self._tell(self._finished(links, counts, trips, removed, began))
-        self._ledger.end_pass(number, json.dumps({"seconds": self._clock() - began}))
+            self._ledger.commit()
 
     # listing and mapping
 
@@ -376,6 +374,7 @@ class _Pass:
             except FolderFailed as error:
                 trip.error = str(error)
                 break
+        self._ledger.commit()
         trip.anew = trip.look = False
         self._tell(FolderDone(path, trip.error))
 
