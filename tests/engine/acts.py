@@ -64,7 +64,6 @@ def _order(world: "World", side: Side, order: str) -> None:
         mailbox.delete(path)
     else:
         assert verb == "renumber", order
-        world.renumbered = True
         mailbox.renumber(path, int(words[1]) if len(words) > 1 else 0)
 
 

@@ -21,6 +21,7 @@ STATES: tuple[Scenario, ...] = (
             Sync("copied 6, carried 0", writes=""),
         ),
         ends="INBOX: A B:S C*2 d.nameless e.nameless",
+        adopted_is_fine=True,
     ),
     Scenario(
         "the source is renumbered, and mail came, went and was read",
@@ -71,6 +72,7 @@ STATES: tuple[Scenario, ...] = (
             Sync("copied 7, carried 0", writes=""),
         ),
         ends="INBOX: A B:S C*2 d.nameless e.nameless A.twin",
+        adopted_is_fine=True,
     ),
     Scenario(
         "both sides are renumbered, and twins change places at the source",
@@ -87,6 +89,7 @@ STATES: tuple[Scenario, ...] = (
             Sync("copied 2, carried 0", writes="flag 1"),
         ),
         ends="INBOX: A:F A.twin",
+        adopted_is_fine=True,
     ),
     Scenario(
         "the source is renumbered in the middle of the pass",
@@ -109,6 +112,7 @@ STATES: tuple[Scenario, ...] = (
             ),
         ),
         ends="INBOX: A B C",
+        adopted_is_fine=True,
     ),
     Scenario(
         "the target is renumbered in the middle of the pass",
