@@ -148,7 +148,7 @@ def test_reading_only_never_writes(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, PAIR, read_only=True) as ledger:
         assert ledger.fates() == {("INBOX",): {Fate.COPIED: 1}}
         with pytest.raises(sqlite3.OperationalError):
-            ledger.begin_pass()
+            ledger.link(("Work",), ("Work",))
 
 
 def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
@@ -352,6 +352,20 @@ def test_fates_count_only_what_the_source_holds(tmp_path: Path) -> None:
         }
 
 
+def test_what_was_not_committed_is_forgotten_at_the_end(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        folder = _folder(ledger, _row(1, 1))
+        ledger.agree([(1, SEEN)])
+        ledger.gone(folder, [1])
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        (row,) = ledger.rows(folder)
+        assert (row.source_key, row.flags) == (1, NO_FLAGS)
+        ledger.gone(folder, [1])
+        ledger.commit()
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        assert _keys(ledger, folder) == [(None, 1)]
+
+
 # crashes
 
 
@@ -378,10 +392,11 @@ def test_a_process_killed_between_commits_leaves_whole_batches(tmp_path: Path) -
     seen = set()
     for directory in remains:
         with Ledger.open(directory, PAIR) as ledger:
-            (folder,) = ledger.folders()
-            count = len(ledger.rows(folder))
+            folders = ledger.folders()
+            count = sum(len(ledger.rows(folder)) for folder in folders)
             assert count % 10 == 0
-            assert folder.target_tail == (f"T {count // 10 - 1}" if count else None)
+            tails = [folder.target_tail for folder in folders]
+            assert tails == ([f"T {count // 10 - 1}"] if count else [])
             seen.add(count)
     assert seen == {0, 10, 20, 30, 40, 50}
 
