@@ -36,9 +36,18 @@ from mailhaul.core.text import Secret
 HOST = "127.0.0.1"
 START_DEADLINE = 20.0
 ATTEMPTS = 5
+ROOM = 4 * 1024**3
 SHELL = "/bin/sh"
 MOURNING = 'cat >/dev/null; kill -9 "-$0" 2>/dev/null; rm -rf -- "$1"'
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def fast() -> Path | None:
+    """Where files cost no disk, when there is room; None: the usual place."""
+    memory = Path("/dev/shm")
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM:
+        return memory
+    return None
 
 
 class Unavailable(Exception):
@@ -78,7 +87,7 @@ class RunningServer:
 
     def __enter__(self) -> Self:
         for attempt in range(ATTEMPTS):
-            self.directory = Path(tempfile.mkdtemp(prefix=f"mailhaul-{self.name}-"))
+            self.directory = Path(tempfile.mkdtemp(prefix=f"mailhaul-{self.name}-", dir=fast()))
             # The server's own users have to get in.
             self.directory.chmod(0o755)
             try:
