@@ -73,6 +73,8 @@ async def carry(
         if visit.row.source_cursor is None and row.source_cursor is not None:
             await visit.check_source()
         await visit.page(None if anew else visit.row.source_cursor)
+        if visit.surprised:
+            await visit.page(None)
     except CursorExpired:
         visit = _Visit(carrier, visit.source_renumbered(), source, target)
         await visit.survey(look=True)
@@ -94,6 +96,8 @@ class _Visit:
         self._known = False
         self._seen: Cursor | None = None
         self.row = row
+        self.surprised = False
+        """A listing of changes named a message as old that no row knows: list whole."""
 
     # the target
 
@@ -212,7 +216,7 @@ class _Visit:
                 if whole and known:
                     seen.extend(entry.key for entry in page.entries)
                 if page.entries:
-                    await self._entries(page.entries)
+                    await self._entries(page.entries, since is not None)
                 if page.vanished:
                     self._ledger.gone(self.row, page.vanished)
         if whole and known:
@@ -231,7 +235,7 @@ class _Visit:
         )
         self._ledger.move(self.row)
 
-    async def _entries(self, entries: Sequence[Entry]) -> None:
+    async def _entries(self, entries: Sequence[Entry], delta: bool) -> None:
         fresh: list[Entry] = []
         if self._known or self._ledger.known(self.row):
             keys = [entry.key for entry in entries]
@@ -240,7 +244,10 @@ class _Visit:
             for entry in entries:
                 row = rows.get(entry.key)
                 if row is None:
-                    fresh.append(entry)
+                    if delta and entry.size is None and entry.received is None:
+                        self.surprised = True
+                    else:
+                        fresh.append(entry)
                 elif self._again(row):
                     fresh.append(_listed(entry, row))
                 elif row.flags != entry.flags and row.fate in (Fate.COPIED, Fate.ADOPTED):

@@ -122,6 +122,7 @@ class _Pass:
     _unfinished: list[str] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
     _unmade: set[FolderPath] = field(default_factory=set)
+    _fates: Mapping[FolderPath, Mapping[Fate, int]] = field(default_factory=dict)
 
     async def run(self) -> None:
         began = self._clock()
@@ -168,6 +169,7 @@ class _Pass:
     ) -> tuple[tuple[FolderLink, ...], dict[FolderPath, Folder], dict[FolderPath, Folder]]:
         sources = {folder.path: folder for folder in source}
         self._follow_renames(sources)
+        self._fates = self._ledger.fates()
         known = {row.source: row.target for row in self._ledger.folders()}
         plan = plan_folders(
             source, target, self._target.capabilities.names, self._options, known=known
@@ -235,7 +237,19 @@ class _Pass:
             return False
         if target.tail is None or target.tail not in (row.target_tail, row.target_seen):
             return False
+        if source.count is not None and source.count != self._known_count(row):
+            return False
         return not self._ledger.intended(row) and not self._reconsidered(row)
+
+    def _miscounted(self, row: FolderRow, source: Folder) -> bool:
+        """The source says that nothing happened, and yet it counts other than we do."""
+        same = source.state is not None and source.state == row.source_state
+        return same and source.count not in (None, self._known_count(row))
+
+    def _known_count(self, row: FolderRow) -> int:
+        """How many of the source's messages the ledger knew in that folder when it was last
+        counted."""
+        return sum(self._fates.get(row.source, {}).values())
 
     def _reconsidered(self, row: FolderRow) -> bool:
         """Whether some of the folder's messages are to be tried again."""
@@ -277,7 +291,7 @@ class _Pass:
         trips += met
         trips += [trip for trip in made if trip is not None]
         for trip in trips:
-            trip.anew = self._reconsidered(trip.row)
+            trip.anew = self._reconsidered(trip.row) or self._miscounted(trip.row, trip.source)
         order = {link.source: number for number, link in enumerate(links)}
         trips.sort(key=lambda trip: order[trip.link.source])
         return trips
@@ -411,7 +425,7 @@ class _Pass:
         for round_ in range(ROUNDS):
             folders = await self._patiently(self._source.folders, Side.SOURCE)
             sources = {folder.path: folder for folder in folders}
-            fates = self._ledger.fates()
+            fates = self._fates = self._ledger.fates()
             behind: list[_Trip] = []
             trips += self._awoken(links, sources, targets, trips)
             for trip in trips:
