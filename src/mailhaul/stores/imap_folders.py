@@ -191,11 +191,11 @@ def path_of(native: str, delimiter: str | None, prefix: str) -> FolderPath:
 
 
 def native_of(path: FolderPath, spaces: Namespaces) -> str:
-    """The wire's name for a folder to be made at `path`. Components that are the shown form of a
-    broken name become that name again."""
+    """The wire's name for a folder to be made at `path`: never a broken one, be it the shown form
+    of one at the source (E4)."""
     if path == INBOX_PATH:
         return "INBOX"
-    parts = [mailbox_names.opaque(part) or mailbox_names.encode(part) for part in path]
+    parts = [mailbox_names.encode(part) for part in path]
     return spaces.prefix + (spaces.delimiter or "/").join(parts)
 
 
