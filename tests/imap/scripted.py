@@ -162,8 +162,10 @@ def _fetched(command: bytes, uid: int, data: bytes) -> bytes:
         return b"* %d FETCH (UID %d %b {%d}\r\n%b)\r\n" % (uid, uid, fields, len(data), data)
     if b"BODY.PEEK[]" in command:
         return body(uid, data)
-    if b"FLAGS" in command:
+    if b"INTERNALDATE" in command:
         return line(uid, data)
+    if b"FLAGS" in command:
+        return b"* %d FETCH (UID %d FLAGS ())\r\n" % (uid, uid)
     return b"* %d FETCH (UID %d RFC822.SIZE %d)\r\n" % (uid, uid, len(data))
 
 

@@ -198,18 +198,34 @@ async def test_a_substitute_is_no_message() -> None:
     assert bad[0] == 5
 
 
-async def test_the_same_text_for_different_messages_is_no_message() -> None:
+SAME_TEXT: dict[str, tuple[list[int], list[int]]] = {
+    "side by side": ([10, 11], [10, 11]),
+    "apart": ([10, 28], [10, 28]),
+    "with the size announced": ([10], []),
+}
+
+
+@pytest.mark.parametrize("name", SAME_TEXT)
+async def test_the_same_text_for_different_messages_is_no_message(name: str) -> None:
+    """D24; the first of them is given away by the next."""
+    replaced, unreadable = SAME_TEXT[name]
+
     def special(command: bytes) -> Answer | str:
         if b"BODY.PEEK[]" in command:
-            uids = [uid for uid in (10, 11) if uid in named(command)]
-            return b"".join(body(uid, b"[gone]") for uid in uids) + b"{tag} OK\r\n"
+            asked = [uid for uid in MAILS if uid in named(command)]
+            told = {uid: b"[gone]" if uid in replaced else MAILS[uid] for uid in asked}
+            return b"".join(body(uid, told[uid]) for uid in asked) + b"{tag} OK\r\n"
         return ""
 
     async with source(wrapped(folder(MAILS), special)) as (_, store, inbox):
-        entries = [entry for entry in await listed(store, inbox) if entry.key in (10, 11)]
-        found = await fetched(store, inbox, entries)
-    assert isinstance(found[1], tuple)
-    assert "same text" in found[1][1]
+        found = await fetched(store, inbox, await listed(store, inbox))
+        notices = " ".join(store.traffic.notices)
+    assert len(found) == len(MAILS)
+    bad = [each for each in found if isinstance(each, tuple)]
+    assert [key for key, _ in bad] == unreadable
+    assert all("same text" in reason for _, reason in bad)
+    assert ("substitute-message (2×)" in notices) is bool(unreadable)
+    assert ("wrong-size (1×)" in notices) is not bool(unreadable)
 
 
 @pytest.mark.parametrize("left", [1, 3, 6, 20])

@@ -13,7 +13,7 @@ more than `BUDGET` octets of messages wait to be taken.
 
 import asyncio
 import ssl
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from mailhaul.core.blob import Blob, MemoryBlob, Spool
@@ -23,6 +23,7 @@ from mailhaul.core.text import printable
 from mailhaul.imap.answers import Wants
 from mailhaul.imap.codes import judge
 from mailhaul.imap.commands import Command, ReadCommand, WriteCommand, logout, shown, starttls
+from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.reader import Reader
 from mailhaul.imap.responses import Body, Continuation, Event, Fetched, Listing, Status, Untagged
 from mailhaul.imap.syntax import ProtocolFault
@@ -149,6 +150,7 @@ class Session(asyncio.Protocol):
         patience: float = PATIENCE,
         long_patience: float = LONG_PATIENCE,
         budget: int = BUDGET,
+        quirks: Counter[QuirkName] | None = None,
     ) -> None:
         self.name = name
         self.writable = writable
@@ -160,7 +162,9 @@ class Session(asyncio.Protocol):
         self.alerts_count = True
         """Off before TLS: what is said there may come from anybody (security.md 4, rule 6)."""
         self._trace = trace
-        self._reader = Reader(spool)
+        self.quirks = Counter() if quirks is None else quirks
+        """What the server does wrong, and how often."""
+        self._reader = Reader(spool, quirks=self.quirks)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Pending] = deque()
@@ -169,6 +173,7 @@ class Session(asyncio.Protocol):
         self._pump_scheduled = False
         self._writing_paused = False
         self._reading_paused = False
+        self._reading_on = False
         self._held = 0
         self._budget = budget
         self._tags = 0
@@ -243,6 +248,13 @@ class Session(asyncio.Protocol):
             self._loop.call_soon(self._pump)
         return pending
 
+    def read_on(self, on: bool) -> None:
+        """While on, messages that wait to be taken don't keep the connection from being read: what
+        is under way bounds them."""
+        self._reading_on = on
+        if on:
+            self._resume_reading()
+
     def retire(self) -> None:
         """Says LOGOUT after everything that is under way; what is under way goes on."""
         if self.usable:
@@ -306,9 +318,8 @@ class Session(asyncio.Protocol):
         except (ProtocolFault, OSError) as error:
             self._fail(error)
             return
-        if self._held > self._budget and not self._reading_paused and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        if self._held > self._budget and not self._reading_on:
+            self._pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(self._farewell(exc))
@@ -403,7 +414,7 @@ class Session(asyncio.Protocol):
             tag = status.tag or b""
             number = int(tag[1:12]) if tag[:1] == b"M" and tag[1:].isdigit() else 0
             if 0 < number <= self._tags:
-                self.notice(f"{self.name} answers commands twice; the second answer is ignored")
+                self.quirks[QuirkName.STALE_TAG] += 1
                 return
             raise ProtocolFault(
                 f"{self.name} answered “{printable(tag, 40)}”, which was not asked now"
@@ -442,7 +453,16 @@ class Session(asyncio.Protocol):
 
     def _release(self, octets: int) -> None:
         self._held -= octets
-        if self._reading_paused and self._held <= self._budget // 2 and self._transport is not None:
+        if self._held <= self._budget // 2:
+            self._resume_reading()
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused and self._transport is not None:
             self._reading_paused = False
             self._progressed = self._loop.time()
             self._transport.resume_reading()

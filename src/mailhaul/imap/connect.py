@@ -10,6 +10,7 @@ import base64
 import binascii
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 
 from mailhaul.core.blob import Spool
@@ -21,6 +22,7 @@ from mailhaul.imap import commands, sasl, tls
 from mailhaul.imap.client import BUDGET, Session
 from mailhaul.imap.failures import failure
 from mailhaul.imap.login import login_names
+from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Status
 
 CONNECTING = 30.0
@@ -37,11 +39,19 @@ async def connect(
     traffic: Traffic,
     trace: Callable[[str], None] | None = None,
     budget: int = BUDGET,
+    quirks: Counter[QuirkName] | None = None,
 ) -> Session:
     """A session, logged in, its capabilities known. Raises `Closed` when a person has to change
-    something, `RetryLater` when the server can't just now, `BadInput` before connecting."""
+    something, `RetryLater` when the server can't just now, `BadInput` before connecting. What the
+    server does wrong is counted in `quirks`."""
     session = await reach(
-        endpoint, writable=writable, spool=spool, traffic=traffic, trace=trace, budget=budget
+        endpoint,
+        writable=writable,
+        spool=spool,
+        traffic=traffic,
+        trace=trace,
+        budget=budget,
+        quirks=quirks,
     )
     try:
         await greet(session, endpoint)
@@ -60,6 +70,7 @@ async def reach(
     traffic: Traffic,
     trace: Callable[[str], None] | None = None,
     budget: int = BUDGET,
+    quirks: Counter[QuirkName] | None = None,
 ) -> Session:
     """A connection that stands, with TLS where the scheme is `imaps`; nothing is read yet."""
     notice = tls.check_plaintext(endpoint)
@@ -71,6 +82,7 @@ async def reach(
         traffic=traffic,
         trace=trace,
         budget=budget,
+        quirks=quirks,
     )
     session.alerts_count = endpoint.scheme != "imap+starttls"
     traffic.round_trips += 1

@@ -129,6 +129,14 @@ class Lane:
             session.send(noop())
         return selection, [session.send(command) for command in commands]
 
+    def ask_behind(self, selection: Selection, *commands: Command) -> list[Pending] | None:
+        """Sends `commands` in the folder whose `selection` was looked at; None when it is not open
+        any more. Nothing is awaited, so nothing can come between."""
+        session = self._session
+        if self._selection is not selection or session is None or not session.usable:
+            return None
+        return [session.send(command) for command in commands]
+
     async def resync(
         self, native: str, uidvalidity: int, modseq: int, *commands: Command
     ) -> tuple[Selection, list[Pending]]:
@@ -162,9 +170,15 @@ class Lane:
             await self._free.wait()
         self._alone = asyncio.current_task()
         self._free.clear()
+        session = self._session
+        if session is not None:
+            # Those who wait may be the takers of what the answer waited for comes behind.
+            session.read_on(True)
         try:
             yield
         finally:
+            if session is not None:
+                session.read_on(False)
             self._alone = None
             self._free.set()
 

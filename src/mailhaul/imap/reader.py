@@ -10,6 +10,7 @@ raises `ProtocolFault`, and the reader is of no further use.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from mailhaul.core.blob import Blob, BlobWriter, MemoryBlob, Spool
 from mailhaul.core.message import NO_FLAGS, SYSTEM_FLAGS, Entry, Flags
 from mailhaul.core.text import printable
 from mailhaul.imap.dates import parse_internaldate
+from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import (
     Body,
     Continuation,
@@ -79,7 +81,8 @@ _MOST_BLANK_LINES = 1000
 
 
 class Reader:
-    """One connection's worth of server octets. `spool` takes the bodies."""
+    """One connection's worth of server octets. `spool` takes the bodies, `quirks` counts what the
+    server does wrong."""
 
     __slots__ = (
         "_blank_lines",
@@ -89,15 +92,22 @@ class Reader:
         "_limits",
         "_odd_lines",
         "_partial",
+        "_quirks",
         "_refusals",
         "_remaining",
         "_spool",
         "_writer",
     )
 
-    def __init__(self, spool: Spool, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        limits: Limits | None = None,
+        quirks: Counter[QuirkName] | None = None,
+    ) -> None:
         self._spool = spool
         self._limits = limits or Limits()
+        self._quirks = Counter() if quirks is None else quirks
         self._partial = bytearray()  # the beginning of a line
         self._fragments: list[bytes | Blob] = []  # a response so far: text, literal, text, …
         self._remaining = -1  # octets of the current literal to come; -1: none
@@ -203,7 +213,7 @@ class Reader:
             try:
                 received = from_iso((days.get(day) or self._day(day)) + (time + zone).decode())
             except ValueError:
-                received = parse_internaldate(day + b" " + time + b" " + zone)
+                received = self._received(day + b" " + time + b" " + zone)
             entries.append(Entry(int(uid), flags, int(size), received))
             match = take()
         if last is None:
@@ -234,6 +244,10 @@ class Reader:
                 self._flag_sets.clear()
             known = self._flag_sets[raw] = _flag_set(raw.split())
         return known
+
+    def _received(self, raw: bytes) -> datetime | None:
+        self._quirks[QuirkName.INVALID_INTERNALDATE] += (date := parse_internaldate(raw)) is None
+        return date
 
     def _day(self, raw: bytes) -> str:
         """`17-Jul-1996` as `1996-07-17T`; something that is no date for a month that is none."""
@@ -274,6 +288,7 @@ class Reader:
                 events.append(Continuation(line[1:].strip()))
                 return
             elif not line.strip():
+                self._quirks[QuirkName.LINES_AFTER_LITERAL] += 1
                 self._blank_lines += 1  # Domino sends some after a literal (D12)
                 if self._blank_lines > _MOST_BLANK_LINES:
                     raise ProtocolFault("the server sends nothing but empty lines")
@@ -367,6 +382,7 @@ class Reader:
             raise ProtocolFault("the server sent a FETCH response without a list")
         # Domino wraps the list once more (MailKit's fetch-extra-parens transcript).
         while len(pairs) == 1 and isinstance(pairs[0], list):
+            self._quirks[QuirkName.EXTRA_PARENTHESES] += 1
             pairs = pairs[0]
         if len(pairs) % 2:
             raise ProtocolFault("the server sent a FETCH response with a value missing")
@@ -383,14 +399,16 @@ class Reader:
                 if isinstance(value, list):
                     found.flags = _flag_set([flag for flag in value if isinstance(flag, bytes)])
             elif name == b"INTERNALDATE":
-                found.received = parse_internaldate(value) if isinstance(value, bytes) else None
+                found.received = self._received(value) if isinstance(value, bytes) else None
             elif name == b"RFC822.SIZE":
                 found.size = number(value)
             elif name == b"MODSEQ":
                 found.modseq = number(value[0]) if isinstance(value, list) and value else None
+                self._quirks[QuirkName.NEGATIVE_MODSEQ] += found.modseq is None
             elif name.startswith((b"BODY[]", b"BINARY[]")):
                 if isinstance(value, list):
                     raise ProtocolFault("the server sent a list for a message")
+                self._quirks[QuirkName.NIL_BODY] += value is None
                 body = Body(0, MemoryBlob(value) if isinstance(value, bytes) else value)
             else:
                 found.attributes[name] = value

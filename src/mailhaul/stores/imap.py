@@ -46,7 +46,7 @@ class ImapSource:
 
     @property
     def traffic(self) -> Traffic:
-        return self._mailbox.traffic
+        return self._mailbox.told()
 
     async def open(self) -> None:
         await self._mailbox.open()
@@ -96,7 +96,7 @@ class ImapTarget:
 
     @property
     def traffic(self) -> Traffic:
-        return self._mailbox.traffic
+        return self._mailbox.told()
 
     async def open(self) -> None:
         await self._mailbox.open()

@@ -5,30 +5,34 @@ under way at once. A batch is all or nothing (RFC 3502): when it is refused, wha
 for first, unless the server is known to keep to that, then its halves are tried until the culprit
 stands alone. A message of which it isn't known what became is never sent again (A2).
 
-Where a key isn't told, or can't be true (A18, C6, C7, B2), it is looked up behind the batch: new
-messages by order and size, else by what their headers say.
+Once a folder's target has refused a message, nothing is sent behind a batch before its answer is
+known: so what is tried again keeps its place, and the folder its order.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import Folder
-from mailhaul.core.identity import HEADER_LIMIT, header_identity
-from mailhaul.core.message import NO_FLAGS, SYSTEM_FLAGS, Entry, Flags, Message, folded
+from mailhaul.core.message import NO_FLAGS, SYSTEM_FLAGS, Flags, Message
 from mailhaul.core.store import Appended, FlagChange, Refused
-from mailhaul.imap import commands, sequence
+from mailhaul.imap import commands
 from mailhaul.imap.client import Pending, Session
 from mailhaul.imap.codes import Verdict, as_error, judge
-from mailhaul.imap.commands import AppendMessage, Attribute, Literal, is_flag
+from mailhaul.imap.commands import AppendMessage, Literal, is_flag
 from mailhaul.imap.lane import MOST_FAILURES
-from mailhaul.imap.quirks import appenduid_is_sound
+from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Status
-from mailhaul.stores.imap_changes import collected
-from mailhaul.stores.imap_fetch import check_folder, identify
+from mailhaul.stores.imap_arrivals import (
+    appended_uids,
+    keys_of,
+    learn_uidnext,
+    missing_flags,
+    why_not_told,
+)
 from mailhaul.stores.imap_flags import flag
 from mailhaul.stores.imap_mailbox import Mailbox
 
@@ -37,11 +41,12 @@ _MOST_OCTETS = 1536 * 1024
 _MOST_UNDER_WAY = 2
 _MOST_ONE_BY_ONE = 16
 """Messages of a batch where each waits for the server's `+`."""
+_SYSTEM = frozenset(SYSTEM_FLAGS.values())
+_LEARNT_AFTER = 2
+"""Times that a message is taken without the keywords it was refused with, before others of the
+same flags go without them at once."""
 _LINGER = 0.01
 """Seconds that a batch waits for more messages while the server has nothing to do."""
-_MOST_LOOKED_AT = 2000
-_NEW = (Attribute.UID, Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
-_FLAGS = (Attribute.UID, Attribute.FLAGS)
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +102,7 @@ class _Appending:
         self._gathered = _Batch([])
         self._octets = 0
         self._given: set[int] = set()
+        self._unkept: Counter[Flags] = Counter()
         self._sent: deque[_Batch] = deque()
         self._ended = False
         self._error: BaseException | None = None
@@ -107,14 +113,17 @@ class _Appending:
         extensions = mailbox.extensions
         self._at_once = "LITERAL+" in extensions
         self._many = self._at_once and "MULTIAPPEND" in extensions
-        self._looks = "UIDPLUS" not in extensions
+        # Behind a batch that may be refused its halves would come too late for their order; where
+        # keys are looked up, the next batch would be in the way.
+        alone = "UIDPLUS" not in extensions or folder.native in mailbox.refusing
+        self._most = 1 if alone else _MOST_UNDER_WAY
 
     # --- Gathering ---------------------------------------------------------------------------
 
     async def prepare(self) -> None:
         self._session = await self._lane.ready()
         if self._mailbox.uidnext.get(self._folder.native) is None:
-            await self._learn_uidnext()
+            await learn_uidnext(self._mailbox, self._lane, self._folder)
 
     async def feed(self, messages: AsyncIterable[Message]) -> None:
         """Takes the messages and sends them in batches, as far as there is room."""
@@ -170,8 +179,7 @@ class _Appending:
             known = frozenset(
                 flag
                 for flag in flags
-                if (flag in SYSTEM_FLAGS.values())
-                or (keywords and not flag.startswith("\\") and is_flag(flag))
+                if flag in _SYSTEM or (keywords and not flag.startswith("\\") and is_flag(flag))
             )
             if len(self._mailbox.sendable) < 10_000:
                 self._mailbox.sendable[flags] = known
@@ -188,8 +196,7 @@ class _Appending:
             return
         self._sent.append(batch)
         self._news.set()
-        most = 1 if self._looks else _MOST_UNDER_WAY
-        if len(self._sent) >= most:
+        if len(self._sent) >= self._most:
             self._room.clear()
         session = self._session
         if session is None or not session.usable or session.failures >= MOST_FAILURES:
@@ -203,6 +210,8 @@ class _Appending:
         groups = [whole] if self._many else [[carried] for carried in whole]
         for group in groups:
             if group:
+                if self._unkept:
+                    self._leave_out_unkept(group)
                 parts = [
                     AppendMessage(
                         carried.flags,
@@ -212,6 +221,12 @@ class _Appending:
                     for carried in group
                 ]
                 batch.sent.append((session.send(commands.append(native, parts)), group))
+
+    def _leave_out_unkept(self, group: list[_Carried]) -> None:
+        for carried in group:
+            if self._unkept[carried.flags] >= _LEARNT_AFTER:
+                carried.lost |= carried.flags - _SYSTEM
+                carried.flags &= _SYSTEM
 
     async def oldest(self) -> _Batch | None:
         """The batch that is to be settled next; None when there will be no more."""
@@ -250,7 +265,8 @@ class _Appending:
         elif self._mailbox.stores_flags:
             await self._store_flags(batch.carried)
         self._sent.popleft()
-        self._room.set()
+        if len(self._sent) < self._most:
+            self._room.set()
         results = []
         for carried in batch.carried:
             carried.message.blob.close()
@@ -282,6 +298,9 @@ class _Appending:
         validity = self._mailbox.validity.get(self._folder.native)
         keys = appended_uids(status, len(group), validity, begin)
         if keys is None or not self._given.isdisjoint(keys):
+            quirk = why_not_told(status, "UIDPLUS" in self._mailbox.extensions)
+            if quirk is not None:
+                self._mailbox.quirks[quirk] += 1
             return False
         for carried, uid in zip(group, keys, strict=True):
             self._settle(carried, uid)
@@ -299,6 +318,10 @@ class _Appending:
         if judgement.verdict not in (Verdict.HALVE, Verdict.REFUSE_MESSAGE):
             self._error = self._error or as_error(judgement)
             return
+        self._mailbox.refusing.add(self._folder.native)
+        self._most = 1
+        if self._sent:
+            self._room.clear()
         if len(group) > 1:
             if not self._mailbox.is_atomic:
                 await self._look(group, begin, strict=True)
@@ -309,9 +332,12 @@ class _Appending:
                     await self._again(half)
             return
         carried = group[0]
-        remedy = self._remedy(carried, status)
+        keywords = carried.flags
+        remedy = self._remedy(carried)
         if remedy is not None:
             await self._again([remedy])
+            if isinstance(carried.result, Appended) and carried.flags != keywords:
+                self._unkept[keywords] += 1
         else:
             carried.result = Refused(carried.message.entry, judgement.reason)
 
@@ -330,12 +356,13 @@ class _Appending:
         if looking:
             await self._look(looking, batch.begin)
 
-    def _remedy(self, carried: _Carried, status: Status) -> _Carried | None:
+    def _remedy(self, carried: _Carried) -> _Carried | None:
         """The refused message in another dress, never with other bytes; None when there is none
         left to try."""
         entry = carried.message.entry
-        system = carried.flags & frozenset(SYSTEM_FLAGS.values())
+        system = carried.flags & _SYSTEM
         if system != carried.flags:  # D17, D18, B13
+            self._mailbox.quirks[QuirkName.ODD_FLAG] += 1
             carried.lost |= carried.flags - system
             carried.flags = system
             return carried
@@ -344,55 +371,18 @@ class _Appending:
             carried.note = "the target would not take its received date"
             return carried
         if not carried.binary and "BINARY" in self._mailbox.extensions and _holds_nul(carried):
+            self._mailbox.quirks[QuirkName.NUL_IN_MESSAGE] += 1
             carried.binary = True  # D1, RFC 3516
             return carried
         return None
 
-    # --- Looking -----------------------------------------------------------------------------
-
-    async def _learn_uidnext(self) -> None:
-        """Where new messages will begin (C8: without UIDNEXT, behind the last there is)."""
-        native = self._folder.native
-        command = commands.fetch("*", _FLAGS)
-        selection, [last] = await self._lane.ask_in(native, command, fresh=True)
-        facts = await selection.facts()
-        entries = (await collected(last))[0]
-        await check_folder(self._mailbox, self._folder, selection)
-        highest = int(entries[-1].key) if entries else 0
-        self._mailbox.uidnext[native] = max(facts.uidnext or 1, highest + 1)
-
     async def _look(self, group: list[_Carried], begin: int, strict: bool = False) -> None:
         """Finds the keys of messages that were stored; with `strict`, what isn't found was not."""
-        command = commands.fetch(f"{begin}:*", _NEW)
-        selection, [pending] = await self._lane.ask_in(self._folder.native, command, fresh=True)
-        await check_folder(self._mailbox, self._folder, selection)
-        listed = (await collected(pending, begin))[0]
-        await pending.done()
-        arrived = [entry for entry in listed if entry.key not in self._given][:_MOST_LOOKED_AT]
-        keys = await self._matched(group, arrived)
+        blobs = [carried.message.blob for carried in group]
+        keys = await keys_of(self._mailbox, self._lane, self._folder, blobs, begin, self._given)
         for carried, uid in zip(group, keys, strict=True):
             if uid is not None or not strict:
                 self._settle(carried, uid)
-
-    async def _matched(self, group: list[_Carried], arrived: Sequence[Entry]) -> list[int | None]:
-        sizes = [carried.message.blob.size for carried in group]
-        if sizes == [entry.size for entry in arrived]:
-            return [int(entry.key) for entry in arrived]
-        there: dict[int, bytes] = {}
-        async for key, identity in identify(
-            self._mailbox, self._folder, [entry.key for entry in arrived]
-        ):
-            there[int(key)] = identity.digest
-        left = {int(entry.key): entry.size for entry in arrived if entry.key in there}
-        keys: list[int | None] = []
-        for carried, size in zip(group, sizes, strict=True):
-            wanted = header_identity(carried.message.blob.head(HEADER_LIMIT)).digest
-            fitting = [uid for uid in left if there[uid] == wanted]
-            same_size = [uid for uid in fitting if left[uid] == size]
-            keys.append(next(iter(same_size or fitting), None))
-            if fitting:
-                del left[(same_size or fitting)[0]]
-        return keys
 
     # --- Flags that don't stay ---------------------------------------------------------------
 
@@ -402,29 +392,14 @@ class _Appending:
         if not known:
             return
         self._mailbox.flags_checked = True
-        missing = await self._missing(known)
+        missing = await missing_flags(self._mailbox, self._lane, self._folder, known)
         if missing:
+            self._mailbox.quirks[QuirkName.FORGOTTEN_FLAG] += len(missing)
             self._mailbox.stores_flags = True
             await self._store_flags(group)
-            missing = await self._missing(known)
+            missing = await missing_flags(self._mailbox, self._lane, self._folder, known)
         for key, flags in missing.items():
             known[key].lost |= flags
-
-    async def _missing(self, known: dict[int, Appended]) -> dict[int, Flags]:
-        missing: dict[int, Flags] = {}
-        for uids in sequence.split(known):
-            command = commands.fetch(uids, _FLAGS)
-            selection, [pending] = await self._lane.ask_in(self._folder.native, command, fresh=True)
-            await check_folder(self._mailbox, self._folder, selection)
-            for entry in (await collected(pending))[0]:
-                appended = known.get(int(entry.key))
-                if appended is not None:
-                    have = folded(entry.flags)
-                    wanted = appended.entry.flags - appended.lost
-                    gone = frozenset(flag for flag in wanted if flag.lower() not in have)
-                    if gone:
-                        missing[int(entry.key)] = gone
-        return missing
 
     async def _store_flags(self, group: Sequence[_Carried]) -> None:
         changes = [
@@ -433,23 +408,6 @@ class _Appending:
         ]
         if changes:
             await flag(self._mailbox, self._folder, changes)
-
-
-def appended_uids(
-    status: Status, count: int, uidvalidity: int | None, uidnext: int
-) -> list[int] | None:
-    """The UIDs that an OK with APPENDUID tells for `count` messages; None when it tells none, or
-    none that can be: DavMail swaps the numbers, others make them up (A18, F12)."""
-    if status.code != b"APPENDUID":
-        return None
-    first, _, second = status.arguments.partition(b" ")
-    ranges = sequence.parsed(second.strip())
-    if not first.isdigit() or len(first) > 20 or ranges is None:
-        return None
-    if sum(map(len, ranges)) != count:
-        return None
-    uids = [uid for span in ranges for uid in span]
-    return uids if appenduid_is_sound(int(first), uids, uidvalidity, uidnext, count) else None
 
 
 def _flagged(group: Sequence[_Carried]) -> dict[int, Appended]:

@@ -18,20 +18,16 @@ from mailhaul.core.message import Entry, Key
 from mailhaul.core.store import Changes
 from mailhaul.core.text import printable
 from mailhaul.imap import commands, sequence
-from mailhaul.imap.client import Pending
-from mailhaul.imap.commands import Attribute
-from mailhaul.imap.failures import failure
 from mailhaul.imap.lane import Facts, Lane
-from mailhaul.imap.responses import Event, Fetched, Listing, Status, Untagged
+from mailhaul.imap.responses import Event, Fetched, Listing, Untagged
+from mailhaul.stores import imap_listing
+from mailhaul.stores.imap_listing import FLAGS, HIGHEST, LINE, collected
 from mailhaul.stores.imap_mailbox import Mailbox
 
 PAGE = 5000
 """Messages of one page, about."""
 
-_LINE = (Attribute.UID, Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
-_FLAGS = (Attribute.UID, Attribute.FLAGS)
 _MOST_VANISHED = 1_000_000
-_HIGHEST = 2**64
 _CURSOR = re.compile(r"v1 (\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})|(\d{1,20}):(\d{1,20})")
 
 
@@ -88,54 +84,6 @@ async def changes(mailbox: Mailbox, folder: Folder, since: Cursor | None) -> Asy
         yield page
 
 
-async def collected(
-    pending: Pending, lowest: int = 1, highest: int = _HIGHEST
-) -> tuple[list[Entry], list[int]]:
-    """The listing lines that answer a FETCH, ascending, several about one message merged (C5);
-    and the UIDs of those that aren't complete. UIDs outside the bounds are somebody else's (`n:*`
-    names the last message, however low it is)."""
-    found: dict[int, Entry] = {}
-    odd: dict[int, list[Fetched]] = {}
-    complete: set[int] = set()
-    all_whole = True
-    while events := await pending.arrivals():
-        for event in events:
-            if isinstance(event, Listing):
-                if event.whole and not found:
-                    found = {entry.key: entry for entry in event.entries}  # type: ignore[misc]
-                    continue
-                for entry in event.entries:
-                    assert isinstance(entry.key, int)
-                    known = found.get(entry.key)
-                    if event.whole or known is None:
-                        found[entry.key] = entry
-                        all_whole = all_whole and event.whole
-                    else:
-                        known.flags = entry.flags
-            elif isinstance(event, Fetched) and event.uid is not None:
-                odd.setdefault(event.uid, []).append(event)
-    for uid, parts in odd.items():
-        entry = found.setdefault(uid, Entry(uid))
-        for part in parts:
-            entry.flags = entry.flags if part.flags is None else part.flags
-            entry.size = entry.size if part.size is None else part.size
-            entry.received = entry.received or part.received
-        if entry.size is not None and any(part.flags is not None for part in parts):
-            complete.add(uid)
-    uids = sorted(found)
-    if uids and (uids[0] < lowest or uids[-1] > highest):
-        uids = [uid for uid in uids if lowest <= uid <= highest]
-    entries = [found[uid] for uid in uids]
-    if all_whole and not odd:
-        return entries, []
-    return entries, [
-        entry.key
-        for entry in entries
-        if isinstance(entry.key, int)
-        and (entry.size is None or (entry.key in odd and entry.key not in complete))
-    ]
-
-
 # --- Everything ------------------------------------------------------------------------------
 
 
@@ -161,7 +109,9 @@ async def _everything(mailbox: Mailbox, lane: Lane, folder: Folder) -> AsyncIter
             flight += ahead
         facts = await selection.facts()
         mailbox.validity[native] = facts.uidvalidity
-        entries = await _complete(lane, folder, flight.pop(0), low, high or _HIGHEST)
+        entries = await imap_listing.lines(
+            mailbox, lane, folder, flight.pop(0), low, high or HIGHEST
+        )
         if entries:
             last = max(last, int(entries[-1].key))
             total += len(entries)
@@ -185,25 +135,7 @@ def _windows(count: int, uidnext: int | None) -> list[tuple[int, int | None]]:
 
 def _line(window: tuple[int, int | None]) -> commands.ReadCommand:
     low, high = window
-    return commands.fetch(f"{low}:{'*' if high is None else high}", _LINE)
-
-
-async def _complete(
-    lane: Lane, folder: Folder, pending: Pending, low: int, high: int = _HIGHEST
-) -> list[Entry]:
-    """The answer's entries; what came without date and size is asked for once more."""
-    entries, lacking = await collected(pending, low, high)
-    _check(await pending.done(), folder)
-    if lacking:
-        by_uid = {entry.key: entry for entry in entries}
-        for uids in sequence.split(lacking):
-            _, [again] = await lane.ask_in(folder.native, commands.fetch(uids, _LINE))
-            for entry in (await collected(again))[0]:
-                by_uid[entry.key] = entry
-            _check(await again.done(), folder)
-        entries = [by_uid[key] for key in sorted(by_uid, key=int)]
-        entries = [entry for entry in entries if low <= int(entry.key) <= high]
-    return entries
+    return commands.fetch(f"{low}:{'*' if high is None else high}", LINE)
 
 
 # --- Since a place ---------------------------------------------------------------------------
@@ -216,7 +148,7 @@ async def _added(
     selection, [news] = await lane.ask_in(folder.native, _line((place.uidnext, None)), fresh=True)
     facts = await selection.facts()
     _check_validity(mailbox, folder, facts, place)
-    entries = await _complete(lane, folder, news, place.uidnext)
+    entries = await imap_listing.lines(mailbox, lane, folder, news, place.uidnext)
     last = max(int(entries[-1].key) if entries else 0, place.uidnext - 1)
     uidnext = max(facts.uidnext or 1, last + 1)
     mailbox.uidnext[folder.native] = uidnext
@@ -242,7 +174,7 @@ async def _resynced(
         return
     facts = await selection.facts()
     _check_validity(mailbox, folder, facts, place)
-    added = await _complete(lane, folder, news, place.uidnext)
+    added = await imap_listing.lines(mailbox, lane, folder, news, place.uidnext)
     vanished = _vanished(selection.changes, place.uidnext)
     if vanished is None or facts.modseq is None:
         async for compared in _compared(mailbox, lane, folder, place):
@@ -259,7 +191,7 @@ async def _changed(
     mailbox: Mailbox, lane: Lane, folder: Folder, place: Place
 ) -> AsyncIterator[Changes]:
     """CONDSTORE alone: what changed is told; what is gone shows in the count only."""
-    known = commands.fetch(f"1:{max(1, place.uidnext - 1)}", _FLAGS, changed_since=place.modseq)
+    known = commands.fetch(f"1:{max(1, place.uidnext - 1)}", FLAGS, changed_since=place.modseq)
     selection, [flags, news] = await lane.ask_in(
         folder.native, known, _line((place.uidnext, None)), fresh=True
     )
@@ -267,7 +199,7 @@ async def _changed(
     _check_validity(mailbox, folder, facts, place)
     changed = (await collected(flags, 1, place.uidnext - 1))[0]
     status = await flags.done()
-    added = await _complete(lane, folder, news, place.uidnext)
+    added = await imap_listing.lines(mailbox, lane, folder, news, place.uidnext)
     if facts.modseq is None or status.kind != b"OK" or place.count + len(added) != facts.exists:
         async for compared in _compared(mailbox, lane, folder, place):
             yield compared
@@ -284,15 +216,14 @@ async def _compared(
     """No change tracking: every message's flags, and the new ones' lines, in one flight."""
     asked = [_line((place.uidnext, None))]
     if place.uidnext > 1:
-        asked.insert(0, commands.fetch(f"1:{place.uidnext - 1}", _FLAGS))
+        asked.insert(0, commands.fetch(f"1:{place.uidnext - 1}", FLAGS))
     selection, flight = await lane.ask_in(folder.native, *asked, fresh=True)
     facts = await selection.facts()
     _check_validity(mailbox, folder, facts, place)
     entries: list[Entry] = []
     if len(flight) > 1:
-        entries = (await collected(flight[0], 1, place.uidnext - 1))[0]
-        _check(await flight[0].done(), folder)
-    entries += await _complete(lane, folder, flight[-1], place.uidnext)
+        entries = await imap_listing.flags(mailbox, lane, folder, flight[0], 1, place.uidnext - 1)
+    entries += await imap_listing.lines(mailbox, lane, folder, flight[-1], place.uidnext)
     cursor = _cursor(mailbox, folder.native, facts, _last(entries, place), len(entries))
     for page, done in _pages(entries):
         yield Changes(page, whole=True, cursor=cursor if done else None)
@@ -358,9 +289,3 @@ def _check_validity(mailbox: Mailbox, folder: Folder, facts: Facts, place: Place
             f"the folder “{shown}” was renumbered or made anew (UIDVALIDITY {place.uidvalidity} "
             f"became {facts.uidvalidity}); it is listed anew"
         )
-
-
-def _check(status: Status, folder: Folder) -> None:
-    if status.kind != b"OK":
-        shown = printable("/".join(folder.path), 120)
-        raise failure(b"UID FETCH", status, f"the folder “{shown}” can't be listed")

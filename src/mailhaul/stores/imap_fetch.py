@@ -6,22 +6,24 @@ what an OK left out is asked for by itself, and is gone, or unreadable (C3, D13)
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from mailhaul.core.blob import Blob, MemoryBlob, Spool
-from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import Folder
-from mailhaul.core.identity import header_identity
+from mailhaul.core.identity import HEADER_LIMIT, header_identity
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
-from mailhaul.core.text import printable
 from mailhaul.imap import commands, sequence
 from mailhaul.imap.client import Pending
 from mailhaul.imap.commands import Attribute
 from mailhaul.imap.failures import failure_of_many, words
 from mailhaul.imap.lane import Lane, Selection
-from mailhaul.imap.quirks import LARGEST_SUBSTITUTE, looks_like_substitute
+from mailhaul.imap.quirks import LARGEST_SUBSTITUTE, QuirkName, looks_like_substitute
 from mailhaul.imap.responses import Body, Event, Fetched, Status
+from mailhaul.stores import imap_listing
+from mailhaul.stores.imap_listing import check_folder, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
 _MOST_MESSAGES = 200
@@ -30,8 +32,8 @@ _UNKNOWN_SIZE = 64 * 1024
 _UNDER_WAY = 3
 _MOST_HELD = 8 * 1024 * 1024
 _MOST_IDENTITIES = 300
+_MOST_SUSPECTS = 10_000
 _WHOLE = (Attribute.UID, Attribute.WHOLE)
-_SIZE = (Attribute.UID, Attribute.SIZE)
 _IDENTITY = (Attribute.UID, Attribute.IDENTITY)
 
 
@@ -50,12 +52,12 @@ class _Batch:
 
 async def fetch(
     mailbox: Mailbox, folder: Folder, entries: Sequence[Entry]
-) -> AsyncIterator[Message | Unreadable]:
+) -> AsyncGenerator[Message | Unreadable]:
     """`Source.fetch`."""
     lane = mailbox.lane(folder.native, folder.count or 1)
     waiting = _groups(entries)
     under_way: deque[_Batch] = deque()
-    suspects = _Suspects()
+    suspects = _Suspects(mailbox)
     begun = False
     checked: Selection | None = None
     try:
@@ -89,12 +91,15 @@ async def fetch(
                     _keep(batch, event, mailbox.spool)
                     continue
                 entry = group[turn]
-                turn += 1
                 assert blob is not None, "looked at above"
-                if blob.size == entry.size:
-                    yield Message(entry, blob)
-                else:
+                if blob.size == entry.size or not _is_suspect(entry, blob):
+                    turn += 1
                     yield suspects.judged(entry, blob)
+                else:
+                    # Another of the batch may hold the same text, and give it away.
+                    _keep(batch, event, mailbox.spool)
+                    await _gather(batch, mailbox.spool)
+                    suspects.look(batch)
                 while (
                     arrived
                     and turn < len(group)
@@ -130,11 +135,14 @@ async def fetch(
 async def identify(
     mailbox: Mailbox, folder: Folder, keys: Sequence[Key]
 ) -> AsyncIterator[tuple[Key, Identity]]:
-    """`Source.identify`."""
+    """`Source.identify`. A message that is there and whose header alone isn't handed over is read
+    as a whole; if that fails too it gets an identity that no other message has: taken for vanished
+    it would be copied twice at a target, and not be missed at a source."""
     lane = mailbox.lane(folder.native, folder.count or 1)
     uids = sorted(int(key) for key in keys)
     groups = deque(uids[at : at + _MOST_IDENTITIES] for at in range(0, len(uids), _MOST_IDENTITIES))
     under_way: deque[tuple[list[int], Pending, Selection]] = deque()
+    silent: list[int] = []
     begun = False
     try:
         while groups or under_way:
@@ -155,31 +163,35 @@ async def identify(
                         yield event.uid, header_identity(header)
             status = await pending.done()
             under_way.popleft()
+            left = [uid for uid in group if uid not in told]
             if status.kind != b"OK":
                 error = failure_of_many(b"UID FETCH", status, f"“{shown(folder)}” can't be read")
                 if error is not None:
                     raise error
-                left = [uid for uid in group if uid not in told]
+                mailbox.quirks[QuirkName.ONE_FAILS_ALL] += 1
                 if len(left) > 1:
                     middle = len(left) // 2
                     groups.extendleft([left[middle:], left[:middle]])
+                    left = []
+            silent += left
+        if silent:
+            present = [uid async for uid in imap_listing.there(mailbox, lane, folder, silent)]
+            async with aclosing(fetch(mailbox, folder, [Entry(uid) for uid in present])) as read:
+                async for each in read:
+                    yield each.entry.key, _identity_of(mailbox, folder, each)
     finally:
         for _, pending, _ in under_way:
             pending.abandon()
 
 
-async def check_folder(mailbox: Mailbox, folder: Folder, selection: Selection) -> None:
-    """Raises `FolderFailed` unless the folder opened, and with the numbers it had (C1)."""
-    facts = await selection.facts()
-    known = mailbox.validity.setdefault(folder.native, facts.uidvalidity)
-    if known != facts.uidvalidity:
-        raise FolderFailed(
-            f"the folder “{shown(folder)}” was renumbered while it was being read; run again"
-        )
-
-
-def shown(folder: Folder) -> str:
-    return printable("/".join(folder.path), 120)
+def _identity_of(mailbox: Mailbox, folder: Folder, read: Message | Unreadable) -> Identity:
+    if isinstance(read, Message):
+        header = read.blob.head(HEADER_LIMIT)
+        read.blob.close()
+        return header_identity(header)
+    validity = mailbox.validity.get(folder.native)
+    alone = f"{mailbox.endpoint} {folder.native} {validity} {read.entry.key}"
+    return Identity(blake2b(alone.encode(), digest_size=16).digest(), named=False)
 
 
 def _groups(entries: Sequence[Entry]) -> deque[Sequence[Entry]]:
@@ -208,15 +220,17 @@ async def _asked(
 
 async def _gather(batch: _Batch, spool: Spool) -> None:
     """Waits for all of a batch, keeping what comes."""
-    while events := await batch.pending.arrivals():
-        batch.hand.extend(events)
-        while batch.hand:
+    while True:
+        while batch.hand:  # left there they would count against what the connection may hold
             event = batch.hand.popleft()
             if isinstance(event, Body):
                 if isinstance(event.blob, MemoryBlob):
                     batch.pending.release(event.blob.size)
                 _keep(batch, event, spool)
-        # Left in `hand` they would count against what the connection may hold.
+        events = await batch.pending.arrivals()
+        if not events:
+            return
+        batch.hand.extend(events)
 
 
 def _keep(batch: _Batch, body: Body, spool: Spool) -> None:
@@ -270,8 +284,12 @@ async def _sought(
         if error is not None:
             raise error
         if len(lost) > 1:
+            mailbox.quirks[QuirkName.ONE_FAILS_ALL] += 1
             return await _halved(mailbox, lane, folder, lost)
-    there = await _there(lane, folder, lost)
+    there = [
+        uid
+        async for uid in imap_listing.there(mailbox, lane, folder, [_uid(entry) for entry in lost])
+    ]
     found: dict[int, Blob | Unreadable] = {}
     by_uid = {_uid(entry): entry for entry in lost}
     if status.kind != b"OK":
@@ -289,6 +307,7 @@ async def _sought(
             elif answer.kind == b"OK" and by_uid[uid].size == 0:
                 found[uid] = MemoryBlob(b"")
             elif answer.kind == b"OK":
+                mailbox.quirks[QuirkName.OK_WITHOUT_MESSAGE] += 1
                 found[uid] = Unreadable(by_uid[uid], "the server lists it and hands over nothing")
             else:
                 found[uid] = Unreadable(
@@ -319,44 +338,53 @@ async def _halved(
     return found
 
 
-async def _there(lane: Lane, folder: Folder, lost: Sequence[Entry]) -> list[int]:
-    """Those of the messages that the server still lists."""
-    wanted = {_uid(entry) for entry in lost}
-    there: set[int] = set()
-    # Opened anew: a server may go on listing what somebody else has expunged meanwhile.
-    for uids in sequence.split(wanted):
-        _, [pending] = await lane.ask_in(folder.native, commands.fetch(uids, _SIZE), fresh=True)
-        while events := await pending.arrivals():
-            there |= {
-                event.uid
-                for event in events
-                if isinstance(event, Fetched) and event.uid in wanted and event.size is not None
-            }
-        await pending.done()
-    return sorted(there)
-
-
 class _Suspects:
     """Tells a message from what some servers hand over in its place (finding 5, D24)."""
 
-    __slots__ = ("_sizes",)
+    __slots__ = ("_mailbox", "_sizes", "_told")
 
-    def __init__(self) -> None:
-        self._sizes: dict[bytes, int | None] = {}
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._sizes: dict[bytes, int] = {}
+        self._told: set[bytes] = set()
+
+    def look(self, batch: _Batch) -> None:
+        """Looks for a text that stands for messages of different announced sizes."""
+        for entry in batch.entries:
+            blob = batch.arrived.get(_uid(entry))
+            if blob is not None and entry.size is not None and _is_suspect(entry, blob):
+                digest = blob.digest()
+                if self._sizes.setdefault(digest, entry.size) != entry.size:
+                    self._told.add(digest)
+        while len(self._sizes) > _MOST_SUSPECTS:  # a server that announces no size right
+            del self._sizes[next(iter(self._sizes))]
 
     def judged(self, entry: Entry, blob: Blob) -> Message | Unreadable:
         """The message; or why that isn't what the listing spoke of."""
         if entry.size is None or blob.size == entry.size:
             return Message(entry, blob)
         reason = looks_like_substitute(blob.head(8192), blob.size, entry.size)
-        if reason is None and blob.size <= LARGEST_SUBSTITUTE:
-            digest = blob.digest()
-            if self._sizes.setdefault(digest, entry.size) != entry.size:
-                reason = "the server hands over the same text for messages of different size"
+        if reason is None and _is_suspect(entry, blob) and self._is_told(entry, blob):
+            reason = "the server hands over the same text for messages of different size"
         if reason is None:
+            self._mailbox.quirks[QuirkName.WRONG_SIZE] += 1
             return Message(entry, blob)
+        self._mailbox.quirks[QuirkName.SUBSTITUTE_MESSAGE] += 1
         blob.close()
         return Unreadable(entry, reason)
+
+    def _is_told(self, entry: Entry, blob: Blob) -> bool:
+        digest = blob.digest()
+        return digest in self._told or self._sizes.get(digest, entry.size) != entry.size
+
+
+def _is_suspect(entry: Entry, blob: Blob) -> bool:
+    """Whether that is short, and much less than was announced."""
+    return (
+        entry.size is not None
+        and blob.size <= LARGEST_SUBSTITUTE
+        and entry.size > blob.size + blob.size // 4
+    )
 
 
 def _is_nothing(entry: Entry, blob: Blob | None) -> bool:

@@ -8,15 +8,13 @@ from mailhaul.core.message import SYSTEM_FLAGS, Flags, Key
 from mailhaul.core.store import FlagChange
 from mailhaul.imap import commands, sequence
 from mailhaul.imap.client import Pending
-from mailhaul.imap.commands import Attribute, WriteCommand, is_flag
+from mailhaul.imap.commands import WriteCommand, is_flag
 from mailhaul.imap.failures import failure, failure_of_many
 from mailhaul.imap.lane import Lane
-from mailhaul.stores.imap_changes import collected
-from mailhaul.stores.imap_fetch import check_folder, shown
+from mailhaul.stores.imap_listing import FLAGS, check_folder, collected, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
 _DELETED: Flags = frozenset({"\\Deleted"})
-_FLAGS = (Attribute.UID, Attribute.FLAGS)
 _SYSTEM = frozenset(SYSTEM_FLAGS.values())
 
 
@@ -33,9 +31,7 @@ async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) 
     if not asked:
         return
     lane = mailbox.lane(folder.native, folder.count or 1)
-    stores = [command for _, command in asked]
-    selection, flight = await lane.ask_in(folder.native, *stores, writable=True)
-    await check_folder(mailbox, folder, selection)
+    flight = await _stored(mailbox, lane, folder, [command for _, command in asked])
     again: list[WriteCommand] = []
     for (flags, command), pending in zip(asked, flight, strict=True):
         status = await pending.done()
@@ -50,8 +46,7 @@ async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) 
             # The keywords can't be kept (D18, B13): the rest still can.
             again.append(_without_keywords(command, flags))
     if again:
-        _, flight = await lane.ask_in(folder.native, *again, writable=True)
-        for pending in flight:
+        for pending in await _stored(mailbox, lane, folder, again):
             await pending.done()
 
 
@@ -61,19 +56,21 @@ async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
     if not uids:
         return 0
     lane = mailbox.lane(folder.native, folder.count or 1)
+    marks: list[WriteCommand] = []
+    for part in sequence.split(uids):
+        marks.append(commands.store(part, "+", _DELETED))
+        if "UIDPLUS" in mailbox.extensions:
+            marks.append(commands.uid_expunge(part))
+    if "UIDPLUS" not in mailbox.extensions:
+        marks.append(commands.expunge())
     async with lane.alone():
-        selection, _ = await lane.ask_in(folder.native, writable=True, fresh=True)
-        await check_folder(mailbox, folder, selection)
-        if "UIDPLUS" not in mailbox.extensions:
-            await _nobody_else_waits(lane, folder, set(uids))
-        flight: list[Pending] = []
-        for part in sequence.split(uids):
-            marks: list[WriteCommand] = [commands.store(part, "+", _DELETED)]
-            if "UIDPLUS" in mailbox.extensions:
-                marks.append(commands.uid_expunge(part))
-            flight += (await lane.ask_in(folder.native, *marks, writable=True))[1]
-        if "UIDPLUS" not in mailbox.extensions:
-            flight += (await lane.ask_in(folder.native, commands.expunge(), writable=True))[1]
+        flight: list[Pending] | None = None
+        while flight is None:
+            selection, _ = await lane.ask_in(folder.native, writable=True, fresh=True)
+            await check_folder(mailbox, folder, selection)
+            if "UIDPLUS" not in mailbox.extensions:
+                await _nobody_else_waits(lane, folder, set(uids))
+            flight = lane.ask_behind(selection, *marks)
         for pending in flight:
             status = await pending.done()
             if status.kind != b"OK":
@@ -83,16 +80,28 @@ async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
         # Only now: Dovecot may do what a later command asks before it has expunged.
         left: set[int] = set()
         for part in sequence.split(uids):
-            _, [look] = await lane.ask_in(
-                folder.native, commands.fetch(part, _FLAGS), writable=True
-            )
+            _, [look] = await lane.ask_in(folder.native, commands.fetch(part, FLAGS), writable=True)
             left |= {int(entry.key) for entry in (await collected(look))[0]}
         return len([uid for uid in uids if uid not in left])
 
 
+async def _stored(
+    mailbox: Mailbox, lane: Lane, folder: Folder, stores: Sequence[WriteCommand]
+) -> list[Pending]:
+    """Sends the STOREs once the folder's numbers are seen to be the same (C1): that costs a flight
+    where it wasn't open for writing."""
+    async with lane.alone():
+        while True:
+            selection, _ = await lane.ask_in(folder.native, writable=True)
+            await check_folder(mailbox, folder, selection)
+            flight = lane.ask_behind(selection, *stores)
+            if flight is not None:
+                return flight
+
+
 async def _nobody_else_waits(lane: Lane, folder: Folder, uids: set[int]) -> None:
     """EXPUNGE removes whatever is marked: without UID EXPUNGE nothing else may be."""
-    _, [pending] = await lane.ask_in(folder.native, commands.fetch("1:*", _FLAGS), writable=True)
+    _, [pending] = await lane.ask_in(folder.native, commands.fetch("1:*", FLAGS), writable=True)
     entries = (await collected(pending))[0]
     await pending.done()
     others = [e for e in entries if "\\Deleted" in e.flags and int(e.key) not in uids]

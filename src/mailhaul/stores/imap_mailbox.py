@@ -6,6 +6,7 @@ is called at once and nothing was made meanwhile.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from mailhaul.core.blob import Spool
@@ -21,6 +22,7 @@ from mailhaul.imap.connect import connect
 from mailhaul.imap.failures import failure
 from mailhaul.imap.lane import Facts, Lane
 from mailhaul.imap.name_rules import name_rules
+from mailhaul.imap.quirks import QuirkName, notices
 from mailhaul.imap.responses import Event, Status, Untagged
 from mailhaul.imap.special_use import attribute
 from mailhaul.imap.syntax import Value, number
@@ -71,8 +73,13 @@ class Mailbox:
         """What of a message's flags this server can be told, once found out."""
         self.flags_checked = False
         """Whether flags given with APPEND were read back once."""
+        self.refusing: set[str] = set()
+        """Folders (natives) of which a message was refused: their order wants care."""
         self.stores_flags = False
         """They don't stay: they are stored behind every batch (D19)."""
+        self.quirks: Counter[QuirkName] = Counter()
+        """What was met of what servers do wrong, and how often."""
+        self._said: list[str] = []
         self.spool = spool or Spool()
         self._credentials = credentials
         self._trace = trace
@@ -118,6 +125,15 @@ class Mailbox:
             lane = self._of_folder[native] = min(self._lanes, key=lambda each: each.load)
             lane.load += load
         return lane
+
+    def told(self) -> Traffic:
+        """The traffic so far, with the quirks that were met among its notices."""
+        said = notices(self.quirks)
+        if said != self._said:
+            kept = [each for each in self.traffic.notices if each not in self._said]
+            self.traffic.notices[:] = kept + said
+            self._said = said
+        return self.traffic
 
     @property
     def is_atomic(self) -> bool:
@@ -202,6 +218,7 @@ class Mailbox:
                 traffic=self.traffic,
                 trace=self._trace,
                 budget=self._budget,
+                quirks=self.quirks,
             )
         except TooManyConnections:
             # A14: go on with fewer; a folder of the lane that goes is given to another.
