@@ -601,6 +601,53 @@ async def test_empty_and_oversize_messages_are_not_sent() -> None:
     assert len(server.told(b"APPEND")) == 1
 
 
+async def test_a_limit_of_each_folder_is_kept() -> None:
+    """RFC 7889: APPENDLIMIT without a number is told by STATUS."""
+
+    def special(command: bytes) -> Answer | str:
+        if command.startswith(b"STATUS") and b"APPENDLIMIT" in command:
+            answer = folder({})(command)
+            assert answer is not None
+            return answer.replace(b"(", b"(APPENDLIMIT 50 ")
+        return ""
+
+    async with target(wrapped(Box(), special), b"APPENDLIMIT MULTIAPPEND") as (_, store, inbox):
+        answers = await put(store, inbox, [b"x" * 51, LETTERS[0]])
+        assert store.capabilities.append_limit == 50
+    assert [type(answer) for answer in answers] == [Refused, Appended]
+
+
+async def test_no_broken_name_is_made() -> None:
+    """E4: what a broken name is shown as is a name of its own."""
+    async with target(folder({})) as (server, store, _):
+        with pytest.raises(FolderFailed):
+            await store.create(("caf%E9",), None)
+    assert server.told(b"CREATE") == [b'CREATE "caf%E9"']
+
+
+NAMED: dict[str, tuple[bytes, bytes, bool]] = {
+    "by its ID": (b'* ID ("name" "Cyrus IMAPD" "version" "3.6")\r\n{tag} OK\r\n', b"hello", True),
+    "by its greeting": (b"{tag} NO what for\r\n", b"cyrus says hello", True),
+    "not at all": (b"{tag} NO what for\r\n", b"hello", False),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+async def test_name_rules_go_by_what_the_server_calls_itself(name: str) -> None:
+    answer, hello, known = NAMED[name]
+    script = wrapped(folder({}), lambda command: answer if command.startswith(b"ID") else "")
+    greeting = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] %b\r\n" % hello
+    async with scripted(script, capabilities=b"ID", greeting=greeting) as server:
+        store = ImapTarget(server.endpoint, server.credentials)
+        await store.open()
+        rules = store.capabilities.names
+        said = " ".join(store.traffic.notices)
+        await store.close()
+    assert rules.delimiter == "/"
+    assert ("%" in rules.forbidden) is known
+    assert ("id-rejected" in said) is (b"NO" in answer)
+
+
 @pytest.mark.parametrize("capabilities", [b"LITERAL-", b""])
 async def test_literals_wait_where_they_have_to(capabilities: bytes) -> None:
     """B17; LITERAL- lets up to 4,096 octets go at once."""

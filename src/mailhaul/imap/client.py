@@ -339,7 +339,7 @@ class Session(asyncio.Protocol):
             self._trace(f"{self.name} S: {_described(event)}")
         if isinstance(event, (Listing, Body, Fetched, Untagged)):
             if isinstance(event, Untagged) and event.name == b"CAPABILITY":
-                self._learn(b" ".join(v for v in event.values() if isinstance(v, bytes)))
+                self._learn(b" ".join(v for v in event.values_if_any() if isinstance(v, bytes)))
             self._give(event)
         elif isinstance(event, Status):
             if event.code == b"CAPABILITY":

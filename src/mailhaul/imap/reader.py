@@ -360,9 +360,7 @@ class Reader:
         assert isinstance(first, bytes)
         head = _UNTAGGED.match(first)
         if head is None:
-            raise ProtocolFault(
-                f"the server said “{printable(first.strip(), 80)}”, which is no IMAP response"
-            )
+            return Untagged(b"", None, fragments)  # whatever it is, nobody waits for it
         fragments[0] = first[head.end() :]
         name = head[2].upper()
         sequence = None if head[1] is None else int(head[1])

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from mailhaul.core.blob import Blob
 from mailhaul.core.message import Entry, Flags
-from mailhaul.imap.syntax import Value, parse
+from mailhaul.imap.syntax import ProtocolFault, Value, parse
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +53,13 @@ class Untagged:
     def values(self) -> list[Value]:
         """Raises `ProtocolFault` when it is no IMAP syntax."""
         return parse(self.fragments)
+
+    def values_if_any(self) -> list[Value]:
+        """The same; none when it is no IMAP syntax, for what can be done without."""
+        try:
+            return parse(self.fragments)
+        except ProtocolFault:
+            return []
 
 
 @dataclass(slots=True, eq=False)

@@ -163,7 +163,7 @@ class _Appending:
         entry, size = message.entry, message.blob.size
         flags = entry.flags and self._sendable(entry.flags)
         carried = _Carried(message, flags, entry.flags - flags if entry.flags else NO_FLAGS)
-        limit = self._mailbox.capabilities.append_limit
+        limit = self._mailbox.append_limit(self._folder.native)
         if size == 0:
             carried.result = Refused(entry, "it is empty at the source: there is nothing to store")
         elif limit is not None and size > limit:

@@ -247,7 +247,7 @@ def _vanished(events: Iterable[Event], uidnext: int) -> list[int] | None:
     for event in events:
         if not isinstance(event, Untagged) or event.name != b"VANISHED":
             continue
-        values = event.values()
+        values = event.values_if_any()
         ranges = sequence.parsed(values[-1]) if values and isinstance(values[-1], bytes) else None
         if ranges is None:
             return None

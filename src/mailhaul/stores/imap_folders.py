@@ -5,15 +5,19 @@ is cut at the delimiter and decoded; names that are no modified UTF-7 show in an
 can be turned back (failure-modes E4). Other people's and shared folders are left out (E14).
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mailhaul.core.errors import Closed, ClosedReason
 from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, Role, State
+from mailhaul.core.text import printable
 from mailhaul.imap import mailbox_names
 from mailhaul.imap.commands import Returning, StatusAttribute
+from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Event, Untagged
 from mailhaul.imap.special_use import role_of
-from mailhaul.imap.syntax import Value, number, text
+from mailhaul.imap.syntax import ProtocolFault, Value, number, text
 
 _UNSELECTABLE = frozenset({b"\\NOSELECT", b"\\NONEXISTENT"})
 
@@ -45,16 +49,17 @@ class Survey:
     status: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def take(self, events: Iterable[Event]) -> None:
-        """Adds what LIST, XLIST, LSUB and STATUS responses among `events` say."""
+        """Adds what LIST, XLIST, LSUB and STATUS responses among `events` say. Raises `Closed` for
+        a listing that can't be read: a folder must not be left out unseen."""
         for event in events:
             if not isinstance(event, Untagged):
                 continue
             if event.name in (b"LIST", b"XLIST"):
-                self._list(event.values())
+                self._list(_listing(event))
             elif event.name == b"LSUB":
-                self._lsub(event.values())
+                self._lsub(event.values_if_any())
             elif event.name == b"STATUS":
-                self._status(event.values())
+                self._status(event.values_if_any())
 
     def _list(self, values: list[Value]) -> None:
         listed = _listed(values)
@@ -91,6 +96,8 @@ def status_attributes(extensions: frozenset[str]) -> list[StatusAttribute]:
         wanted.append(StatusAttribute.HIGHESTMODSEQ)
     if "STATUS=SIZE" in extensions:
         wanted.append(StatusAttribute.SIZE)
+    if "APPENDLIMIT" in extensions:  # without a number: folders differ (RFC 7889 3.2)
+        wanted.append(StatusAttribute.APPENDLIMIT)
     return wanted
 
 
@@ -197,6 +204,34 @@ def native_of(path: FolderPath, spaces: Namespaces) -> str:
         return "INBOX"
     parts = [mailbox_names.encode(part) for part in path]
     return spaces.prefix + (spaces.delimiter or "/").join(parts)
+
+
+def odd_names(survey: Survey) -> Counter[QuirkName]:
+    """What is wrong with the names that were listed."""
+    met: Counter[QuirkName] = Counter()
+    for listed in survey.listed.values():
+        if mailbox_names.is_raw_utf8(listed.native):
+            met[QuirkName.UTF8_NAME] += 1
+        elif mailbox_names.decode(listed.native) is None:
+            met[QuirkName.BROKEN_NAME] += 1
+        if listed.delimiter is None and listed.native.upper() != "INBOX":
+            met[QuirkName.NIL_DELIMITER] += 1
+    met[QuirkName.ZERO_UIDVALIDITY] += sum(
+        facts.get("UIDVALIDITY") == 0 for facts in survey.status.values()
+    )
+    return met
+
+
+def _listing(event: Untagged) -> list[Value]:
+    try:
+        return event.values()
+    except ProtocolFault as error:
+        first = event.fragments[0]
+        words = printable(first, 200) if isinstance(first, bytes) else ""
+        raise Closed(
+            f"the server lists a folder as “{words}”, which can't be read; have its name changed",
+            ClosedReason.PROTOCOL,
+        ) from error
 
 
 def _listed(values: list[Value]) -> Listed | None:

@@ -12,27 +12,27 @@ from collections.abc import Callable
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import FolderFailed, TooManyConnections
-from mailhaul.core.folder import Folder, FolderPath, NameRules, Role
+from mailhaul.core.folder import Folder, FolderPath, Role
 from mailhaul.core.message import Flags
-from mailhaul.core.store import Capabilities, Quota, Traffic
+from mailhaul.core.store import Capabilities, Traffic
 from mailhaul.core.text import printable
 from mailhaul.imap import commands
 from mailhaul.imap.client import BUDGET, Pending, Session
 from mailhaul.imap.connect import connect
 from mailhaul.imap.failures import failure
-from mailhaul.imap.lane import Facts, Lane
+from mailhaul.imap.lane import Lane
 from mailhaul.imap.name_rules import name_rules
 from mailhaul.imap.quirks import QuirkName, notices
-from mailhaul.imap.responses import Event, Status, Untagged
+from mailhaul.imap.responses import Event, Status
 from mailhaul.imap.special_use import attribute
-from mailhaul.imap.syntax import Value, number
+from mailhaul.stores.imap_facts import append_limit_of, keeps_keywords, quota_of, space_of, words_of
 from mailhaul.stores.imap_folders import (
     Listed,
     Namespaces,
     Survey,
     folders,
-    namespaces,
     native_of,
+    odd_names,
     returning,
     status_attributes,
     with_status,
@@ -67,6 +67,8 @@ class Mailbox:
         """UIDVALIDITY of each folder as it was last listed or read."""
         self.uidnext: dict[str, int] = {}
         """The least UID that the next message of a folder can get, as far as is known."""
+        self.limits: dict[str, int] = {}
+        """Octets that folders take of one message, where they say so one by one (RFC 7889)."""
         self.condstore = False
         self.qresync = False
         self.sendable: dict[Flags, Flags] = {}
@@ -249,8 +251,10 @@ class Mailbox:
         # Opened for writing: with EXAMINE servers list no permanent flags at all.
         inbox = (await lane.ask_in("INBOX", writable=True))[0] if self.writable else None
         if identified is not None:
-            await identified.done()
-            self._learn_name(identified.events)
+            if (await identified.done()).kind != b"OK":
+                self.quirks[QuirkName.ID_REJECTED] += 1
+            self.server_name = words_of(identified.events)
+        said = "" if self.server_name else printable((await session.greeting()).text, 200)
         await self._learn_spaces(spaces, root)
         survey = await self._survey(lane, listing)
         self._folders = self._made(survey)
@@ -258,47 +262,24 @@ class Mailbox:
         found = None
         if quota is not None:
             status = await quota.done()
-            found = _quota(quota.events) if status.kind == b"OK" else None
+            found = quota_of(quota.events) if status.kind == b"OK" else None
         keywords = True
         if inbox is not None and (await inbox.pending.done()).kind == b"OK":
             keywords = keeps_keywords(await inbox.facts())
         self.capabilities = Capabilities(
             server=self.server_name or printable(self.endpoint.host, 200),
             keeps_keywords=keywords,
-            append_limit=_append_limit(extensions),
+            append_limit=append_limit_of(extensions) or self._widest_limit(),
             quota=found,
-            names=self._name_rules(),
+            names=name_rules(self.server_name or said, self.spaces.delimiter),
             extensions=extensions,
         )
-
-    def _learn_name(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Untagged) and event.name == b"ID":
-                pairs = next((v for v in event.values() if isinstance(v, list)), [])
-                told = {
-                    name.lower(): value
-                    for name, value in zip(pairs[::2], pairs[1::2], strict=False)
-                    if isinstance(name, bytes) and isinstance(value, bytes)
-                }
-                words = [told[name] for name in (b"name", b"version") if told.get(name)]
-                self.server_name = printable(b" ".join(words), 120)
 
     async def _learn_spaces(self, spaces: Pending | None, root: Pending | None) -> None:
         asked = spaces or root
         assert asked is not None
         await asked.done()
-        for event in asked.events:
-            if not isinstance(event, Untagged):
-                continue
-            if event.name == b"NAMESPACE":
-                self.spaces = namespaces(event.values()) or self.spaces
-            elif event.name == b"LIST" and root is not None:
-                values = event.values()
-                if len(values) > 1 and isinstance(values[1], bytes):
-                    self.spaces = Namespaces("", values[1].decode("latin-1"))
-
-    def _name_rules(self) -> NameRules:
-        return name_rules(self.server_name, self.spaces.delimiter)
+        self.spaces = space_of(asked.events) or self.spaces
 
     # --- Folders -----------------------------------------------------------------------------
 
@@ -320,7 +301,7 @@ class Mailbox:
             status = await pending.done()
             survey.take(pending.events)
             if status.kind != b"OK" and pending is asked[0] and len(asked) == 1:
-                # An extended LIST that the server advertises and won't do.
+                self.quirks[QuirkName.REFUSED_EXTENDED_LIST] += 1
                 session = await lane.ready()
                 plain = [session.send(commands.list_all()), session.send(commands.lsub())]
                 return await self._survey(lane, plain)
@@ -342,6 +323,7 @@ class Mailbox:
 
     def _made(self, survey: Survey) -> list[Folder]:
         made = folders(survey, self.spaces)
+        self.quirks |= odd_names(survey)
         self.known = {folder.path: folder for folder in made}
         self._learn_numbers(survey.status)
         return made
@@ -352,6 +334,19 @@ class Mailbox:
                 self.validity[native] = facts["UIDVALIDITY"]
             if facts.get("UIDNEXT"):
                 self.uidnext[native] = facts["UIDNEXT"]
+            if facts.get("APPENDLIMIT"):
+                self.limits[native] = facts["APPENDLIMIT"]
+
+    def append_limit(self, native: str) -> int | None:
+        """The largest message that a folder takes; None: not known."""
+        return self.limits.get(native, self.capabilities.append_limit)
+
+    def _widest_limit(self) -> int | None:
+        """What no folder takes; None where one takes anything."""
+        open_to_mail = [folder.native for folder in self.known.values() if folder.selectable]
+        limits = [self.limits.get(native) for native in open_to_mail]
+        known = [limit for limit in limits if limit is not None]
+        return max(known) if known and len(known) == len(limits) else None
 
 
 def _only_status(events: list[Event]) -> dict[str, int]:
@@ -359,43 +354,3 @@ def _only_status(events: list[Event]) -> dict[str, int]:
     survey = Survey()
     survey.take(events)
     return next(iter(survey.status.values()), {})
-
-
-def keeps_keywords(facts: Facts) -> bool:
-    """Whether new keywords may be made in a folder that was opened for writing; a server that
-    says nothing about it (RFC 9051 7.1, PERMANENTFLAGS) keeps all."""
-    return not facts.permanent_flags or b"\\*" in facts.permanent_flags.split()
-
-
-def _quota(events: list[Event]) -> Quota | None:
-    """STORAGE and MESSAGE of the tightest quota root (RFC 9208 5); STORAGE counts units of 1024."""
-    used: dict[bytes, int] = {}
-    limit: dict[bytes, int] = {}
-    for event in events:
-        if not isinstance(event, Untagged) or event.name != b"QUOTA":
-            continue
-        values: list[Value] = event.values()
-        resources = values[-1] if values and isinstance(values[-1], list) else []
-        for index in range(0, len(resources) - 2, 3):
-            name, now, most = resources[index : index + 3]
-            have, may = number(now), number(most)
-            if isinstance(name, bytes) and have is not None and may is not None:
-                name = name.upper()
-                if name not in limit or may - have < limit[name] - used[name]:
-                    used[name], limit[name] = have, may
-    if not limit:
-        return None
-
-    def scaled(known: dict[bytes, int]) -> int | None:
-        storage = known.get(b"STORAGE")
-        return None if storage is None else storage * 1024
-
-    return Quota(scaled(used), scaled(limit), used.get(b"MESSAGE"), limit.get(b"MESSAGE"))
-
-
-def _append_limit(extensions: frozenset[str]) -> int | None:
-    """APPENDLIMIT=n of the capabilities (RFC 7889)."""
-    for name in extensions:
-        if name.startswith("APPENDLIMIT=") and name[12:].isdigit():
-            return int(name[12:22]) or None
-    return None

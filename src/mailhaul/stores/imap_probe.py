@@ -113,7 +113,7 @@ async def _mailbox(session: Session) -> Step:
         await spaces.done()
         for event in spaces.events:
             if isinstance(event, Untagged) and event.name == b"NAMESPACE":
-                personal = namespaces(event.values())
+                personal = namespaces(event.values_if_any())
                 if personal is not None and personal.prefix:
                     told += f"; personal folders lie under “{printable(personal.prefix, 60)}”"
     return Step("mailbox", True, told)
