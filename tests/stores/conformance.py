@@ -358,6 +358,22 @@ class StoreSuite:
         found = (await listed_changes(mailbox.target, folder, moved)).entries
         assert mail("a stranger") in await contents(mailbox.target, folder, found)
 
+    async def test_a_cursor_moves_past_what_we_wrote_like_a_tail(self, mailbox: Opened) -> None:
+        folder = await mailbox.target.create(("Past",), None)
+        await put(mailbox.target, folder, mail("before"))
+        seen = await listed_changes(mailbox.target, folder)
+        tail = (await mailbox.target.create(("Past",), None)).tail
+        assert mailbox.target.past(seen.cursor, ()) == tail
+        again = await listed_changes(mailbox.target, folder, seen.cursor)
+        assert mailbox.target.past(again.cursor, ()) == tail
+        ours = keys_of(await put(mailbox.target, folder, mail("ours 1"), mail("ours 2")))
+        if not mailbox.expectations.announces_keys:
+            assert ours == []
+            return
+        moved = mailbox.target.past(seen.cursor, ours)
+        assert moved == (await mailbox.target.create(("Past",), None)).tail
+        assert (await listed_changes(mailbox.target, folder, moved)).entries == []
+
     async def test_a_renumbered_folder_expires_the_cursor(self, mailbox: Opened) -> None:
         folder = await mailbox.target.create(("Renumbered",), None)
         await put(mailbox.target, folder, mail("one"), mail("two"))

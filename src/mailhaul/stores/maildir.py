@@ -1,11 +1,12 @@
 """Maildirs as source and target (docs/files.md says what is kept where).
 
-Reading writes nothing: mail in `new` stays there. A folder's state and cursor are a digest of its
-file names, so whatever happened shows; what happened is then told by a whole listing, which costs
-a look at each file. A tail counts and sums the names up to the last one.
+Reading writes nothing: mail in `new` stays there. A folder's state is a digest of its file names,
+so whatever happened shows; what happened is then told by a whole listing, which costs a look at
+each file. A tail counts and sums the names up to the last one; a cursor is a state and a tail.
 """
 
 import os
+import re
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ from mailhaul.stores.safe_paths import (
     open_root,
     telling,
 )
+
+_PLACE = re.compile(r"(?:C [0-9a-f]{32} )?T ([0-9a-f]{32}) (\d{1,18}) (.*)", re.DOTALL)
 
 
 class MaildirSource:
@@ -127,15 +130,16 @@ class MaildirSource:
     async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
         here = self.scanned(folder)
         state = here.state()
-        names, whole, end = here.names, True, Cursor(f"C {state}")
-        if since is not None and since.startswith("T "):
+        names, whole, end = here.names, True, Cursor(f"C {state} {_tail_of(here)}")
+        if since is not None:
             tail = _read_tail(since)
-            names, whole = _after(here, tail)
-            end = _tail_of(here)
-        elif since == end:
-            names, whole = [], False
-        elif since is not None and not since.startswith("C "):
-            raise CursorExpired(f"folder “{printable(folder.native)}” never gave that cursor")
+            if tail is None:
+                raise CursorExpired(f"folder “{printable(folder.native)}” never gave that cursor")
+            if since.startswith("T "):
+                names, whole = _after(here, tail)
+                end = _tail_of(here)
+            elif since == end:
+                names, whole = [], False
         for start in range(0, len(names), PAGE):
             entries = [
                 entry
@@ -322,11 +326,13 @@ class MaildirTarget:
         finally:
             batch.discard()
 
-    def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
-        place = _read_tail(tail)
+    def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
+        tail = _read_tail(place)
+        if tail is None:
+            return place
         for key in keys:
-            place = place.over(str(key))
-        return place.written()
+            tail = tail.over(str(key))
+        return tail.written()
 
     async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
         here = self._source.scanned(folder)
@@ -435,11 +441,10 @@ def _tail_of(here: Scan) -> Cursor:
     return _Tail(total % 2**128, count, last).written()
 
 
-def _read_tail(cursor: Cursor) -> _Tail:
-    parts = cursor.split(" ", 3)
-    if len(parts) != 4 or parts[0] != "T":
-        raise CursorExpired("no Maildir gave that cursor")
-    return _Tail(int(parts[1], 16), int(parts[2]), parts[3])
+def _read_tail(place: Cursor) -> _Tail | None:
+    """The tail, or the one in a cursor; None for what no Maildir gave."""
+    match = _PLACE.fullmatch(place)
+    return None if match is None else _Tail(int(match[1], 16), int(match[2]), match[3])
 
 
 def _after(here: Scan, tail: _Tail) -> tuple[list[str], bool]:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import secrets
 from array import array
 from bisect import bisect_left
@@ -33,6 +34,8 @@ from mailhaul.stores.safe_paths import chunks_of, directory, open_file, open_log
 LONGEST_LINE = 4 * 1024 * 1024
 _NO_DATE = -(2**62)
 _FORMS = (Form.LF, Form.CRLF, Form.RAW)
+_TAIL = re.compile(r"T (\S+) (\d{1,18})")
+_CURSOR = re.compile(r"C (\S+) (\d{1,18}) (\d{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,14 +255,13 @@ class Manifest:
         return Entry(self._uids[row], self._flags[row], self._sizes[row], received)
 
     def _placed(self, cursor: Cursor, highest: int) -> tuple[str, int, int]:
-        kind, _, rest = cursor.partition(" ")
-        parts = rest.split(" ")
-        if kind not in ("C", "T") or parts[0] != self.validity or len(parts) < 2:
+        match = _TAIL.fullmatch(cursor) or _CURSOR.fullmatch(cursor)
+        if match is None or match[1] != self.validity:
             raise CursorExpired("the folder was made anew")
-        uidnext, lines = int(parts[1]), int(parts[2]) if kind == "C" else 0
+        uidnext, lines = int(match[2]), int(match[3]) if match.re is _CURSOR else 0
         if uidnext > highest or lines > self.lines:
             raise CursorExpired("the folder went back in time")
-        return kind, uidnext, lines
+        return cursor[0], uidnext, lines
 
     def _take(self, line: bytes) -> None:
         if self.lines == 0:
@@ -346,13 +348,16 @@ class Manifest:
         )
 
 
-def past(tail: Cursor, uids: set[int]) -> Cursor:
-    """`tail` moved on over these, as far as they follow each other."""
-    kind, validity, number, *rest = tail.split(" ")
-    uidnext = int(number)
+def past(place: Cursor, uids: set[int]) -> Cursor:
+    """The tail at `place`, a tail or a cursor, moved on over these as far as they follow each
+    other; what no manifest gave is given back."""
+    match = _TAIL.fullmatch(place) or _CURSOR.fullmatch(place)
+    if match is None:
+        return place
+    uidnext = int(match[2])
     while uidnext in uids:
         uidnext += 1
-    return Cursor(" ".join((kind, validity, str(uidnext), *rest)))
+    return Cursor(f"T {match[1]} {uidnext}")
 
 
 def _place_columns(place: Sequence[Any]) -> "array[int]":

@@ -291,8 +291,8 @@ class MboxTarget:
         finally:
             batch.close()
 
-    def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
-        return manifest.past(tail, {_uid(key) for key in keys})
+    def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
+        return manifest.past(place, {_uid(key) for key in keys})
 
     async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
         with telling(folder.native):
