@@ -6,7 +6,6 @@ The spool file is the only I/O in core; docs/decisions says why.
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -136,6 +135,8 @@ class BlobWriter:
             self._file.close()
 
     def _to_file(self) -> None:
+        import tempfile  # noqa: PLC0415 - costs 6 ms at start-up, and most runs spool nothing
+
         self._file = tempfile.TemporaryFile(dir=self._spool.directory, prefix="mailhaul-")  # noqa: SIM115 - the blob owns it
         for part in self._parts:
             self._digest.update(part)
