@@ -4,9 +4,6 @@ The only place that waits is a `Pending`. Commands form a queue: each is written
 ones before it are written, and `answers` tells which of them a response answers. Tags are matched
 strictly (failure-modes F5).
 
-A literal goes without asking where LITERAL+ or LITERAL- allow it (RFC 7888); else the queue behind
-it waits for the server's `+`, and a NO instead of it takes the command back cleanly (B17).
-
 Nothing is buffered without bound: writing stops while the network is slow, reading stops while
 more than `BUDGET` octets of messages wait to be taken.
 """
@@ -14,19 +11,21 @@ more than `BUDGET` octets of messages wait to be taken.
 import asyncio
 import ssl
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from mailhaul.core.blob import Blob, MemoryBlob, Spool
+from mailhaul.core.blob import MemoryBlob, Spool
 from mailhaul.core.errors import Disconnected, MailhaulError
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import printable
-from mailhaul.imap.answers import Wants
 from mailhaul.imap.codes import judge
 from mailhaul.imap.commands import Command, ReadCommand, WriteCommand, logout, shown, starttls
+from mailhaul.imap.outbox import COALESCED, Outbox, steps_of
+from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.reader import Reader
 from mailhaul.imap.responses import Body, Continuation, Event, Fetched, Listing, Status, Untagged
 from mailhaul.imap.syntax import ProtocolFault
+from mailhaul.imap.tracing import described
 
 BUDGET = 6 * 1024 * 1024
 """Octets of messages in memory that nobody has taken yet; beyond it the connection isn't read."""
@@ -38,8 +37,6 @@ LONG_PATIENCE = 900.0
 _SLOW_VERBS = frozenset(
     {b"SELECT", b"EXAMINE", b"STATUS", b"LIST", b"APPEND", b"EXPUNGE", b"UID EXPUNGE", b"UID STORE"}
 )
-_COALESCED = 256 * 1024
-_LITERAL_MINUS = 4096
 _INJECTED = (
     "something follows {}'s agreement to STARTTLS in the clear; somebody on the way may be "
     "injecting it, so nothing was said"
@@ -49,91 +46,6 @@ _MOST_UNSOLICITED = 10_000
 _MOST_NOTICES = 50
 _LINGER = 2.0
 """Seconds in which the last octets may leave after goodbye."""
-
-
-class Pending:
-    """A command under way. Its events gather in `events` until somebody takes them."""
-
-    __slots__ = (
-        "_count",
-        "_session",
-        "_waiter",
-        "abandoned",
-        "answer",
-        "command",
-        "error",
-        "events",
-        "status",
-        "tag",
-        "wants",
-    )
-
-    def __init__(
-        self,
-        session: "Session",
-        command: Command,
-        tag: bytes,
-        answer: Callable[[bytes], bytes] | None,
-    ) -> None:
-        self.command = command
-        self.tag = tag
-        self.answer = answer
-        self.events: list[Event] = []
-        self.wants = Wants(command)
-        self.status: Status | None = None
-        self.error: MailhaulError | OSError | None = None
-        self.abandoned = False
-        self._count = 0
-        self._session = session
-        self._waiter: asyncio.Future[None] | None = None
-
-    async def arrivals(self) -> list[Event]:
-        """The events that came since the last call, waiting for one; empty once the command is
-        answered in full. The taker of messages calls `release` as it passes them on. Raises what
-        ended the connection."""
-        while not self.events and self.status is None:
-            await self._wait()
-        events, self.events = self.events, []
-        return events
-
-    async def done(self) -> Status:
-        """The tagged answer, whatever it says; raises what ended the connection."""
-        while self.status is None:
-            await self._wait()
-        return self.status
-
-    def release(self, octets: int) -> None:
-        """So many octets of messages are no longer held on behalf of this command."""
-        self._session._release(octets)
-
-    def abandon(self) -> None:
-        """Nobody will take the events any more; what still comes is thrown away."""
-        self.abandoned = True
-        events, self.events = self.events, []
-        for event in events:
-            self._session._forget(event)
-
-    async def _wait(self) -> None:
-        if self.error is not None:
-            raise self.error
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _fail(self, error: MailhaulError | OSError) -> None:
-        if self.status is None and self.error is None:
-            self.error = error
-            self._wake()
-
-
-_Step = bytes | Iterator[bytes] | None
-"""Octets to send, a large literal piece by piece, or None: wait here for the server's `+`."""
 
 
 class Session(asyncio.Protocol):
@@ -168,10 +80,8 @@ class Session(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Pending] = deque()
-        self._outgoing: deque[tuple[Pending, deque[_Step]]] = deque()
-        self._awaits_plus: Pending | None = None
+        self._outbox = Outbox(self._write, self._waits_for_plus, self._fail)
         self._pump_scheduled = False
-        self._writing_paused = False
         self._reading_paused = False
         self._reading_on = False
         self._held = 0
@@ -240,12 +150,10 @@ class Session(asyncio.Protocol):
         if isinstance(command, WriteCommand) and command.verb != b"SELECT":
             self.traffic.writes += 1
         self._queue.append(pending)
-        self._outgoing.append((pending, self._steps(tag, command)))
+        self._outbox.add(pending, steps_of(tag, command, self.capabilities or frozenset()))
         if self._trace is not None:
             self._trace(f"{self.name} C: {tag.decode()} {shown(command)}")
-        if not self._pump_scheduled:
-            self._pump_scheduled = True
-            self._loop.call_soon(self._pump)
+        self._schedule()
         return pending
 
     def read_on(self, on: bool) -> None:
@@ -301,7 +209,7 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=_COALESCED)
+        transport.set_write_buffer_limits(high=COALESCED)
         if self._watch is None:
             self._watch = self._loop.call_later(self._patience / 8, self._look_at_the_clock)
 
@@ -325,10 +233,10 @@ class Session(asyncio.Protocol):
         self._fail(self._farewell(exc))
 
     def pause_writing(self) -> None:
-        self._writing_paused = True
+        self._outbox.paused = True
 
     def resume_writing(self) -> None:
-        self._writing_paused = False
+        self._outbox.paused = False
         self._progressed = self._loop.time()
         self._pump()
 
@@ -336,7 +244,7 @@ class Session(asyncio.Protocol):
 
     def _take(self, event: Event) -> None:
         if self._trace is not None:
-            self._trace(f"{self.name} S: {_described(event)}")
+            self._trace(f"{self.name} S: {described(event)}")
         if isinstance(event, (Listing, Body, Fetched, Untagged)):
             if isinstance(event, Untagged) and event.name == b"CAPABILITY":
                 self._learn(b" ".join(v for v in event.values_if_any() if isinstance(v, bytes)))
@@ -393,20 +301,20 @@ class Session(asyncio.Protocol):
             self._give_lines(Listing([entry], listing.whole))
 
     def _hand(self, pending: Pending, event: Event, count: int) -> None:
-        pending._count += count
-        if pending._count > _MOST_RESPONSES:
+        pending.count += count
+        if pending.count > _MOST_RESPONSES:
             raise ProtocolFault(f"{self.name} sends answers without end")
         if pending.abandoned:
-            self._forget(event, counted=False)
+            self.forget(event, counted=False)
         else:
             pending.events.append(event)
-            pending._wake()
+            pending.wake()
 
     def _nobody_asked(self, event: Event) -> None:
         self._unsolicited += 1
         if self._unsolicited > _MOST_UNSOLICITED:
             raise ProtocolFault(f"{self.name} sends and sends what nobody asked for")
-        self._forget(event, counted=False)
+        self.forget(event, counted=False)
 
     def _complete(self, status: Status) -> None:
         pending = next((each for each in self._queue if each.tag == status.tag), None)
@@ -425,22 +333,16 @@ class Session(asyncio.Protocol):
             self._queue.remove(pending)
         if self._sealing and pending.command.verb == b"STARTTLS" and status.kind == b"OK":
             self._sealed = True
-        if self._awaits_plus is pending:
-            # Refused instead of `+`: its remaining octets may not be sent any more (B17). Without
-            # such a wait the rest of a literal has to go out, or the server would misread.
-            self._outgoing.popleft()
-            self._awaits_plus = None
+        if self._outbox.answered(pending):
             self._schedule()
         self._unsolicited = 0
         if status.kind != b"OK":
             self.failures += 1
         pending.status = status
-        pending._wake()
+        pending.wake()
 
     def _go_on(self, event: Continuation) -> None:
-        if self._awaits_plus is not None:
-            self._awaits_plus = None
-            self._outgoing[0][1].popleft()
+        if self._outbox.go_on():
             self._pump()
         elif self._queue and self._queue[0].answer is not None:
             self.traffic.round_trips += 1
@@ -451,7 +353,7 @@ class Session(asyncio.Protocol):
                 return
             self._write(answer + b"\r\n")
 
-    def _release(self, octets: int) -> None:
+    def release(self, octets: int) -> None:
         self._held -= octets
         if self._held <= self._budget // 2:
             self._resume_reading()
@@ -467,33 +369,13 @@ class Session(asyncio.Protocol):
             self._progressed = self._loop.time()
             self._transport.resume_reading()
 
-    def _forget(self, event: Event, counted: bool = True) -> None:
+    def forget(self, event: Event, counted: bool = True) -> None:
         if isinstance(event, Body) and event.blob is not None:
             if counted and isinstance(event.blob, MemoryBlob):
-                self._release(event.blob.size)
+                self.release(event.blob.size)
             event.blob.close()
 
     # --- Sending -----------------------------------------------------------------------------
-
-    def _steps(self, tag: bytes, command: Command) -> deque[_Step]:
-        capabilities = self.capabilities or frozenset()
-        any_size = "LITERAL+" in capabilities
-        small = any_size or "LITERAL-" in capabilities
-        steps: deque[_Step] = deque([tag + b" "])
-        for part in command.parts:
-            if isinstance(part, bytes):
-                steps.append(part)
-                continue
-            size = part.blob.size
-            asks = not (any_size or (small and size <= _LITERAL_MINUS))
-            steps.append(
-                b"%b{%d%b}\r\n" % (b"~" if part.binary else b"", size, b"" if asks else b"+")
-            )
-            if asks:
-                steps.append(None)
-            steps.append(_octets(part.blob))
-        steps.append(b"\r\n")
-        return steps
 
     def _schedule(self) -> None:
         if not self._pump_scheduled:
@@ -501,42 +383,11 @@ class Session(asyncio.Protocol):
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Writes what may be written, many small pieces as one."""
         self._pump_scheduled = False
-        pieces: list[bytes] = []
-        size = 0
-        while self._outgoing and not self._writing_paused and self._awaits_plus is None:
-            pending, steps = self._outgoing[0]
-            while steps:
-                step = steps[0]
-                if isinstance(step, bytes):
-                    steps.popleft()
-                    piece = step
-                elif step is None:
-                    self._awaits_plus = pending
-                    self.traffic.round_trips += 1
-                    break
-                else:
-                    try:
-                        following = next(step, None)
-                    except OSError as error:  # the spool can't be read: half a literal is sent
-                        self._fail(error)
-                        return
-                    if following is None:
-                        steps.popleft()
-                        continue
-                    piece = following
-                pieces.append(piece)
-                size += len(piece)
-                if size >= _COALESCED:
-                    break
-            if not steps:
-                self._outgoing.popleft()
-            if size >= _COALESCED:
-                self._write(b"".join(pieces))
-                pieces, size = [], 0
-        if pieces:
-            self._write(b"".join(pieces))
+        self._outbox.pump(self._queue[0] if self._queue else None)
+
+    def _waits_for_plus(self) -> None:
+        self.traffic.round_trips += 1
 
     def _write(self, data: bytes) -> None:
         if self._transport is None or self._error is not None:
@@ -585,37 +436,12 @@ class Session(asyncio.Protocol):
             self._watch.cancel()
             self._watch = None
         self._reader.close()
-        self._outgoing.clear()
+        self._outbox.clear()
         if not self._greeting.done():
             self._greeting.set_exception(error)
             self._greeting.exception()  # looked at: nobody may be waiting
         queue, self._queue = self._queue, deque()
         for pending in queue:
-            pending._fail(error)
+            pending.fail(error)
         if abort and self._transport is not None:
             self._transport.abort()
-
-
-def _octets(blob: Blob) -> bytes | Iterator[bytes]:
-    return blob.data if isinstance(blob, MemoryBlob) else blob.chunks()
-
-
-def _described(event: Event) -> str:
-    """One printable line for the trace; never a message's octets."""
-    if isinstance(event, Listing):
-        return f"* {len(event.entries)} listing lines"
-    if isinstance(event, Body):
-        return f"* UID {event.uid} body of {event.blob.size if event.blob else 'NIL'}"
-    if isinstance(event, Fetched):
-        return f"* UID {event.uid} FETCH"
-    if isinstance(event, Untagged):
-        first = event.fragments[0]
-        words = printable(first, 200) if isinstance(first, bytes) else ""
-        number = "" if event.number is None else f"{event.number} "
-        return f"* {number}{printable(event.name, 40)} {words}"
-    if isinstance(event, Status):
-        tag = printable(event.tag or b"*", 40)
-        code = f"[{printable(event.code, 40)} {printable(event.arguments, 100)}] "
-        kind = event.kind.decode()
-        return f"{tag} {kind} {code if event.code else ''}{printable(event.text, 200)}"
-    return f"+ ({len(event.text)} octets)"

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from mailhaul.core.text import printable
-from mailhaul.imap.client import Pending, Session
+from mailhaul.imap.client import Session
 from mailhaul.imap.commands import Command, examine, noop, select, unselect
 from mailhaul.imap.failures import failure
+from mailhaul.imap.pending import Pending
 from mailhaul.imap.responses import Event, Status, Untagged
 
 MOST_FAILURES = 8

@@ -20,10 +20,11 @@ from mailhaul.core.folder import Folder
 from mailhaul.core.message import NO_FLAGS, SYSTEM_FLAGS, Flags, Message
 from mailhaul.core.store import Appended, FlagChange, Refused
 from mailhaul.imap import commands
-from mailhaul.imap.client import Pending, Session
+from mailhaul.imap.client import Session
 from mailhaul.imap.codes import Verdict, as_error, judge
 from mailhaul.imap.commands import AppendMessage, Literal, is_flag
 from mailhaul.imap.lane import MOST_FAILURES
+from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Status
 from mailhaul.stores.imap_arrivals import (

@@ -16,10 +16,10 @@ from mailhaul.core.folder import Folder
 from mailhaul.core.identity import HEADER_LIMIT, header_identity
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.imap import commands, sequence
-from mailhaul.imap.client import Pending
 from mailhaul.imap.commands import Attribute
 from mailhaul.imap.failures import failure_of_many, words
 from mailhaul.imap.lane import Lane, Selection
+from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import LARGEST_SUBSTITUTE, QuirkName, looks_like_substitute
 from mailhaul.imap.responses import Body, Event, Fetched, Status
 from mailhaul.stores import imap_listing

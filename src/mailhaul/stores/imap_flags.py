@@ -7,10 +7,10 @@ from mailhaul.core.folder import Folder
 from mailhaul.core.message import SYSTEM_FLAGS, Flags, Key
 from mailhaul.core.store import FlagChange
 from mailhaul.imap import commands, sequence
-from mailhaul.imap.client import Pending
 from mailhaul.imap.commands import WriteCommand, is_flag
 from mailhaul.imap.failures import failure, failure_of_many
 from mailhaul.imap.lane import Lane
+from mailhaul.imap.pending import Pending
 from mailhaul.stores.imap_listing import FLAGS, check_folder, collected, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 

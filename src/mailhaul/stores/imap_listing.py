@@ -12,10 +12,10 @@ from mailhaul.core.folder import Folder
 from mailhaul.core.message import Entry
 from mailhaul.core.text import printable
 from mailhaul.imap import commands, sequence
-from mailhaul.imap.client import Pending
 from mailhaul.imap.commands import Attribute
 from mailhaul.imap.failures import failure_of_many
 from mailhaul.imap.lane import Lane, Selection
+from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Fetched, Listing, Status
 from mailhaul.stores.imap_mailbox import Mailbox
