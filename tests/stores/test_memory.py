@@ -175,3 +175,14 @@ async def test_a_moved_message_is_told_in_both_folders() -> None:
     assert (await listed_changes(source, inbox, cursors[0])).vanished == [uid]
     assert len((await listed_changes(source, elsewhere, cursors[1])).entries) == 1
     assert await octets(source, elsewhere) == [mail("one")]
+
+
+@pytest.mark.parametrize(
+    ("name", "inbox"), [("inbox", True), ("InBoX", True), ("\u0131nbox", False)]
+)
+async def test_the_inbox_is_spelled_in_ascii(name: str, inbox: bool) -> None:
+    box = MemoryMailbox()
+    target = await opened(box)
+    made = await target.create((name,), None)
+    assert made.path == (INBOX_PATH if inbox else (name,))
+    assert (box.folder((name,)).path == INBOX_PATH) == inbox

@@ -29,7 +29,7 @@ from mailhaul.stores.file_messages import (
     identity_of,
     store_blob,
 )
-from mailhaul.stores.found_folders import Found, with_parents
+from mailhaul.stores.found_folders import Found, with_inbox, with_parents
 from mailhaul.stores.line_ends import Form, from_disk, size_from_disk
 from mailhaul.stores.manifest import Manifest, Record
 from mailhaul.stores.safe_paths import (
@@ -290,8 +290,7 @@ class EmlTarget:
     async def create(self, path: FolderPath, role: Role | None) -> Folder:
         if not path or "" in path:
             raise FolderFailed("a folder without a name can't be kept; give it one")
-        if path[0].upper() == "INBOX":
-            path = (*INBOX_PATH, *path[1:])
+        path = with_inbox(path)
         there = {found.path: found.native for found in self._source.found()}
         for depth in range(1, len(path) + 1):
             if there.get(path[:depth]) is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.text import printable
-from mailhaul.stores.found_folders import DEEPEST, check_directory, note
+from mailhaul.stores.found_folders import DEEPEST, check_directory, note, with_inbox
 from mailhaul.stores.manifest import Manifest
 from mailhaul.stores.safe_paths import (
     NameCoding,
@@ -75,9 +75,7 @@ def walk(root: int, names: list[str], notices: list[str]) -> Iterator[str]:
 def foreign_path(native: str) -> FolderPath:
     """The folder's path, from its directory's."""
     parts = [decode_name(FOREIGN_NAMES, part) for part in steps(native)]
-    if not parts or parts[0].upper() == "INBOX":
-        return (*INBOX_PATH, *parts[1:])
-    return tuple(parts)
+    return with_inbox(tuple(parts)) or INBOX_PATH
 
 
 def steps(native: str) -> list[str]:

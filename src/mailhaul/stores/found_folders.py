@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailhaul.core.errors import BadInput
-from mailhaul.core.folder import FolderPath
+from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.text import printable
 
 DEEPEST = 60
@@ -19,6 +19,14 @@ class Found:
 
     path: FolderPath
     native: str | None
+
+
+def with_inbox(path: FolderPath) -> FolderPath:
+    """`path` with its first component spelled `INBOX` if that is what it means: in any case, but
+    in ASCII only (RFC 3501 5.1; a dotless ı is another letter, whatever its capital is)."""
+    if path and path[0].isascii() and path[0].upper() == INBOX_PATH[0]:
+        return (*INBOX_PATH, *path[1:])
+    return path
 
 
 def with_parents(named: Iterable[tuple[FolderPath, str]]) -> list[Found]:

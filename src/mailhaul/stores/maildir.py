@@ -22,7 +22,7 @@ from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Ref
 from mailhaul.core.text import printable
 from mailhaul.stores import maildir_delivery, maildir_subscriptions, maildir_tree
 from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, blob_of, identity_of
-from mailhaul.stores.found_folders import DEEPEST
+from mailhaul.stores.found_folders import DEEPEST, with_inbox
 from mailhaul.stores.line_ends import from_disk
 from mailhaul.stores.maildir_folder import (
     Scan,
@@ -288,8 +288,7 @@ class MaildirTarget:
         return self._source.fetch(folder, entries)
 
     async def create(self, path: FolderPath, role: Role | None) -> Folder:
-        if path and path[0].upper() == "INBOX":
-            path = (*INBOX_PATH, *path[1:])
+        path = with_inbox(path)
         root = self._source.root
         found = maildir_tree.find_folders(root, self.traffic.notices)
         there = {each.path: each.native for each in found}

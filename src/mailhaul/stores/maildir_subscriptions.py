@@ -10,6 +10,7 @@ import re
 from contextlib import suppress
 
 from mailhaul.core.folder import INBOX_PATH, FolderPath
+from mailhaul.stores.found_folders import with_inbox
 from mailhaul.stores.maildir_tree import PLUS_NAMES
 from mailhaul.stores.safe_paths import decode_name, encode_name, open_file, replace_file
 
@@ -63,7 +64,7 @@ def _text(root: int, name: str) -> str:
 
 def _path(parts: list[str]) -> FolderPath:
     path = tuple(decode_name(PLUS_NAMES, part) for part in parts if part)
-    return (*INBOX_PATH, *path[1:]) if path and path[0].upper() == "INBOX" else path
+    return with_inbox(path)
 
 
 def _unescaped(text: str) -> str:

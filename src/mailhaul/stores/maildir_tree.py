@@ -20,7 +20,14 @@ from pathlib import Path
 from mailhaul.core.errors import BadInput, FolderFailed
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.text import printable
-from mailhaul.stores.found_folders import DEEPEST, Found, check_directory, note, with_parents
+from mailhaul.stores.found_folders import (
+    DEEPEST,
+    Found,
+    check_directory,
+    note,
+    with_inbox,
+    with_parents,
+)
 from mailhaul.stores.safe_paths import (
     LONGEST_NAME,
     NameCoding,
@@ -82,9 +89,7 @@ def path_of(native: str) -> FolderPath:
         parts = [decode_name(PLUS_NAMES, part) or "." for part in native[1:].split(".")]
     else:
         parts = [decode_name(PLAIN_NAMES, part) for part in native.split("/")]
-    if parts[0].upper() == "INBOX":
-        parts[0] = "INBOX"
-    return tuple(parts)
+    return with_inbox(tuple(parts))
 
 
 def native_of(path: FolderPath, layout: Layout, *, root_is_inbox: bool) -> str:

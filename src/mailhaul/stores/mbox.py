@@ -18,7 +18,7 @@ from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Ref
 from mailhaul.core.text import printable
 from mailhaul.stores import manifest, mbox_tree
 from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, blob_of
-from mailhaul.stores.found_folders import DEEPEST, Found, note
+from mailhaul.stores.found_folders import DEEPEST, Found, note, with_inbox
 from mailhaul.stores.manifest import Manifest
 from mailhaul.stores.mbox_folder import View, octets, stamp_of
 from mailhaul.stores.mbox_writing import Batch, Mbox, kept
@@ -250,8 +250,7 @@ class MboxTarget:
         return self._source.fetch(folder, entries)
 
     async def create(self, path: FolderPath, role: Role | None) -> Folder:
-        if path and path[0].upper() == "INBOX":
-            path = (*INBOX_PATH, *path[1:])
+        path = with_inbox(path)
         mbox_tree.native_of(path)
         there = {found.path: found.native for found in self._source.found()}
         for depth in range(1, len(path) + 1):

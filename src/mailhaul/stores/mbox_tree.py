@@ -12,7 +12,14 @@ from pathlib import Path
 from mailhaul.core.errors import BadInput, FolderFailed
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.text import printable
-from mailhaul.stores.found_folders import DEEPEST, Found, check_directory, note, with_parents
+from mailhaul.stores.found_folders import (
+    DEEPEST,
+    Found,
+    check_directory,
+    note,
+    with_inbox,
+    with_parents,
+)
 from mailhaul.stores.safe_paths import (
     LONGEST_NAME,
     NameCoding,
@@ -69,9 +76,7 @@ def path_of(native: str) -> FolderPath:
     for ending in ENDINGS:
         file = file.removesuffix(ending) or file
     parts.append(decode_name(NAMES, file))
-    if parts[0].upper() == "INBOX":
-        parts[0] = "INBOX"
-    return tuple(parts)
+    return with_inbox(tuple(parts))
 
 
 def native_of(path: FolderPath) -> str:

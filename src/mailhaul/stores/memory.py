@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.errors import Closed, ClosedReason, CursorExpired, FolderFailed
-from mailhaul.core.folder import Cursor, Folder, FolderPath, Role, State
+from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, Role, State
 from mailhaul.core.identity import header_identity
 from mailhaul.core.message import Entry, Flags, Identity, Key, Message, Unreadable, folded
 from mailhaul.core.store import (
@@ -31,6 +31,7 @@ from mailhaul.core.store import (
     Traffic,
 )
 from mailhaul.core.text import printable
+from mailhaul.stores.found_folders import with_inbox
 from mailhaul.stores.memory_mailbox import MemoryFolder, MemoryMailbox, Stored
 
 Faults = Callable[[str, str], None]
@@ -387,9 +388,7 @@ def _existing(mailbox: MemoryMailbox, path: FolderPath) -> FolderPath | None:
     wanted = tuple(part.casefold() for part in path) if fold else path
     for known in mailbox.paths:
         folding = tuple(part.casefold() for part in known) if fold else known
-        if folding == wanted or (
-            known == ("INBOX",) and len(path) == 1 and path[0].upper() == "INBOX"
-        ):
+        if folding == wanted or (known == INBOX_PATH == with_inbox(path)):
             return known
     return None
 

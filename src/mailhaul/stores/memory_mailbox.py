@@ -14,6 +14,7 @@ from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import INBOX_PATH, FolderPath, NameRules, Role
 from mailhaul.core.message import NO_FLAGS, SYSTEM_FLAGS, Flags
 from mailhaul.core.text import printable
+from mailhaul.stores.found_folders import with_inbox
 
 FIRST_VALIDITY = 1000
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -115,7 +116,7 @@ class MemoryMailbox:
 
     def folder(self, path: FolderPath) -> MemoryFolder:
         """Raises `FolderFailed` when there is none."""
-        found = self._folders.get(_with_inbox(path))
+        found = self._folders.get(with_inbox(path))
         if found is None:
             raise FolderFailed(f"folder “{printable('/'.join(path))}” is gone")
         return found
@@ -134,7 +135,7 @@ class MemoryMailbox:
     ) -> MemoryFolder:
         """The folder at `path` with parents; one that is there is just returned. Knows no rules:
         they hold for `MemoryTarget.create`."""
-        path = _with_inbox(path)
+        path = with_inbox(path)
         for depth in range(1, len(path)):
             if path[:depth] not in self._folders:
                 self.make(path[:depth])
@@ -244,10 +245,3 @@ class MemoryMailbox:
                 return None
             folder.keywords[name] = flag
         return folder.keywords[name]
-
-
-def _with_inbox(path: FolderPath) -> FolderPath:
-    # RFC 3501 5.1: INBOX is case-insensitive, as a first component only (E2).
-    if path and path[0].upper() == "INBOX":
-        return INBOX_PATH + path[1:]
-    return path
