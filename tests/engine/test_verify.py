@@ -70,7 +70,7 @@ def compare(
             assert seconds >= 0
 
         left = MemorySource(source, source_faults)
-        right = MemoryTarget(target, target_faults)
+        right = MemorySource(target, target_faults)
         events = verify(
             left, right, options, sleep=no_sleep, chance=random.Random(1), clock=lambda: 1.7e9
         )
@@ -135,7 +135,10 @@ def victim(target: MemoryMailbox, chance: random.Random) -> tuple[FolderPath, St
 
 
 def drop(target: MemoryMailbox, chance: random.Random) -> Sequence[Kind]:
+    """An empty message (D6) would be no loss."""
     path, stored = victim(target, chance)
+    while not stored.data:
+        path, stored = victim(target, chance)
     target.expunge(stored.uid, path=path)
     return [Kind.MISSING]
 
@@ -207,7 +210,7 @@ def rename(target: MemoryMailbox, chance: random.Random) -> Sequence[Kind]:
 
 
 def unsubscribe(target: MemoryMailbox, chance: random.Random) -> Sequence[Kind]:
-    target.folder(chance.choice(target.paths)).subscribed = False
+    target.folder(chance.choice(target.paths[1:])).subscribed = False
     return [Kind.SUBSCRIPTION]
 
 
@@ -320,6 +323,54 @@ def test_a_missing_message_is_named_by_folder_key_and_subject() -> None:
     (found,) = compare(source, target, LEVEL_1).found
     assert (found.kind, found.folder, found.source_key) == (Kind.MISSING, INBOX_PATH, 1)
     assert found.subject == "message 7"
+
+
+@pytest.mark.parametrize("options", [LEVEL_1, DEEP])
+def test_an_empty_message_is_nothing_to_carry_and_is_told(options: VerifyOptions) -> None:
+    source, target = MemoryMailbox(), MemoryMailbox()
+    source.deliver(b"")
+    source.deliver(mail(1))
+    source.deliver(b"")
+    target.deliver(mail(1))
+    outcome = compare(source, target, options)
+    assert outcome.verdict.equal
+    notes = [(each.kind, each.source_key) for each in outcome.found]
+    assert notes == [(Kind.EMPTY, 1), (Kind.EMPTY, 3)]
+    assert outcome.found[0].detail == "empty at the source: there is nothing to carry"
+    assert outcome.verdict.remarks == (
+        "2 messages are empty at the source: there is nothing to carry",
+    )
+
+
+def test_a_message_that_is_only_announced_as_empty_is_missing() -> None:
+    class Understating(MemorySource):
+        async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+            async for page in super().changes(folder, since):
+                page.entries = [replace(entry, size=0) for entry in page.entries]
+                yield page
+
+    async def run() -> list[VerifyEvent]:
+        source = MemoryMailbox()
+        source.deliver(mail(1))
+        pair = Understating(source), MemorySource(MemoryMailbox())
+        return [event async for event in verify(*pair, LEVEL_1)]
+
+    assert Outcome(asyncio.run(run())).kinds() == [Kind.MISSING]
+
+
+@pytest.mark.parametrize(
+    ("path", "keeps", "equal"),
+    [(INBOX_PATH, True, True), (WORK, True, False), (INBOX_PATH, False, True), (WORK, False, True)],
+)
+def test_a_subscription_that_nobody_misses_is_a_note(
+    path: FolderPath, keeps: bool, equal: bool
+) -> None:
+    source, target = MemoryMailbox(), MemoryMailbox(Habits(keeps_subscriptions=keeps))
+    source.make(path).subscribed = True
+    target.make(path)
+    outcome = compare(source, target)
+    assert outcome.verdict.equal == equal
+    assert [each.kind for each in outcome.found] == [Kind.SUBSCRIPTION]
 
 
 def test_mail_of_the_targets_own_is_a_note() -> None:
@@ -651,16 +702,9 @@ def test_a_message_costs_at_most_260_octets_both_sides_together() -> None:
                 assert isinstance(key, int)
                 yield key, Identity((key * 0x9E3779B97F4A7C15 % 2**64).to_bytes(16), named=True)
 
-    class LargeTarget(Large, MemoryTarget):
-        def __init__(self, mailbox: MemoryMailbox) -> None:
-            MemoryTarget.__init__(self, mailbox)
-
-        traffic = MemoryTarget.traffic
-        open = MemoryTarget.open
-
     async def run() -> Verdict:
         last = None
-        async for event in verify(Large(MemoryMailbox()), LargeTarget(MemoryMailbox()), LEVEL_1):
+        async for event in verify(Large(MemoryMailbox()), Large(MemoryMailbox()), LEVEL_1):
             last = event
         assert isinstance(last, Verified)
         return last.verdict

@@ -1,8 +1,8 @@
 """Compares one target folder with what goes there: pairs, reads, and tells what is not the same.
 
 `Match` holds what is known of one folder; the functions here fill it, in the order in which they
-stand, and yield differences as they find them. engine/verify.py calls them and says what the whole
-is for.
+stand, and yield differences as they find them; engine/absences.py tells what has no other half.
+engine/verify.py calls them and says what the whole is for.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mailhaul.core.folder import Folder, FolderPath
-from mailhaul.core.store import Source, Target
+from mailhaul.core.store import Source
 from mailhaul.engine.census import (
     Census,
     Pairs,
@@ -21,16 +21,13 @@ from mailhaul.engine.census import (
     out_of_order,
     pair_off,
 )
-from mailhaul.engine.folder_names import shown
 from mailhaul.engine.listed import flag_difference, received_difference, sizes_differ
 from mailhaul.engine.outcomes import FolderLink, Side, Waiting
 from mailhaul.engine.reading import (
     PairRead,
     Patience,
-    attempts,
     read_digests,
     read_pairs,
-    read_subjects,
 )
 from mailhaul.engine.sides import closing
 from mailhaul.engine.verdict import (
@@ -47,9 +44,8 @@ from mailhaul.engine.verdict import (
 IDENTIFY_PAGE = 5000
 DOUBTS = 200
 """So many messages of a folder level 1 reads because their sizes or headers differ."""
-SUBJECTS = 50
-"""So many missing messages of a folder are looked at for their subject."""
-SUBJECT_SIZE = 1024 * 1024
+
+EMPTY = "empty at the source: there is nothing to carry"
 
 HARD, SOFT = Severity.DIFFERENCE, Severity.NOTE
 
@@ -69,11 +65,12 @@ class Run:
     """One verification: what it was given, and what it has counted."""
 
     source: Source
-    target: Target
+    target: Source
     options: VerifyOptions
     patience: Patience
     now: float
     vanished: int = 0
+    empty: int = 0
     octets: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
@@ -96,6 +93,8 @@ class Run:
         remarks = [*self.remarks]
         if self.vanished:
             remarks.append(f"{self.vanished} messages vanished meanwhile and were left out")
+        if self.empty:
+            remarks.append(f"{self.empty} messages are {EMPTY}")
         return Verdict(
             deep=self.options.deep,
             folders=self._totals["folders"],
@@ -136,14 +135,14 @@ def identifications(
 ) -> list[tuple[Side, Callable[[], Awaitable[None]]]]:
     """Calls that learn all identities of one side, page by page."""
     return [
-        (side, partial(_identify_page, store, side, census, folder, numbers))
+        (side, partial(identify_page, store, side, census, folder, numbers))
         for folder, span in census.parts
         for start in range(span.start, span.stop, IDENTIFY_PAGE)
         if (numbers := range(start, min(start + IDENTIFY_PAGE, span.stop)))
     ]
 
 
-async def _identify_page(
+async def identify_page(
     store: Source, side: Side, census: Census, folder: Folder, numbers: Iterable[int]
 ) -> None:
     by_key = {census.keys[number]: number for number in numbers}
@@ -322,77 +321,3 @@ def _about(
     path = match.ours.folder(left).path
     keys = match.ours.keys[left], match.theirs.keys[right]
     return Difference(kind, severity, path, detail, *keys, subject)
-
-
-async def tell_missing(run: Run, match: Match) -> AsyncIterator[Difference | Waiting]:
-    """Tells what is missing, once the source has said that it is still there."""
-    ours = match.ours
-    match.missing.sort()
-    subjects: dict[int, str] = {}
-    for folder, span in ours.parts:
-        missing = [number for number in match.missing if number in span]
-        for start in range(0, len(missing), IDENTIFY_PAGE):
-            page = missing[start : start + IDENTIFY_PAGE]
-            for number in page:
-                ours.gone[number] = 1
-            call = partial(_identify_page, run.source, Side.SOURCE, ours, folder, page)
-            async for wait in attempts(run.patience, (Side.SOURCE, call)):
-                yield wait
-    there = [number for number in match.missing if not ours.gone[number]]
-    run.vanished += len(match.missing) - len(there)
-    match.missing = there
-    small = [number for number in there if ours.sizes[number] <= SUBJECT_SIZE][:SUBJECTS]
-
-    async def look() -> None:
-        async with closing(
-            Side.SOURCE, read_subjects(run.source, Side.SOURCE, ours, small)
-        ) as found:
-            async for number, subject in found:
-                subjects[number] = subject
-
-    async for wait in attempts(run.patience, (Side.SOURCE, look)):
-        yield wait
-    for number in there:
-        path, key = ours.folder(number).path, ours.keys[number]
-        subject = subjects.get(number, "")
-        # D6: servers store no empty message.
-        detail = "not at the target" if ours.sizes[number] else "empty, and not at the target"
-        yield Difference(Kind.MISSING, HARD, path, detail, key, subject=subject)
-
-
-def tell_target(job: Job, match: Match) -> Iterator[Difference]:
-    """What the target has more of."""
-    for number in sorted(match.doubled):
-        detail = "one more copy at the target than at the source"
-        key = match.theirs.keys[number]
-        yield Difference(Kind.DOUBLED, HARD, job.path, detail, target_key=key)
-    if match.extra:
-        count = len(match.extra)
-        detail = f"{count} messages at the target that the source does not have"
-        yield Difference(Kind.EXTRA, SOFT, job.path, detail, count=count)
-
-
-def tell_folders(run: Run, job: Job, match: Match) -> Iterator[Difference]:
-    """Subscriptions, and counts that a server announces but doesn't list."""
-    assert job.there is not None
-    for folder in job.sources:
-        if folder.subscribed and not job.there.subscribed:
-            severity = HARD if run.target.capabilities.keeps_subscriptions else SOFT
-            detail = f"subscribed at the source; {shown(job.path)} at the target is not"
-            yield Difference(Kind.SUBSCRIPTION, severity, folder.path, detail)
-    parts = [] if run.options.since else [(each, len(span)) for each, span in match.ours.parts]
-    for folder, listed in [*parts, (job.there, len(match.theirs))]:
-        if folder.count is not None and folder.count != listed:
-            # C18: Exchange counts messages that it won't list.
-            detail = f"announced with {folder.count} messages, but {listed} are listed"
-            yield Difference(Kind.COUNT, SOFT, folder.path, detail)
-
-
-def tell_folder_missing(job: Job, ours: Census) -> Iterator[Difference]:
-    """Instead of all else, when the target lacks the folder."""
-    for folder, span in ours.parts:
-        what = f"{len(span)} messages" if span else "nothing in it"
-        detail = f"the target has no folder {shown(job.path)}; the source's holds {what}"
-        yield Difference(Kind.FOLDER_MISSING, HARD, folder.path, detail)
-        for number in span:
-            ours.gone[number] = 0

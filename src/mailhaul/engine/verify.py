@@ -19,7 +19,13 @@ from itertools import chain
 
 from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import Folder, FolderPath
-from mailhaul.core.store import Source, Target
+from mailhaul.core.store import Source
+from mailhaul.engine.absences import (
+    tell_folder_missing,
+    tell_folders,
+    tell_missing,
+    tell_target,
+)
 from mailhaul.engine.census import UNKNOWN, Census, seconds
 from mailhaul.engine.comparison import (
     HARD,
@@ -32,10 +38,6 @@ from mailhaul.engine.comparison import (
     identifications,
     pair_up,
     read_and_tell,
-    tell_folder_missing,
-    tell_folders,
-    tell_missing,
-    tell_target,
 )
 from mailhaul.engine.folders import FolderMap, plan_folders
 from mailhaul.engine.outcomes import FolderLink, Mapped, Opened, Options, Side
@@ -57,7 +59,7 @@ from mailhaul.engine.verdict import (
 
 async def verify(
     source: Source,
-    target: Target,
+    target: Source,
     options: VerifyOptions,
     *,
     sleep: Sleep = asyncio.sleep,
