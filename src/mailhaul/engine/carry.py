@@ -20,7 +20,7 @@ from mailhaul.core.errors import CursorExpired
 from mailhaul.core.folder import Cursor, Folder, FolderPath
 from mailhaul.core.identity import HEADER_LIMIT, header_identity, subject_of
 from mailhaul.core.message import Entry, Flags, Identity, Key, Message, Unreadable, folded
-from mailhaul.core.store import Appended, FlagChange, Refused, Source, Target
+from mailhaul.core.store import Appended, Changes, FlagChange, Refused, Source, Target
 from mailhaul.core.text import printable
 from mailhaul.engine.ledger import RENUMBERED, FolderRow, Ledger, MessageRow
 from mailhaul.engine.matching import Trait, match, match_read
@@ -58,14 +58,23 @@ class Carrier:
 
 
 async def carry(
-    carrier: Carrier, row: FolderRow, source: Folder, target: Folder, *, look: bool, anew: bool
+    carrier: Carrier,
+    row: FolderRow,
+    source: Folder,
+    target: Folder,
+    *,
+    look: bool = False,
+    anew: bool = False,
+    ahead: AsyncIterator[Changes] | None = None,
 ) -> FolderRow:
     """Brings the folder up to date and returns its row with the cursors moved.
 
     `look` surveys the target even if its tail says that nothing was added (after a failure: what
-    was in flight may have arrived). `anew` lists the source whole. Raises what the stores raise.
+    was in flight may have arrived). `anew` lists the source whole. `ahead` is the whole listing of
+    the source, if it has been asked for already; the caller closes it. Raises what the stores
+    raise.
     """
-    visit = _Visit(carrier, row, source, target)
+    visit = _Visit(carrier, row, source, target, ahead)
     try:
         if anew or row.source_cursor is None or carrier.ledger.unkeyed(row):
             await visit.check_source()
@@ -85,8 +94,16 @@ async def carry(
 class _Visit:
     """One attempt at one folder."""
 
-    def __init__(self, carrier: Carrier, row: FolderRow, source: Folder, target: Folder) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        row: FolderRow,
+        source: Folder,
+        target: Folder,
+        ahead: AsyncIterator[Changes] | None = None,
+    ) -> None:
         self._carrier = carrier
+        self._ahead = ahead
         self._ledger = carrier.ledger
         self._source = source
         self._target = target
@@ -109,6 +126,9 @@ class _Visit:
         unkeyed = self._ledger.unkeyed(row)
         renumbered = any(lost.reason == RENUMBERED for lost in self._ledger.lost(row))
         look = look or renumbered or bool(self._intended or unkeyed)
+        if not look and tail is not None and self._target.count == 0 and row.target_anchor is None:
+            # Nobody is there who could be a stranger.
+            self.row = row = replace(row, target_tail=tail, target_seen=tail, target_anchor=tail)
         if look or tail is None or tail not in (row.target_tail, row.target_seen):
             since = None if renumbered else row.target_tail
             try:
@@ -209,7 +229,11 @@ class _Visit:
         whole = False
         known = self._known
         cursor: Cursor | None = None
-        async with closing(Side.SOURCE, self._carrier.source.changes(self._source, since)) as pages:
+        listing = self._ahead if since is None else None
+        self._ahead = None
+        if listing is None:
+            listing = self._carrier.source.changes(self._source, since)
+        async with closing(Side.SOURCE, listing) as pages:
             async for page in pages:
                 whole = page.whole
                 cursor = page.cursor

@@ -39,7 +39,8 @@ CREATE TABLE folder (
     source_anchor TEXT,
     target_tail TEXT,
     target_seen TEXT,
-    target_anchor TEXT
+    target_anchor TEXT,
+    subscribed INTEGER NOT NULL DEFAULT 0  -- the source's subscription has been carried
 );
 CREATE TABLE message (
     folder INTEGER NOT NULL REFERENCES folder,
@@ -76,6 +77,8 @@ class FolderRow:
     target_tail: Cursor | None = None
     target_seen: Cursor | None = None
     target_anchor: Cursor | None = None
+    subscribed: bool = False
+    """The source's subscription has been carried; from then on the person decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +162,12 @@ class Ledger:
         """Every folder that was ever linked."""
         rows = self._sql.execute(
             "SELECT id, source, target, source_state, source_cursor, source_anchor, target_tail,"
-            " target_seen, target_anchor FROM folder ORDER BY id"
+            " target_seen, target_anchor, subscribed FROM folder ORDER BY id"
         )
-        return [FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:]) for row in rows]
+        return [
+            FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:-1], bool(row[-1]))
+            for row in rows
+        ]
 
     def link(self, source: FolderPath, target: FolderPath) -> FolderRow:
         """The row of that folder, made when missing. Linked to another target than before, it
@@ -183,6 +189,10 @@ class Ledger:
     def move(self, folder: FolderRow) -> None:
         """Writes the folder's cursors as they stand in `folder`."""
         self._write(folder)
+
+    def subscribed(self, folder: FolderRow) -> None:
+        """Writes down that the subscription has been carried."""
+        self._sql.execute("UPDATE folder SET subscribed = 1 WHERE id = ?", (folder.id,))
 
     def _write(self, folder: FolderRow) -> None:
         self._sql.execute(

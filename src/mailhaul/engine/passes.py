@@ -25,7 +25,7 @@ from typing import TypeVar
 
 from mailhaul.core.errors import BadInput, Closed, FolderFailed, RetryLater
 from mailhaul.core.folder import Folder, FolderPath
-from mailhaul.core.store import Source, Target
+from mailhaul.core.store import Changes, Source, Target
 from mailhaul.core.text import printable
 from mailhaul.engine.carry import Carrier, Effects, carry
 from mailhaul.engine.folders import plan_folders
@@ -47,7 +47,7 @@ from mailhaul.engine.outcomes import (
     Waiting,
 )
 from mailhaul.engine.pace import Pace, Sleep
-from mailhaul.engine.sides import blamed
+from mailhaul.engine.sides import Ahead, blamed
 
 FOLDERS_AT_ONCE = 24
 """Folders on their way at the same time: enough to hide the round trips, few enough for memory."""
@@ -101,7 +101,8 @@ class _Trip:
 
     link: FolderLink
     source: Folder
-    target: Folder
+    target: Folder | None
+    """None: it has to be made."""
     row: FolderRow
     effects: Effects = field(default_factory=Effects)
     anew: bool = False
@@ -134,7 +135,7 @@ class _Pass:
         trips: list[_Trip] = []
         counts, removed = sources, 0
         try:
-            trips += await self._prepare(links, sources, targets)
+            trips += self._prepare(links, sources, targets)
             await self._carry_all(trips)
             if trips:
                 counts = await self._settle(links, targets, trips)
@@ -260,40 +261,30 @@ class _Pass:
             refused=self._options.retry_refused,
         )
 
-    async def _prepare(
+    def _prepare(
         self,
         links: Sequence[FolderLink],
         sources: Mapping[FolderPath, Folder],
-        targets: dict[FolderPath, Folder],
+        targets: Mapping[FolderPath, Folder],
     ) -> list[_Trip]:
-        """The folders to carry, made at the target where they are missing."""
+        """The folders to carry."""
         trips: list[_Trip] = []
         rows = {(row.source, row.target): row for row in self._ledger.folders()}
-        makes: list[tuple[FolderLink, FolderRow | None]] = []
-        firsts: list[tuple[FolderLink, Folder]] = []
         for link in links:
+            source, there = sources[link.source], targets.get(link.target)
+            if there is not None and not there.selectable:
+                there = None
             row = rows.get((link.source, link.target))
-            there = targets.get(link.target)
-            if there is None or not there.selectable:
-                if row is not None and self._ledger.known(row) and not self._options.restore:
-                    self._gone(row)
-                    continue
-                makes.append((link, row))
-                continue
-            if row is not None and self._idle(row, sources[link.source], there):
-                continue
             if row is None:
-                firsts.append((link, there))
-            else:
-                trips.append(_Trip(link, sources[link.source], there, row))
-        met = await _together(*(self._meet(link, there, sources) for link, there in firsts))
-        made = await _together(*(self._make(link, row, sources) for link, row in makes))
-        trips += met
-        trips += [trip for trip in made if trip is not None]
-        for trip in trips:
-            trip.anew = self._reconsidered(trip.row) or self._miscounted(trip.row, trip.source)
-        order = {link.source: number for number, link in enumerate(links)}
-        trips.sort(key=lambda trip: order[trip.link.source])
+                row = self._ledger.link(link.source, link.target)
+            elif there is None and self._ledger.known(row) and not self._options.restore:
+                self._gone(row)
+                continue
+            elif self._idle(row, source, there):
+                continue
+            trip = _Trip(link, source, there, row)
+            trip.anew = self._reconsidered(row) or self._miscounted(row, source)
+            trips.append(trip)
         return trips
 
     def _gone(self, row: FolderRow) -> None:
@@ -304,45 +295,36 @@ class _Pass:
             "again with --restore"
         )
 
-    async def _meet(
-        self, link: FolderLink, there: Folder, sources: Mapping[FolderPath, Folder]
-    ) -> _Trip:
-        """A folder that is there already and is carried to for the first time."""
-        source = sources[link.source]
-        await self._subscribe(source, there)
-        return _Trip(link, source, there, self._ledger.link(link.source, link.target))
-
-    async def _make(
-        self, link: FolderLink, row: FolderRow | None, sources: Mapping[FolderPath, Folder]
-    ) -> _Trip | None:
-        source = sources[link.source]
-
-        async def make() -> Folder:
-            return await self._target.create(link.target, link.role)
-
+    async def _make(self, trip: _Trip) -> bool:
+        """Makes the trip's target folder; false, and told, when the target won't have it."""
+        link = trip.link
         try:
-            folder = await self._patiently(make, Side.TARGET)
-            await self._subscribe(source, folder)
+            folder = await self._patiently(
+                lambda: self._target.create(link.target, link.role), Side.TARGET
+            )
         except (FolderFailed, RetryLater) as error:
             self._unfinished.append(f"{_shown(link.target)} could not be made: {error}")
             self._unmade.add(link.source)
             self._tell(FolderDone(link.source, str(error)))
-            return None
-        if row is None:
-            row = self._ledger.link(link.source, link.target)
-        elif self._ledger.known(row):
+            return False
+        row = trip.row
+        if self._ledger.known(row):
             row = self._ledger.lose_targets(row)
             self._ledger.forget(each.id for each in self._ledger.unkeyed(row) if each.id)
-        row = replace(
+        trip.target = folder
+        trip.row = replace(
             row, target_tail=folder.tail, target_seen=folder.tail, target_anchor=folder.tail
         )
-        self._ledger.move(row)
-        return _Trip(link, source, folder, row)
+        self._ledger.move(trip.row)
+        return True
 
-    async def _subscribe(self, source: Folder, target: Folder) -> None:
-        """Done when a folder is linked; later the person decides."""
-        if source.subscribed and not target.subscribed:
+    async def _subscribe(self, trip: _Trip) -> None:
+        """Done once for a folder; later the person decides."""
+        target = trip.target
+        assert target is not None
+        if trip.source.subscribed and not target.subscribed:
             await self._patiently(lambda: self._target.subscribe(target), Side.TARGET)
+        self._ledger.subscribed(trip.row)
 
     # carrying
 
@@ -358,9 +340,33 @@ class _Pass:
         await _together(*(one(trip) for trip in trips))
 
     async def _carry_one(self, trip: _Trip) -> None:
-        """Carries one folder through all temporary trouble; writes down what stays undone."""
+        """Carries one folder through all temporary trouble; writes down what stays undone. What
+        doesn't depend on one another goes out together: making the target's folder and listing
+        the source's, subscribing and carrying."""
+        ahead = None
+        if trip.target is None and not self._ledger.known(trip.row):
+            ahead = Ahead(self._source.changes(trip.source, None))
+        beside: list[asyncio.Task[None]] = []
+        try:
+            if trip.target is None and not await self._make(trip):
+                return
+            if not trip.row.subscribed:
+                beside.append(asyncio.create_task(self._subscribe(trip)))
+            await self._carry_on(trip, ahead)
+            await asyncio.gather(*beside)
+        except (FolderFailed, RetryLater) as error:
+            trip.error = trip.error or str(error)
+        finally:
+            for task in beside:
+                task.cancel()
+            if ahead is not None:
+                await ahead.aclose()
+        self._ledger.commit()
+        trip.anew = trip.look = False
+        self._tell(FolderDone(trip.link.source, trip.error))
+
+    async def _carry_on(self, trip: _Trip, ahead: Ahead[Changes] | None) -> None:
         pace = Pace(self._options.retries, self._random)
-        path = trip.link.source
 
         def tell(event: Event) -> None:
             if isinstance(event, Carried):
@@ -371,26 +377,28 @@ class _Pass:
             self._source, self._target, self._ledger, self._options, tell, trip.effects
         )
         trip.error = ""
+        assert trip.target is not None
         while True:
             try:
                 trip.row = await carry(
-                    carrier, trip.row, trip.source, trip.target, look=trip.look, anew=trip.anew
+                    *(carrier, trip.row, trip.source, trip.target),
+                    look=trip.look,
+                    anew=trip.anew,
+                    ahead=ahead,
                 )
-                break
+                return
             except RetryLater as error:
                 pause = pace.pause(error)
                 if pause is None:
                     trip.error = f"given up after {pace.failures} tries: {error}"
-                    break
+                    return
                 await self._wait(error, pause)
                 trip.look = True
                 trip.row = self._fresh(trip.row)
+                ahead = None
             except FolderFailed as error:
                 trip.error = str(error)
-                break
-        self._ledger.commit()
-        trip.anew = trip.look = False
-        self._tell(FolderDone(path, trip.error))
+                return
 
     def _fresh(self, row: FolderRow) -> FolderRow:
         """The row as the ledger has it, after an attempt that was cut off."""
@@ -430,7 +438,7 @@ class _Pass:
             trips += self._awoken(links, sources, targets, trips)
             for trip in trips:
                 now = sources.get(trip.link.source)
-                if now is None or trip.error:
+                if now is None or trip.error or trip.target is None:
                     continue
                 rows = sum(fates.get(trip.link.source, {}).values())
                 moved = now.state is not None and now.state != trip.row.source_state
@@ -472,7 +480,7 @@ class _Pass:
         """Removes at the target what mailhaul put there and the source no longer has, if asked."""
         if self._options.delete is not Delete.MIRROR:
             return 0
-        there = {**targets, **{trip.target.path: trip.target for trip in trips}}
+        there = {**targets, **{trip.target.path: trip.target for trip in trips if trip.target}}
         failed = {trip.link.source for trip in trips if trip.error}
         linked = {link.source for link in links} - failed
         doomed = [

@@ -1,8 +1,9 @@
 """Speaking to one side: whose fault an error is, and iterators that are closed in time."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.engine.outcomes import Side
@@ -21,6 +22,36 @@ async def blamed(side: Side) -> AsyncIterator[None]:
         raise
 
 
+class Ahead(Generic[_Each]):
+    """An iterator whose first element is asked for at once, to be taken later."""
+
+    def __init__(self, iterator: AsyncIterator[_Each]) -> None:
+        self._iterator = iterator
+        self._first: asyncio.Task[_Each] | None = asyncio.create_task(self._begin())
+
+    async def _begin(self) -> _Each:
+        return await anext(self._iterator)
+
+    def __aiter__(self) -> AsyncIterator[_Each]:
+        return self
+
+    async def __anext__(self) -> _Each:
+        if self._first is None:
+            return await anext(self._iterator)
+        first, self._first = self._first, None
+        return await first
+
+    async def aclose(self) -> None:
+        """Asks for nothing more. An error that nobody took is forgotten."""
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.wait([self._first])
+            self._first.cancelled() or self._first.exception()
+            self._first = None
+        if isinstance(self._iterator, AsyncGenerator):
+            await self._iterator.aclose()
+
+
 @asynccontextmanager
 async def closing(
     side: Side, iterator: AsyncIterator[_Each]
@@ -30,5 +61,5 @@ async def closing(
         try:
             yield iterator
         finally:
-            if isinstance(iterator, AsyncGenerator):
+            if isinstance(iterator, (AsyncGenerator, Ahead)):
                 await iterator.aclose()
