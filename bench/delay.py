@@ -14,7 +14,7 @@ from collections import deque
 
 QUEUE_LIMIT = 64 << 20
 """Far above what any line holds: only there so that a client that never reads can't fill memory."""
-TIMER_BIAS = 0.0009
+TIMER_BIAS = 0.0010
 """Event loops sleep whole milliseconds, rounded up, and wake late: this much in all on average."""
 
 

@@ -8,6 +8,7 @@ oracle that shares no code with any contestant reads both servers.
 import os
 import random
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -168,6 +169,9 @@ class Bench:
     def _judge(
         self, player: Contestant, taken: Taken, wanted: Contents, target: Leg, result: Result
     ) -> None:
+        if taken.code == -signal.SIGKILL:
+            result.wrong.append(f"{result.scenario.name}: {player.name} hung and was killed")
+            return
         verdict = compare(wanted, self._read(self.target, target))
         if taken.code == 0 and verdict.exact:
             return
