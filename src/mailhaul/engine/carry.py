@@ -346,6 +346,7 @@ class _Visit:
         by_key = {entry.key: entry for entry in entries}
         for ours, theirs in result.doubtful:
             await self._read_source(ours, by_key)
+            await self._read_copies(theirs)
             pairs += match_read(ours, theirs)
         found = {left: _number(right) for left, right in pairs}
         self._ledger.find_source((number, key) for key, number in found.items())
@@ -359,6 +360,20 @@ class _Visit:
         if changed:
             await self._flags(changed)
         return [entry for entry in entries if entry.key not in found]
+
+    async def _read_copies(self, traits: Sequence[Trait]) -> None:
+        """Reads the target's copies of lost rows whose octets never passed by us."""
+        rows = {trait.key: self._lost[_number(trait.key)] for trait in traits}
+        copies = {
+            key: (trait, replace(trait, key=key))
+            for trait in traits
+            if trait.exact is None and (key := rows[trait.key].target_key) is not None
+        }
+        entries = {key: Entry(key) for key in copies}
+        unread = [copy for _, copy in copies.values()]
+        await read_octets(Side.TARGET, self._carrier.target, self._target, unread, entries)
+        for trait, copy in copies.values():
+            trait.exact, trait.loose = copy.exact, copy.loose
 
     async def _adopt(self, entries: Sequence[Entry]) -> list[Entry]:
         """Entries that are at the target already: what a killed run of ours left behind counts as

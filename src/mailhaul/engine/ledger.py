@@ -164,10 +164,7 @@ class Ledger:
             "SELECT id, source, target, source_state, source_cursor, source_anchor, target_tail,"
             " target_seen, target_anchor, subscribed FROM folder ORDER BY id"
         )
-        return [
-            FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:-1], bool(row[-1]))
-            for row in rows
-        ]
+        return [FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:]) for row in rows]
 
     def link(self, source: FolderPath, target: FolderPath) -> FolderRow:
         """The row of that folder, made when missing. Linked to another target than before, it

@@ -222,7 +222,7 @@ FAULTS: tuple[Scenario, ...] = (
                 "census 2, copied 1",
                 Options(retries=3),
                 on=tuple(
-                    On(SOURCE, "page", 1, None, RetryLater("out of order"), "Work")
+                    On(SOURCE, "fetch", 1, None, RetryLater("out of order"), "Work")
                     for _ in range(4)
                 ),
                 waits=3,
