@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,9 @@ class Opened:
     renumber: Callable[[Folder], Awaitable[None]]
     """Makes the folder anew with the same messages (C1, C2)."""
     expectations: Expectations = field(default_factory=Expectations)
+    elsewhere: Callable[[], tuple[Target, Path]] | None = None
+    """An unopened target where nothing is yet, and the path that its first write makes; None for a
+    system on which a mailbox is made by others."""
 
 
 @dataclass(slots=True)
@@ -86,6 +90,46 @@ class StoreSuite:
         assert isinstance(mailbox.target, Target)
         for verb in ("create", "subscribe", "append", "flag", "remove"):
             assert not hasattr(mailbox.source, verb)
+
+    async def test_opening_and_listing_make_nothing(self, mailbox: Opened) -> None:
+        writes = mailbox.target.traffic.writes
+        await mailbox.target.folders()
+        assert mailbox.target.traffic.writes == writes
+        if mailbox.elsewhere is None:
+            return
+        target, place = mailbox.elsewhere()
+        await target.open()
+        await target.open()
+        [inbox] = await target.folders()
+        assert (inbox.path, inbox.role, inbox.selectable) == (INBOX_PATH, Role.INBOX, False)
+        assert target.capabilities.server
+        await target.close()
+        assert not place.exists()
+        assert target.traffic.writes == 0
+
+    @pytest.mark.parametrize("deed", ["create", "create below", "subscribe", "append"])
+    async def test_the_first_write_makes_what_it_needs(self, mailbox: Opened, deed: str) -> None:
+        if mailbox.elsewhere is None:
+            assert (await mailbox.target.folders())[0].selectable
+            return
+        target, place = mailbox.elsewhere()
+        await target.open()
+        [inbox] = await target.folders()
+        if deed == "create":
+            await target.create(INBOX_PATH, None)
+        elif deed == "create below":
+            await target.create(("Top", "Leaf"), None)
+        elif deed == "subscribe":
+            await target.subscribe(inbox)
+        else:
+            await put(target, inbox, mail("first"))
+        assert place.exists()
+        now = (await target.folders())[0]
+        assert (now.path, now.native, now.selectable) == (INBOX_PATH, inbox.native, True)
+        keeps = target.capabilities.keeps_subscriptions
+        assert now.subscribed == (deed == "subscribe" and keeps)
+        assert await octets(target, now) == ([mail("first")] if deed == "append" else [])
+        await target.close()
 
     async def test_the_inbox_comes_first(self, mailbox: Opened) -> None:
         await mailbox.target.create(("Aardvark",), None)

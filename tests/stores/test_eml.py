@@ -31,6 +31,7 @@ class TestEml(StoreSuite):
     async def mailbox(self, tmp_path: Path) -> AsyncIterator[Opened]:
         source, target = EmlSource(tmp_path), EmlTarget(tmp_path)
         await target.open()
+        await target.create(INBOX_PATH, None)
         await source.open()
 
         async def reopen() -> Source:
@@ -45,7 +46,15 @@ class TestEml(StoreSuite):
             manifest.unlink()
             manifest.write_text("\n".join([fresh, *lines]) + "\n")
 
-        yield Opened(source, target, reopen, renumber, Expectations())
+        elsewhere = tmp_path / "else" / "where"
+        yield Opened(
+            source,
+            target,
+            reopen,
+            renumber,
+            Expectations(),
+            lambda: (EmlTarget(elsewhere), elsewhere.parent),
+        )
         await source.close()
         await target.close()
 

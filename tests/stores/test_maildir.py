@@ -31,6 +31,7 @@ KNOWN = Expectations(keeps_roles=False, renumbers=False, refuses_names=TOO_LONG)
 async def opened(path: Path, expectations: Expectations) -> Opened:
     source, target = MaildirSource(path), MaildirTarget(path)
     await target.open()
+    await target.create(INBOX_PATH, None)
     await source.open()
 
     async def reopen() -> Source:
@@ -43,7 +44,15 @@ async def opened(path: Path, expectations: Expectations) -> Opened:
         shutil.rmtree(path / folder.native)
         shutil.move(path / "tmp.copy", path / folder.native)
 
-    return Opened(source, target, reopen, renumber, expectations)
+    elsewhere = path.with_name("elsewhere")
+    return Opened(
+        source,
+        target,
+        reopen,
+        renumber,
+        expectations,
+        lambda: (MaildirTarget(elsewhere), elsewhere),
+    )
 
 
 class TestMaildirPlusPlus(StoreSuite):

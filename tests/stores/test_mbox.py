@@ -33,6 +33,7 @@ class TestMbox(StoreSuite):
     async def mailbox(self, tmp_path: Path) -> AsyncIterator[Opened]:
         source, target = MboxSource(tmp_path), MboxTarget(tmp_path)
         await target.open()
+        await target.create(INBOX_PATH, None)
         await source.open()
 
         async def reopen() -> Source:
@@ -43,7 +44,15 @@ class TestMbox(StoreSuite):
         async def renumber(folder: Folder) -> None:
             (tmp_path / folder.native).with_name(f".{folder.native}.mailhaul").unlink()
 
-        yield Opened(source, target, reopen, renumber, Expectations(refuses_names=TOO_LONG))
+        elsewhere = tmp_path / "else" / "where"
+        yield Opened(
+            source,
+            target,
+            reopen,
+            renumber,
+            Expectations(refuses_names=TOO_LONG),
+            lambda: (MboxTarget(elsewhere), elsewhere.parent),
+        )
         await source.close()
         await target.close()
 

@@ -125,6 +125,8 @@ async def test_what_passes_can_be_opened(tmp_path: Path, scheme: str) -> None:
     assert [folder.path for folder in await target.folders()] == [("INBOX",)]
     await target.close()
     check(endpoint, "target")
+    with pytest.raises(BadInput, match="there is no"):
+        check(endpoint, "source")
 
 
 def test_asking_for_the_registry_imports_no_connector() -> None:

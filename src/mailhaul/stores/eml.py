@@ -29,13 +29,20 @@ from mailhaul.stores.file_messages import (
     identity_of,
     store_blob,
 )
-from mailhaul.stores.found_folders import Found, with_inbox, with_parents
+from mailhaul.stores.found_folders import (
+    Found,
+    is_promised,
+    with_inbox,
+    with_parents,
+    with_promised_inbox,
+)
 from mailhaul.stores.line_ends import Form, from_disk, size_from_disk
 from mailhaul.stores.manifest import Manifest, Record
 from mailhaul.stores.safe_paths import (
     chunks_of,
     create_file,
     directory,
+    is_there,
     open_file,
     open_root,
     telling,
@@ -247,11 +254,13 @@ class _Written:
 
 
 class EmlTarget:
-    """A `Target` that writes .eml files with manifests; opening it makes the inbox."""
+    """A `Target` that writes .eml files with manifests. Opening it makes nothing; the first write
+    makes the inbox too."""
 
     def __init__(self, path: Path, spool: Spool | None = None) -> None:
         self.path = path
         self._source = EmlSource(path, spool)
+        self._begun = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -262,19 +271,20 @@ class EmlTarget:
         return self._source.traffic
 
     async def open(self) -> None:
-        if self._source.root >= 0:
-            return
         with telling(str(self.path)):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._source.open()
-        if INBOX_PATH not in {found.path for found in self._source.found()}:
-            self._make(INBOX_PATH, None)
+            there = is_there(self.path)
+        if there:
+            await self._source.open()
 
     async def close(self) -> None:
         await self._source.close()
+        self._begun = False
 
     async def folders(self) -> list[Folder]:
-        return await self._source.folders()
+        root = self._source.root
+        if root < 0:
+            return with_promised_inbox([], eml_tree.FIRST)
+        return with_promised_inbox(await self._source.folders(), eml_tree.next_directory(root))
 
     def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
         return self._source.changes(folder, since)
@@ -291,6 +301,7 @@ class EmlTarget:
         if not path or "" in path:
             raise FolderFailed("a folder without a name can't be kept; give it one")
         path = with_inbox(path)
+        await self._begin()
         there = {found.path: found.native for found in self._source.found()}
         for depth in range(1, len(path) + 1):
             if there.get(path[:depth]) is None:
@@ -298,6 +309,8 @@ class EmlTarget:
         return self._source.shown(Found(path, there[path]))
 
     async def subscribe(self, folder: Folder) -> None:
+        if is_promised(folder):
+            folder = await self.create(folder.path, None)
         book = self._ours(folder)
         with telling(folder.native), book.locked():
             if not book.subscribed:
@@ -307,6 +320,8 @@ class EmlTarget:
     async def append(
         self, folder: Folder, messages: AsyncIterable[Message]
     ) -> AsyncIterator[Appended | Refused]:
+        if is_promised(folder):
+            folder = await self.create(folder.path, None)
         book = self._ours(folder)
         batch: list[_Written] = []
         octets = 0
@@ -356,6 +371,17 @@ class EmlTarget:
                 with suppress(FileNotFoundError):
                     os.unlink(file_name(uid), dir_fd=here)
         return len(gone)
+
+    async def _begin(self) -> None:
+        """Makes the root and the inbox when they are missing."""
+        if self._begun:
+            return
+        with telling(str(self.path)):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._source.open()
+        if INBOX_PATH not in {found.path for found in self._source.found()}:
+            self._make(INBOX_PATH, None)
+        self._begun = True
 
     def _ours(self, folder: Folder) -> Manifest:
         book = self._source.manifest(folder.native)

@@ -24,6 +24,7 @@ from mailhaul.stores.safe_paths import (
 )
 
 MANIFEST = "manifest.jsonl"
+FIRST = "0001"
 FOREIGN_NAMES = NameCoding("%", frozenset(), utf7=False)
 _OURS = re.compile(r"\d{4,12}")
 
@@ -98,11 +99,15 @@ def is_message(name: str) -> bool:
 
 def new_directory(root: int) -> str:
     """Makes the next numbered directory, durably, and returns its name."""
-    taken = [int(entry.name) for entry in os.scandir(root) if _OURS.fullmatch(entry.name)]
-    number = max(taken, default=0) + 1
-    while not make_directory(root, name := f"{number:04d}"):
-        number += 1
+    while not make_directory(root, name := next_directory(root)):
+        pass
     return name
+
+
+def next_directory(root: int) -> str:
+    """The name of the next directory to be made."""
+    taken = [int(entry.name) for entry in os.scandir(root) if _OURS.fullmatch(entry.name)]
+    return f"{max(taken, default=0) + 1:04d}"
 
 
 def manifest_of(root: int, native: str) -> Manifest:

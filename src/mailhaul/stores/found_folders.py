@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailhaul.core.errors import BadInput
-from mailhaul.core.folder import INBOX_PATH, FolderPath
+from mailhaul.core.folder import INBOX_PATH, Folder, FolderPath, Role
 from mailhaul.core.text import printable
 
 DEEPEST = 60
@@ -43,6 +43,19 @@ def with_parents(named: Iterable[tuple[FolderPath, str]]) -> list[Found]:
             found.setdefault(path[:depth], None)
     ordered = sorted(found.items(), key=lambda pair: (pair[0][0] != "INBOX", pair[0]))
     return [Found(path, native) for path, native in ordered]
+
+
+def with_promised_inbox(folders: list[Folder], native: str) -> list[Folder]:
+    """`folders` of a target, and the inbox among them even where it is not made yet: then it can't
+    be looked into. It will be called `native`."""
+    if folders and folders[0].path == INBOX_PATH:
+        return folders
+    return [Folder(INBOX_PATH, native, Role.INBOX, selectable=False), *folders]
+
+
+def is_promised(folder: Folder) -> bool:
+    """Whether this is an inbox that was listed before it was made."""
+    return folder.path == INBOX_PATH and not folder.selectable
 
 
 def check_directory(path: Path, wanted: str, *, writing: bool) -> bool:

@@ -22,7 +22,7 @@ from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Ref
 from mailhaul.core.text import printable
 from mailhaul.stores import maildir_delivery, maildir_subscriptions, maildir_tree
 from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, blob_of, identity_of
-from mailhaul.stores.found_folders import DEEPEST, with_inbox
+from mailhaul.stores.found_folders import DEEPEST, is_promised, with_inbox, with_promised_inbox
 from mailhaul.stores.line_ends import from_disk
 from mailhaul.stores.maildir_folder import (
     Scan,
@@ -42,6 +42,7 @@ from mailhaul.stores.safe_paths import (
     chunks_of,
     directory,
     folds_case,
+    is_there,
     open_file,
     open_root,
     telling,
@@ -58,7 +59,7 @@ class MaildirSource:
         self.traffic = Traffic()
         self.layout = Layout.PLUS
         self.root = -1
-        self._folds_case = False
+        self.folds_case = False
         self._spool = spool or Spool()
         self._scans: dict[str, Scan] = {}
 
@@ -73,7 +74,7 @@ class MaildirSource:
                 longest_path=254 if plus else None,
                 longest_component=None if plus else 255,
                 deepest=DEEPEST,
-                folds_case=self._folds_case,
+                folds_case=self.folds_case,
             ),
         )
 
@@ -83,7 +84,7 @@ class MaildirSource:
         try:
             self.root = open_root(self.path)
             self.layout = maildir_tree.layout_of(self.path) or Layout.PLUS
-            self._folds_case = folds_case(self.path)
+            self.folds_case = folds_case(self.path)
         except OSError as error:
             raise Closed(
                 f"“{printable(str(self.path), 200)}” can't be opened: "
@@ -236,7 +237,8 @@ class MaildirSource:
 
 
 class MaildirTarget:
-    """A `Target` over a Maildir tree; opening it makes the root an empty Maildir++ if it is empty.
+    """A `Target` over a Maildir tree. Opening it makes nothing: where nothing is, the first write
+    makes a Maildir++.
 
     `clock` gives microseconds since 1970, for the names of new files.
     """
@@ -251,6 +253,7 @@ class MaildirTarget:
         self._clock = clock
         self._source = MaildirSource(path, spool)
         self._stamp = 0
+        self._begun = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -261,20 +264,21 @@ class MaildirTarget:
         return self._source.traffic
 
     async def open(self) -> None:
-        if self._source.root >= 0:
-            return
         with telling(str(self.path)):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._source.open()
-        if maildir_tree.layout_of(self.path) is None:
-            with telling(str(self.path)):
-                maildir_tree.make_folder(self._source.root, "")
+            there = is_there(self.path)
+            self._source.folds_case = folds_case(self.path)
+        if there:
+            await self._source.open()
 
     async def close(self) -> None:
         await self._source.close()
+        self._begun = False
 
     async def folders(self) -> list[Folder]:
-        return await self._source.folders()
+        found = await self._source.folders() if self._source.root >= 0 else []
+        layout = self._source.layout
+        native = maildir_tree.native_of(INBOX_PATH, layout, root_is_inbox=layout is Layout.PLUS)
+        return with_promised_inbox(found, native)
 
     def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
         return self._source.changes(folder, since)
@@ -289,6 +293,8 @@ class MaildirTarget:
 
     async def create(self, path: FolderPath, role: Role | None) -> Folder:
         path = with_inbox(path)
+        maildir_tree.native_of(path, self._source.layout, root_is_inbox=True)
+        await self._begin()
         root = self._source.root
         found = maildir_tree.find_folders(root, self.traffic.notices)
         there = {each.path: each.native for each in found}
@@ -296,12 +302,11 @@ class MaildirTarget:
             above = path[:depth]
             if there.get(above) is None:
                 there[above] = self._made(above, {each.native for each in found})
-        if not path:
-            self._made(path, set())
         return self._source.shown(path, there[path], maildir_subscriptions.read(root))
 
     async def subscribe(self, folder: Folder) -> None:
         if self._source.layout is Layout.PLUS:
+            await self._begin()
             with telling("subscriptions"):
                 if maildir_subscriptions.add(self._source.root, folder.path):
                     self.traffic.writes += 1
@@ -309,6 +314,8 @@ class MaildirTarget:
     async def append(
         self, folder: Folder, messages: AsyncIterable[Message]
     ) -> AsyncIterator[Appended | Refused]:
+        if is_promised(folder):
+            folder = await self.create(folder.path, None)
         here = self._source.scanned(folder)
         self._stamp = max(self._stamp, maildir_delivery.last_stamp(here.names))
         batch = maildir_delivery.Batch(self._source.root, maildir_tree.steps(folder.native))
@@ -367,6 +374,18 @@ class MaildirTarget:
                     self.traffic.writes += 1
             self._synced(inside)
         return removed
+
+    async def _begin(self) -> None:
+        """Makes the root, and a Maildir++ of it when it holds no Maildir."""
+        if self._begun:
+            return
+        with telling(str(self.path)):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._source.open()
+        with telling(str(self.path)):
+            if maildir_tree.layout_of(self.path) is None:
+                maildir_tree.make_folder(self._source.root, "")
+        self._begun = True
 
     def _made(self, path: FolderPath, taken: set[str | None]) -> str:
         root = self._source.root

@@ -18,7 +18,14 @@ from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Ref
 from mailhaul.core.text import printable
 from mailhaul.stores import manifest, mbox_tree
 from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, blob_of
-from mailhaul.stores.found_folders import DEEPEST, Found, note, with_inbox
+from mailhaul.stores.found_folders import (
+    DEEPEST,
+    Found,
+    is_promised,
+    note,
+    with_inbox,
+    with_promised_inbox,
+)
 from mailhaul.stores.manifest import Manifest
 from mailhaul.stores.mbox_folder import View, octets, stamp_of
 from mailhaul.stores.mbox_writing import Batch, Mbox, kept
@@ -26,6 +33,7 @@ from mailhaul.stores.safe_paths import (
     create_file,
     directory,
     folds_case,
+    is_there,
     make_directory,
     open_root,
     telling,
@@ -40,7 +48,7 @@ class MboxSource:
         self.traffic = Traffic()
         self.root = -1
         self._single: str | None = None
-        self._folds_case = False
+        self.folds_case = False
         self._spool = spool or Spool()
         self._views: dict[str, View] = {}
 
@@ -53,7 +61,7 @@ class MboxSource:
                 longest_component=mbox_tree.LONGEST,
                 deepest=DEEPEST,
                 encodes_utf7=False,
-                folds_case=self._folds_case,
+                folds_case=self.folds_case,
             ),
         )
 
@@ -63,7 +71,7 @@ class MboxSource:
         try:
             self._single = self.path.name if self.path.is_file() else None
             self.root = open_root(self.path.parent if self._single else self.path)
-            self._folds_case = folds_case(self.path)
+            self.folds_case = folds_case(self.path)
         except OSError as error:
             raise Closed(
                 f"“{printable(str(self.path), 200)}” can't be opened: "
@@ -209,11 +217,13 @@ class MboxSource:
 
 
 class MboxTarget:
-    """A `Target` that writes mbox files; opening it makes the inbox."""
+    """A `Target` that writes mbox files. Opening it makes nothing; the first write makes the inbox
+    too."""
 
     def __init__(self, path: Path, spool: Spool | None = None) -> None:
         self.path = path
         self._source = MboxSource(path, spool)
+        self._begun = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -224,19 +234,19 @@ class MboxTarget:
         return self._source.traffic
 
     async def open(self) -> None:
-        if self._source.root >= 0:
-            return
         with telling(str(self.path)):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._source.open()
-        if mbox_tree.inbox_of(self._source.found()) is None:
-            self._make(INBOX_PATH, None)
+            there = is_there(self.path)
+            self._source.folds_case = folds_case(self.path)
+        if there:
+            await self._source.open()
 
     async def close(self) -> None:
         await self._source.close()
+        self._begun = False
 
     async def folders(self) -> list[Folder]:
-        return await self._source.folders()
+        found = await self._source.folders() if self._source.root >= 0 else []
+        return with_promised_inbox(found, mbox_tree.native_of(INBOX_PATH))
 
     def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
         return self._source.changes(folder, since)
@@ -252,6 +262,7 @@ class MboxTarget:
     async def create(self, path: FolderPath, role: Role | None) -> Folder:
         path = with_inbox(path)
         mbox_tree.native_of(path)
+        await self._begin()
         there = {found.path: found.native for found in self._source.found()}
         for depth in range(1, len(path) + 1):
             above = path[:depth]
@@ -265,6 +276,8 @@ class MboxTarget:
         return self._source.shown(Found(path, native))
 
     async def subscribe(self, folder: Folder) -> None:
+        if is_promised(folder):
+            folder = await self.create(folder.path, None)
         with telling(folder.native):
             book = self._owned(folder)
             with book.locked():
@@ -275,6 +288,8 @@ class MboxTarget:
     async def append(
         self, folder: Folder, messages: AsyncIterable[Message]
     ) -> AsyncIterator[Appended | Refused]:
+        if is_promised(folder):
+            folder = await self.create(folder.path, None)
         self._source.view(folder.native)
         batch = Batch(Mbox(self._source.root, folder.native), folder.path)
         try:
@@ -315,6 +330,17 @@ class MboxTarget:
                     Mbox(self._source.root, folder.native).take_out(book, gone)
                     self.traffic.writes += len(gone)
         return len(gone)
+
+    async def _begin(self) -> None:
+        """Makes the root and the inbox when they are missing."""
+        if self._begun:
+            return
+        with telling(str(self.path)):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._source.open()
+        if mbox_tree.inbox_of(self._source.found()) is None:
+            self._make(INBOX_PATH, None)
+        self._begun = True
 
     def _owned(self, folder: Folder) -> Manifest:
         return Mbox(self._source.root, folder.native).owned(folder.path)

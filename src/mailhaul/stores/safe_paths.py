@@ -103,16 +103,33 @@ def open_root(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
+def is_there(path: Path) -> bool:
+    """Whether a store's own directory is there. Raises OSError when something else is."""
+    if not path.exists():
+        return False
+    path.mkdir(exist_ok=True)  # makes nothing: fails for what is no directory
+    return True
+
+
 def folds_case(path: Path) -> bool:
-    """Whether the disk at `path` (which exists) takes `Sent` and `sent` for one name (E1)."""
+    """Whether the disk at `path`, or where that will be, takes `Sent` and `sent` for one name
+    (E1)."""
     resolved = path.resolve()
-    other = resolved.with_name(resolved.name.swapcase())
-    return other.name != resolved.name and other.exists() and other.samefile(resolved)
+    while not resolved.exists():
+        resolved = resolved.parent
+    swapped = resolved.name.swapcase()
+    if swapped == resolved.name:
+        return False
+    other = resolved.with_name(swapped)
+    return other.exists() and other.samefile(resolved)
 
 
 @contextmanager
 def directory(root: int, names: Sequence[str]) -> Iterator[int]:
-    """The descriptor of the directory that lies `names` below `root`, no link being followed."""
+    """The descriptor of the directory that lies `names` below `root`, no link being followed. A
+    negative root is one that isn't there yet."""
+    if root < 0:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     here = os.dup(root)
     try:
         for name in names:
