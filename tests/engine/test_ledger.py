@@ -64,7 +64,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "the file is garbage": (_garbage, "can't be read"),
     "the file was cut short": (_cut_short, "can't be read"),
     "a newer mailhaul wrote it": (_newer, f"is of version {VERSION + 1}"),
-    "it is another program's database": (_other_database, "can't be read"),
+    "it is another program's database": (_other_database, "somebody else's database"),
 }
 
 

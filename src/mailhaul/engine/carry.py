@@ -333,6 +333,7 @@ class _Visit:
                 await self._carrier.target.flag(self._target, orders)
             self._carrier.effects.flagged += len(orders)
         self._ledger.agree(agreed)
+        self._ledger.commit()
 
     # who is the same
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, FolderPath, State
@@ -25,6 +26,8 @@ from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Fate
 
 VERSION = 1
+APPLICATION = 0x6D68_616C
+"""In the file's header: that it is a ledger of mailhaul's and not somebody's other database."""
 RENUMBERED = "renumbered"
 FILE = "ledger.sqlite"
 
@@ -97,6 +100,10 @@ class MessageRow:
     id: int | None = None
 
 
+_FOLDER_COLUMNS = (
+    "id, source, target, source_state, source_cursor, source_anchor, target_tail, target_seen,"
+    " target_anchor, subscribed"
+)
 _COLUMNS = (
     "rowid, source_key, target_key, fate, flags, size, received, identity, named, digest, reason"
 )
@@ -160,22 +167,28 @@ class Ledger:
 
     def folders(self) -> list[FolderRow]:
         """Every folder that was ever linked."""
-        rows = self._sql.execute(
-            "SELECT id, source, target, source_state, source_cursor, source_anchor, target_tail,"
-            " target_seen, target_anchor, subscribed FROM folder ORDER BY id"
+        rows = self._sql.execute(f"SELECT {_FOLDER_COLUMNS} FROM folder ORDER BY id")  # noqa: S608 - constant columns
+        return [_folder_row(row) for row in rows]
+
+    def folder(self, number: int) -> FolderRow:
+        """The folder's row as it stands, by id."""
+        found = self._sql.execute(
+            f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE id = ?",  # noqa: S608 - constant columns
+            (number,),
         )
-        return [FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:]) for row in rows]
+        return _folder_row(found.fetchone())
 
     def link(self, source: FolderPath, target: FolderPath) -> FolderRow:
         """The row of that folder, made when missing. Linked to another target than before, it
         starts anew: what was put elsewhere stays there and is not known here."""
-        for row in self.folders():
-            if row.source == source:
-                if row.target == target:
-                    return row
-                self._sql.execute("DELETE FROM message WHERE folder = ?", (row.id,))
-                self._sql.execute("DELETE FROM intent WHERE folder = ?", (row.id,))
-                self._sql.execute("DELETE FROM folder WHERE id = ?", (row.id,))
+        old = self._sql.execute("SELECT id FROM folder WHERE source = ?", (json.dumps(source),))
+        for (number,) in old.fetchall():
+            row = self.folder(number)
+            if row.target == target:
+                return row
+            self._sql.execute("DELETE FROM message WHERE folder = ?", (number,))
+            self._sql.execute("DELETE FROM intent WHERE folder = ?", (number,))
+            self._sql.execute("DELETE FROM folder WHERE id = ?", (number,))
         made = self._sql.execute(
             "INSERT INTO folder (source, target) VALUES (?, ?)",
             (json.dumps(source), json.dumps(target)),
@@ -439,6 +452,7 @@ def _connect(directory: Path, pair: str) -> sqlite3.Connection:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(file)
     try:
+        _check_ours(connection, directory)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
@@ -461,6 +475,7 @@ def _look(directory: Path, pair: str) -> sqlite3.Connection:
         return connection
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
     try:
+        _check_ours(connection, directory)
         _check(connection, pair, directory)
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -471,8 +486,22 @@ def _look(directory: Path, pair: str) -> sqlite3.Connection:
     return connection
 
 
+def _check_ours(connection: sqlite3.Connection, directory: Path) -> None:
+    """Before anything is written: the file is empty or a ledger."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION:
+        raise BadInput(
+            f"{FILE} in {printable(str(directory))} is somebody else's database; "
+            "choose another directory with --state"
+        )
+
+
 def _create(connection: sqlite3.Connection, pair: str) -> None:
-    connection.executescript(f"BEGIN; {_SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT")
+    connection.executescript(
+        f"BEGIN; {_SCHEMA}; PRAGMA user_version = {VERSION};"
+        f" PRAGMA application_id = {APPLICATION}; COMMIT"
+    )
     with connection:
         connection.execute("INSERT INTO meta VALUES ('pair', ?)", (pair,))
 
@@ -501,6 +530,10 @@ def _no_ledger(directory: Path, error: sqlite3.Error) -> BadInput:
         f"the ledger in {printable(str(directory))} can't be read ({printable(str(error))}); "
         "give another --state directory: what is already at the target will be recognised there"
     )
+
+
+def _folder_row(row: Any) -> FolderRow:
+    return FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:])
 
 
 def _path(text: str) -> FolderPath:

@@ -176,10 +176,11 @@ class _Pass:
             source, target, self._target.capabilities.names, self._options, known=known
         )
         targets = {folder.path: folder for folder in target}
+        rows = self._rows()
         idle = sum(
             self._idle(row, sources[link.source], targets.get(link.target))
             for link in plan.links
-            if (row := self._row(link)) is not None
+            if (row := rows.get((link.source, link.target))) is not None
         )
         self._tell(Mapped(plan.links, idle, plan.excluded, plan.problems))
         self._notes += plan.notes
@@ -187,11 +188,8 @@ class _Pass:
             raise BadInput("; ".join(plan.problems))
         return plan.links, sources, targets
 
-    def _row(self, link: FolderLink) -> FolderRow | None:
-        for row in self._ledger.folders():
-            if row.source == link.source and row.target == link.target:
-                return row
-        return None
+    def _rows(self) -> dict[tuple[FolderPath, FolderPath], FolderRow]:
+        return {(row.source, row.target): row for row in self._ledger.folders()}
 
     def _follow_renames(self, sources: Mapping[FolderPath, Folder]) -> None:
         """A source folder that is gone while one we never saw is in the very same state has been
@@ -269,7 +267,7 @@ class _Pass:
     ) -> list[_Trip]:
         """The folders to carry."""
         trips: list[_Trip] = []
-        rows = {(row.source, row.target): row for row in self._ledger.folders()}
+        rows = self._rows()
         for link in links:
             source, there = sources[link.source], targets.get(link.target)
             if there is not None and not there.selectable:
@@ -394,15 +392,11 @@ class _Pass:
                     return
                 await self._wait(error, pause)
                 trip.look = True
-                trip.row = self._fresh(trip.row)
+                trip.row = self._ledger.folder(trip.row.id)
                 ahead = None
             except FolderFailed as error:
                 trip.error = str(error)
                 return
-
-    def _fresh(self, row: FolderRow) -> FolderRow:
-        """The row as the ledger has it, after an attempt that was cut off."""
-        return next(each for each in self._ledger.folders() if each.id == row.id)
 
     async def _patiently(self, act: Callable[[], Awaitable[_Done]], side: Side) -> _Done:
         pace = Pace(self._options.retries, self._random)
@@ -461,10 +455,11 @@ class _Pass:
         """Folders that were idle and are no more."""
         going = {trip.link.source for trip in trips}
         awoken = []
+        rows = self._rows()
         for link in links:
             source, target = sources.get(link.source), targets.get(link.target)
-            row = None if link.source in going else self._row(link)
-            if source is None or target is None or row is None:
+            row = rows.get((link.source, link.target))
+            if source is None or target is None or row is None or link.source in going:
                 continue
             if not self._idle(row, source, target):
                 awoken.append(_Trip(link, source, target, row))
@@ -491,15 +486,7 @@ class _Pass:
         total = sum(len(rows) for _, rows in doomed)
         if not total or not self._may_remove(total, counts):
             return 0
-        removed = 0
-        for folder, rows in doomed:
-            try:
-                removed += await self._remove(folder, rows)
-            except (FolderFailed, RetryLater) as error:
-                self._unfinished.append(f"{_shown(folder.path)}: not removed: {error}")
-                continue
-            self._ledger.forget(row.id for row in rows if row.id is not None)
-        return removed
+        return sum(await _together(*(self._remove(folder, rows) for folder, rows in doomed)))
 
     def _may_remove(self, total: int, counts: Mapping[FolderPath, Folder]) -> bool:
         if not any(folder.count is None or folder.count for folder in counts.values()):
@@ -522,7 +509,13 @@ class _Pass:
         async def act() -> int:
             return await self._target.remove(folder, keys)
 
-        return await self._patiently(act, Side.TARGET)
+        try:
+            removed = await self._patiently(act, Side.TARGET)
+        except (FolderFailed, RetryLater) as error:
+            self._unfinished.append(f"{_shown(folder.path)}: not removed: {error}")
+            return 0
+        self._ledger.forget(row.id for row in rows if row.id is not None)
+        return removed
 
     def _finished(
         self,
