@@ -6,6 +6,7 @@ listed nowhere, and is replaced by the next message. Directories that somebody e
 .eml files have no manifest: file names are keys there, and dates are the files' own.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from mailhaul.stores.file_messages import (
     BATCH_MESSAGES,
     BATCH_OCTETS,
     PAGE,
+    Turns,
     blob_of,
     identity_of,
     store_blob,
@@ -92,6 +94,7 @@ class EmlSource:
                 shown.append(self.shown(found))
             except FolderFailed:
                 shown.append(Folder(found.path, found.native or "?"))
+            await asyncio.sleep(0)
         return shown
 
     def found(self) -> list[Found]:
@@ -134,14 +137,19 @@ class EmlSource:
         if book is not None:
             for page in book.changes(since):
                 yield page
+                await asyncio.sleep(0)
             return
         names = self._foreign(folder.native)
         end = Cursor(_foreign_state(names))
         if since == end:
             yield Changes(cursor=end)
             return
+        turns = Turns()
         for start in range(0, len(names), PAGE):
-            entries = [self._foreign_entry(folder, *each) for each in names[start : start + PAGE]]
+            entries = []
+            for name, status in names[start : start + PAGE]:
+                await turns.after(status.st_size)
+                entries.append(self._foreign_entry(folder, name, status))
             yield Changes(entries, whole=True)
         yield Changes((), whole=True, cursor=end)
 
@@ -150,7 +158,9 @@ class EmlSource:
     ) -> AsyncIterator[tuple[Key, Identity]]:
         book = self.manifest(folder.native)
         form = Form.LF if book is None else Form.RAW
+        turns = Turns()
         for key in keys:
+            await turns.after()
             descriptor = self._opened(folder, book, key)
             if not isinstance(descriptor, int):
                 continue
@@ -166,7 +176,9 @@ class EmlSource:
     ) -> AsyncIterator[Message | Unreadable]:
         book = self.manifest(folder.native)
         form = Form.LF if book is None else Form.RAW
+        turns = Turns()
         for entry in entries:
+            await turns.after(entry.size or 0)
             descriptor = self._opened(folder, book, entry.key)
             if descriptor is None:
                 continue
@@ -334,6 +346,7 @@ class EmlTarget:
                         yield answer
                     _let_go(batch)
                     octets = 0
+                    await asyncio.sleep(0)
                 if failure:
                     raise failure
             for answer in self._announced(folder, book, batch):
@@ -367,7 +380,9 @@ class EmlTarget:
             if gone:
                 book.write([{"gone": gone}])
                 self.traffic.writes += len(gone)
+            turns = Turns()
             for uid in gone:
+                await turns.after()
                 with suppress(FileNotFoundError):
                     os.unlink(file_name(uid), dir_fd=here)
         return len(gone)

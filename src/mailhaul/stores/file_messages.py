@@ -19,6 +19,23 @@ BATCH_OCTETS = 4 * 1024 * 1024
 _HEADS = (8 * 1024, 64 * 1024, HEADER_LIMIT)
 
 
+class Turns:
+    """Lets others run after each batch of messages or octets: file calls are made in line, so that
+    nobody else would until all is done."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+        self._octets = 0
+
+    async def after(self, octets: int = 0) -> None:
+        """Takes note of one message more."""
+        self._messages += 1
+        self._octets += octets
+        if self._messages >= BATCH_MESSAGES or self._octets >= BATCH_OCTETS:
+            self._messages = self._octets = 0
+            await asyncio.sleep(0)
+
+
 async def blob_of(chunks: Iterator[bytes], expected: int, spool: Spool) -> Blob:
     """The message that `chunks` give, in flat memory."""
     writer = spool.writer(expected)

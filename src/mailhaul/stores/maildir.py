@@ -5,6 +5,7 @@ so whatever happened shows; what happened is then told by a whole listing, which
 each file. A tail counts and sums the names up to the last one; a cursor is a state and a tail.
 """
 
+import asyncio
 import os
 import re
 import time
@@ -21,7 +22,14 @@ from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
 from mailhaul.core.text import printable
 from mailhaul.stores import maildir_delivery, maildir_subscriptions, maildir_tree
-from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, blob_of, identity_of
+from mailhaul.stores.file_messages import (
+    BATCH_MESSAGES,
+    BATCH_OCTETS,
+    PAGE,
+    Turns,
+    blob_of,
+    identity_of,
+)
 from mailhaul.stores.found_folders import DEEPEST, is_promised, with_inbox, with_promised_inbox
 from mailhaul.stores.line_ends import from_disk
 from mailhaul.stores.maildir_folder import (
@@ -101,8 +109,11 @@ class MaildirSource:
 
     async def folders(self) -> list[Folder]:
         subscribed = maildir_subscriptions.read(self.root)
-        found = maildir_tree.find_folders(self.root, self.traffic.notices)
-        return [self.shown(each.path, each.native, subscribed) for each in found]
+        shown = []
+        for each in maildir_tree.find_folders(self.root, self.traffic.notices):
+            shown.append(self.shown(each.path, each.native, subscribed))
+            await asyncio.sleep(0)
+        return shown
 
     def shown(
         self, path: FolderPath, native: str | None, subscribed: frozenset[FolderPath]
@@ -141,19 +152,22 @@ class MaildirSource:
                 end = _tail_of(here)
             elif since == end:
                 names, whole = [], False
+        turns = Turns()
         for start in range(0, len(names), PAGE):
-            entries = [
-                entry
-                for name in names[start : start + PAGE]
-                if (entry := self._entry(folder, here, name))
-            ]
+            entries = []
+            for name in names[start : start + PAGE]:
+                await turns.after()
+                if (entry := self._entry(folder, here, name)) is not None:
+                    entries.append(entry)
             yield Changes(entries, whole=whole)
         yield Changes((), whole=whole, cursor=end)
 
     async def identify(
         self, folder: Folder, keys: Sequence[Key]
     ) -> AsyncIterator[tuple[Key, Identity]]:
+        turns = Turns()
         for key in keys:
+            await turns.after()
             opened = self._opened(folder, key)
             if opened is None or isinstance(opened, str):
                 continue
@@ -168,7 +182,9 @@ class MaildirSource:
     async def fetch(
         self, folder: Folder, entries: Sequence[Entry]
     ) -> AsyncIterator[Message | Unreadable]:
+        turns = Turns()
         for entry in entries:
+            await turns.after(entry.size or 0)
             opened = self._opened(folder, entry.key)
             if opened is None:
                 continue
@@ -325,6 +341,7 @@ class MaildirTarget:
                 if failure or len(batch) >= BATCH_MESSAGES or batch.octets >= BATCH_OCTETS:
                     for answer in self._announced(folder, batch):
                         yield answer
+                    await asyncio.sleep(0)
                 if failure:
                     raise failure
             for answer in self._announced(folder, batch):
@@ -346,7 +363,9 @@ class MaildirTarget:
             telling(folder.native),
             directory(self._source.root, maildir_tree.steps(folder.native)) as inside,
         ):
+            turns = Turns()
             for change in changes:
+                await turns.after()
                 name = here.name(str(change.key))
                 if name is None:
                     continue
@@ -366,7 +385,9 @@ class MaildirTarget:
             telling(folder.native),
             directory(self._source.root, maildir_tree.steps(folder.native)) as inside,
         ):
+            turns = Turns()
             for key in keys:
+                await turns.after()
                 name = here.name(str(key))
                 if name is not None and remove_file(inside, name):
                     here.renamed(name, None)

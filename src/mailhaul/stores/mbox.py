@@ -5,6 +5,7 @@ an mbox that somebody else wrote makes nothing: keys count from 1 there and are 
 are taken out or the file is written anew, which its history tells.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
 from mailhaul.core.text import printable
 from mailhaul.stores import manifest, mbox_tree
-from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, blob_of
+from mailhaul.stores.file_messages import BATCH_MESSAGES, BATCH_OCTETS, PAGE, Turns, blob_of
 from mailhaul.stores.found_folders import (
     DEEPEST,
     Found,
@@ -90,11 +91,12 @@ class MboxSource:
         shown = []
         for found in self.found():
             try:
-                shown.append(self.shown(found))
+                shown.append(await self.shown(found))
             except FolderFailed as error:
                 # It is there and can't be read: whoever looks inside is told so.
                 note(self.traffic.notices, str(error))
                 shown.append(Folder(found.path, found.native or "?"))
+            await asyncio.sleep(0)
         return shown
 
     def found(self) -> list[Found]:
@@ -103,7 +105,7 @@ class MboxSource:
             return [Found(INBOX_PATH, self._single)]
         return mbox_tree.find_folders(self.root, self.traffic.notices)
 
-    def shown(self, found: Found) -> Folder:
+    async def shown(self, found: Found) -> Folder:
         """The folder as it is now; a file without a manifest isn't read for that."""
         role = Role.INBOX if found.path == INBOX_PATH else None
         if found.native is None:
@@ -116,10 +118,10 @@ class MboxSource:
                 state = State(f"F {stamp_of(descriptor)}")
             finally:
                 os.close(descriptor)
-        book = self.view(found.native).book if there else None
-        if book is None:
+        view = await self.view(found.native) if there else None
+        if view is None or view.book is None:
             return Folder(found.path, found.native, role, state=state)
-        strangers = len(self.view(found.native).index)
+        book, strangers = view.book, len(view.index)
         return Folder(
             found.path,
             found.native,
@@ -131,10 +133,11 @@ class MboxSource:
         )
 
     async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
-        view = self.view(folder.native)
+        view = await self.view(folder.native)
         if view.book is not None:
             for page in view.book.changes(since, view.strangers()):
                 yield page
+                await asyncio.sleep(0)
             return
         end = view.foreign_cursor()
         if since == end:
@@ -146,15 +149,18 @@ class MboxSource:
         for start in range(0, count, PAGE):
             rows = range(start, min(count, start + PAGE))
             yield Changes([view.index.entry(row) for row in rows], whole=True)
+            await asyncio.sleep(0)
         yield Changes((), whole=True, cursor=end)
 
     async def identify(
         self, folder: Folder, keys: Sequence[Key]
     ) -> AsyncIterator[tuple[Key, Identity]]:
-        view = self.view(folder.native)
+        view = await self.view(folder.native)
         descriptor = self._opened(folder)
         try:
+            turns = Turns()
             for key in keys:
+                await turns.after()
                 place = view.place(_uid(key))
                 if place is None:
                     continue
@@ -171,10 +177,12 @@ class MboxSource:
     async def fetch(
         self, folder: Folder, entries: Sequence[Entry]
     ) -> AsyncIterator[Message | Unreadable]:
-        view = self.view(folder.native)
+        view = await self.view(folder.native)
         descriptor = self._opened(folder)
         try:
+            turns = Turns()
             for entry in entries:
+                await turns.after(entry.size or 0)
                 place = view.place(_uid(entry.key))
                 if place is None:
                     continue
@@ -192,7 +200,7 @@ class MboxSource:
         finally:
             os.close(descriptor)
 
-    def view(self, native: str) -> View:
+    async def view(self, native: str) -> View:
         """The folder as it is now. Raises `FolderFailed` when it is gone."""
         mbox = Mbox(self.root, native)
         with telling(native):
@@ -200,7 +208,11 @@ class MboxSource:
             try:
                 view = self._views.get(native)
                 if view is None or view.stamp != stamp_of(descriptor) or not _fresh(view, mbox):
-                    view = self._views[native] = View(descriptor, mbox.manifest(descriptor))
+                    view = View(descriptor, mbox.manifest(descriptor))
+                    turns = Turns()
+                    for size in view.reading(descriptor):
+                        await turns.after(size)
+                    self._views[native] = view
             finally:
                 os.close(descriptor)
         if view.index.expunged:
@@ -271,9 +283,9 @@ class MboxTarget:
         native = there[path]
         assert native is not None
         with telling(native):
-            if self._source.view(native).book is None:
+            if (await self._source.view(native)).book is None:
                 Mbox(self._source.root, native).owned(path)
-        return self._source.shown(Found(path, native))
+        return await self._source.shown(Found(path, native))
 
     async def subscribe(self, folder: Folder) -> None:
         if is_promised(folder):
@@ -290,7 +302,7 @@ class MboxTarget:
     ) -> AsyncIterator[Appended | Refused]:
         if is_promised(folder):
             folder = await self.create(folder.path, None)
-        self._source.view(folder.native)
+        await self._source.view(folder.native)
         batch = Batch(Mbox(self._source.root, folder.native), folder.path)
         try:
             async for message in messages:
@@ -298,6 +310,7 @@ class MboxTarget:
                 if failure or len(batch) >= BATCH_MESSAGES or batch.octets >= BATCH_OCTETS:
                     for answer in self._announced(folder, batch):
                         yield answer
+                    await asyncio.sleep(0)
                 if failure:
                     raise failure
             for answer in self._announced(folder, batch):
@@ -327,7 +340,7 @@ class MboxTarget:
             with book.locked():
                 gone = [uid for uid in map(_uid, keys) if book.record(uid) is not None]
                 if gone:
-                    Mbox(self._source.root, folder.native).take_out(book, gone)
+                    await Mbox(self._source.root, folder.native).take_out(book, gone)
                     self.traffic.writes += len(gone)
         return len(gone)
 

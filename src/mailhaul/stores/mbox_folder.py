@@ -53,13 +53,15 @@ class Index:
         """A digest of where the first `count` messages lie: equal ones mean equal keys."""
         return blake2b(self._columns[: 6 * count].tobytes(), digest_size=16).hexdigest()
 
-    def take(self, descriptor: int, begin: int, token: bytes) -> None:
-        """Reads the file from `begin`; From_ lines with `token` in them are a crash's."""
+    def take(self, descriptor: int, begin: int, token: bytes) -> Iterator[int]:
+        """Reads the file from `begin`; From_ lines with `token` in them are a crash's. Yields each
+        message's octets before it is looked at: files may be large, and others want their turn."""
         for segment in segments(descriptor, begin):
             if token and token in segment.from_line:
                 self.torn = segment.line if self.torn is None else self.torn
                 continue
             self.torn = None
+            yield segment.end - segment.start
             marks = marks_of(descriptor, segment)
             if marks.expunged:
                 self.expunged += 1
@@ -75,16 +77,20 @@ class Index:
 
 
 class View:
-    """A folder at one moment: `book` when there is a manifest that counts."""
+    """A folder at one moment: `book` when there is a manifest that counts. `reading` must have been
+    gone through before anything else is asked."""
 
     def __init__(self, descriptor: int, book: Manifest | None) -> None:
         self.stamp = stamp_of(descriptor)
         self.book = book if book is not None and _counts(descriptor, book) else None
         self.index = Index()
+
+    def reading(self, descriptor: int) -> Iterator[int]:
+        """Reads what is only in the file; yields the octets of each message."""
         begin, token = 0, b""
         if self.book is not None:
             begin, token = covered(descriptor, self.book), token_of(self.book)
-        self.index.take(descriptor, begin, token)
+        return self.index.take(descriptor, begin, token)
 
     @property
     def first(self) -> int:

@@ -16,7 +16,7 @@ from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import SYSTEM_FLAGS, Entry, Flags, Message
 from mailhaul.core.store import Appended
 from mailhaul.stores import mbox_tree
-from mailhaul.stores.file_messages import BATCH_OCTETS
+from mailhaul.stores.file_messages import BATCH_OCTETS, Turns
 from mailhaul.stores.line_ends import survey, to_disk
 from mailhaul.stores.manifest import Manifest, Place, Record, line_text, place_line
 from mailhaul.stores.mbox_folder import View, covered, octets, token_of
@@ -75,6 +75,8 @@ class Mbox:
         descriptor = self.open()
         try:
             view = View(descriptor, self.manifest(descriptor))
+            for _ in view.reading(descriptor):
+                pass
             book = view.book
             if book is None:
                 with directory(self.root, self.steps) as here, suppress(FileNotFoundError):
@@ -95,7 +97,7 @@ class Mbox:
                 os.close(writing)
         return book
 
-    def take_out(self, book: Manifest, uids: Sequence[int]) -> None:
+    async def take_out(self, book: Manifest, uids: Sequence[int]) -> None:
         """Writes the file anew without these messages. Raises OSError."""
         old = self.open()
         fresh = f".{self.file}.new"
@@ -106,7 +108,7 @@ class Mbox:
                         os.unlink(leaving, dir_fd=here)
                 new = create_file(here, fresh)
                 try:
-                    moved = _copied(old, new, book, frozenset(uids))
+                    moved = await _copied(old, new, book, frozenset(uids))
                     os.fsync(new)
                     first: dict[str, object] = {"gone": sorted(uids), "inode": os.fstat(new).st_ino}
                 finally:
@@ -233,14 +235,16 @@ def kept(flags: Flags) -> Flags:
     )
 
 
-def _copied(old: int, new: int, book: Manifest, without: frozenset[int]) -> list[bytes]:
+async def _copied(old: int, new: int, book: Manifest, without: frozenset[int]) -> list[bytes]:
     """Copies the other messages; returns the lines that say where they lie now."""
     lines = []
     at = 0
+    turns = Turns()
     for record in book.records():
         place = record.place
         if record.uid in without or place is None:
             continue
+        await turns.after(record.size)
         last = b""
         for chunk in chunks_of(old, place.line, place.end):
             write_all(new, chunk)
