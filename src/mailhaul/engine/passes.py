@@ -525,7 +525,7 @@ class _Pass:
         removed: int,
         began: float,
     ) -> Finished:
-        fates = self._ledger.fates()
+        fates = self._ledger.fates() if trips else self._fates
         effects = {trip.link.source: trip.effects for trip in trips}
         tallies: dict[FolderPath, Tally] = {}
         for link in links:
