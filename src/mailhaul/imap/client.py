@@ -17,8 +17,18 @@ from mailhaul.core.blob import MemoryBlob, Spool
 from mailhaul.core.errors import Disconnected, MailhaulError
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import printable
+from mailhaul.imap.answers import Kind
 from mailhaul.imap.codes import judge
-from mailhaul.imap.commands import Command, ReadCommand, WriteCommand, logout, shown, starttls
+from mailhaul.imap.commands import (
+    Command,
+    ReadCommand,
+    WriteCommand,
+    compress,
+    logout,
+    shown,
+    starttls,
+)
+from mailhaul.imap.deflate import Deflater, Inflater, LinkSpeed
 from mailhaul.imap.outbox import COALESCED, Outbox, steps_of
 from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import QuirkName
@@ -44,6 +54,9 @@ _INJECTED = (
 _MOST_RESPONSES = 2_000_000
 _MOST_UNSOLICITED = 10_000
 _MOST_NOTICES = 50
+_PIECES_AT_ONCE = 16
+_AS_MUCH_AS_WE_TAKE = 128 * 1024
+"""Octets that come at once when they have waited for us: no measure of the link."""
 _LINGER = 2.0
 """Seconds in which the last octets may leave after goodbye."""
 
@@ -63,6 +76,7 @@ class Session(asyncio.Protocol):
         long_patience: float = LONG_PATIENCE,
         budget: int = BUDGET,
         quirks: Counter[QuirkName] | None = None,
+        compress: bool = True,
     ) -> None:
         self.name = name
         self.writable = writable
@@ -84,6 +98,7 @@ class Session(asyncio.Protocol):
         self._pump_scheduled = False
         self._reading_paused = False
         self._reading_on = False
+        self._transport_paused = False
         self._held = 0
         self._budget = budget
         self._tags = 0
@@ -96,6 +111,14 @@ class Session(asyncio.Protocol):
         self._long_patience = long_patience
         self._progressed = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
+        self._compress = compress  # may still be switched on
+        self._compress_due = False
+        self._link = LinkSpeed()
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
+        self._asked: tuple[bytes, float] | None = None  # what went out alone, and when
+        self._heard: float | None = None  # when something came, and more of it is to come
+        self._stored: float | None = None  # when an APPEND was answered with one more behind it
         self._sealing = False  # STARTTLS was asked for
         self._sealed = False  # and granted: not one octet more in the clear
 
@@ -140,11 +163,17 @@ class Session(asyncio.Protocol):
             raise AssertionError("a connection that is open for reading was given a write")
         if self._error is not None:
             raise self._error
+        if self._compress_due and command.verb != b"LOGOUT":
+            self._compress_due = False
+            self.traffic.round_trips += 2 if self._queue else 1  # nothing goes beside it
+            self.send(compress())
         self._tags += 1
         tag = b"M%d" % self._tags
         pending = Pending(self, command, tag, answer)
         if not self._queue:
             self._progressed = self._loop.time()
+            self._asked = tag, self._progressed
+            self._heard = None
             if command.verb != b"LOGOUT":
                 self.traffic.round_trips += 1
         if isinstance(command, WriteCommand) and command.verb != b"SELECT":
@@ -214,7 +243,23 @@ class Session(asyncio.Protocol):
             self._watch = self._loop.call_later(self._patience / 8, self._look_at_the_clock)
 
     def data_received(self, data: bytes) -> None:
-        self._progressed = self._loop.time()
+        self._measure(data)
+        if self._inflater is not None:
+            self._inflater.give(data)
+            self._inflate()
+        elif self._queue and self._queue[0].command.verb == b"COMPRESS":
+            # What follows the OK is compressed: nothing behind its line may be read as it is.
+            while data and self._inflater is None and self._error is None:
+                end = data.find(b"\n") + 1 or len(data)
+                self._digest(data[:end])
+                data = data[end:]
+            if data and self._inflater is not None:
+                self._inflater.give(data)
+                self._inflate()
+        else:
+            self._digest(data)
+
+    def _digest(self, data: bytes) -> None:
         self.traffic.octets_in += len(data)
         try:
             for event in self._reader.feed(data):
@@ -227,7 +272,58 @@ class Session(asyncio.Protocol):
             self._fail(error)
             return
         if self._held > self._budget and not self._reading_on:
-            self._pause_reading()
+            self._reading_paused = True
+            self._regulate()
+
+    def _inflate(self) -> None:
+        """Reads on in what is compressed, as far as there is room, and a few pieces at a time: it
+        may be a thousand times as much as came."""
+        inflater = self._inflater
+        assert inflater is not None
+        for _ in range(_PIECES_AT_ONCE):
+            if self._error is not None or self._reading_paused or not inflater.pending:
+                break
+            try:
+                piece = inflater.take()
+            except ProtocolFault as error:
+                self._fail(error)
+                return
+            self._digest(piece)
+        else:
+            if inflater.pending:
+                self._loop.call_soon(self._inflate)
+        self._regulate()
+
+    def _measure(self, data: bytes) -> None:
+        """Looks at the clock: how fast do messages come?"""
+        now = self._progressed = self._loop.time()
+        if not self._compress:
+            return
+        heard = self._heard
+        bulk = bool(self._queue) and self._queue[0].wants.kind is Kind.BODIES
+        self._heard = now if bulk and not self._transport_paused else None
+        if heard is not None and len(data) < _AS_MUCH_AS_WE_TAKE:
+            self._moved(len(data), now - heard)
+
+    def _measure_append(self, pending: Pending) -> None:
+        now = self._loop.time()
+        if self._stored is not None:
+            parts = pending.command.parts
+            octets = sum(0 if isinstance(part, bytes) else part.blob.size for part in parts)
+            self._moved(octets, now - self._stored)
+        behind = bool(self._queue) and self._queue[0].command.verb == b"APPEND"
+        self._stored = now if behind else None
+
+    def _moved(self, octets: int, seconds: float) -> None:
+        speed = self._link.moved(octets, seconds)
+        if speed is None or "COMPRESS=DEFLATE" not in (self.capabilities or ()):
+            return
+        self._compress = False
+        self._compress_due = True
+        self.notice(
+            f"the link to {self.name} carries some {speed / 1e6:.1f} MB/s: compressed where it is "
+            "slow (COMPRESS=DEFLATE)"
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(self._farewell(exc))
@@ -336,6 +432,13 @@ class Session(asyncio.Protocol):
         if self._outbox.answered(pending):
             self._schedule()
         self._unsolicited = 0
+        if self._asked is not None and self._asked[0] == pending.tag:
+            self._link.answered(self._loop.time() - self._asked[1])
+            self._asked = None
+        if self._compress and pending.command.verb == b"APPEND":
+            self._measure_append(pending)
+        if pending.command.verb == b"COMPRESS" and status.kind == b"OK":
+            self._inflater, self._deflater = Inflater(), Deflater()
         if status.kind != b"OK":
             self.failures += 1
         pending.status = status
@@ -358,15 +461,25 @@ class Session(asyncio.Protocol):
         if self._held <= self._budget // 2:
             self._resume_reading()
 
-    def _pause_reading(self) -> None:
-        if not self._reading_paused and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
-
     def _resume_reading(self) -> None:
-        if self._reading_paused and self._transport is not None:
+        if self._reading_paused:
             self._reading_paused = False
             self._progressed = self._loop.time()
+            if self._inflater is not None and self._inflater.pending:
+                self._loop.call_soon(self._inflate)
+            self._regulate()
+
+    def _regulate(self) -> None:
+        """The network is read while there is room, and nothing left to inflate."""
+        behind = self._inflater is not None and self._inflater.pending
+        wanted = self._reading_paused or behind
+        if wanted is self._transport_paused or self._transport is None:
+            return
+        self._transport_paused = wanted
+        if wanted:
+            self._heard = None
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
 
     def forget(self, event: Event, counted: bool = True) -> None:
@@ -394,7 +507,7 @@ class Session(asyncio.Protocol):
             return
         self.traffic.octets_out += len(data)
         self._progressed = self._loop.time()
-        self._transport.write(data)
+        self._transport.write(data if self._deflater is None else self._deflater.small(data))
 
     # --- The end -----------------------------------------------------------------------------
 

@@ -40,10 +40,11 @@ async def connect(
     trace: Callable[[str], None] | None = None,
     budget: int = BUDGET,
     quirks: Counter[QuirkName] | None = None,
+    compress: bool = True,
 ) -> Session:
     """A session, logged in, its capabilities known. Raises `Closed` when a person has to change
     something, `RetryLater` when the server can't just now, `BadInput` before connecting. What the
-    server does wrong is counted in `quirks`."""
+    server does wrong is counted in `quirks`. `compress` lets a slow link be compressed."""
     session = await reach(
         endpoint,
         writable=writable,
@@ -52,6 +53,7 @@ async def connect(
         trace=trace,
         budget=budget,
         quirks=quirks,
+        compress=compress,
     )
     try:
         await greet(session, endpoint)
@@ -71,6 +73,7 @@ async def reach(
     trace: Callable[[str], None] | None = None,
     budget: int = BUDGET,
     quirks: Counter[QuirkName] | None = None,
+    compress: bool = True,
 ) -> Session:
     """A connection that stands, with TLS where the scheme is `imaps`; nothing is read yet."""
     notice = tls.check_plaintext(endpoint)
@@ -83,6 +86,7 @@ async def reach(
         trace=trace,
         budget=budget,
         quirks=quirks,
+        compress=compress,
     )
     session.alerts_count = endpoint.scheme != "imap+starttls"
     traffic.round_trips += 1

@@ -20,7 +20,8 @@ Trace = Callable[[str], None]
 
 
 class ImapSource:
-    """A mailbox open for reading: EXAMINE and BODY.PEEK only."""
+    """A mailbox open for reading: EXAMINE and BODY.PEEK only. `compress`: a link that turns out to
+    be slow is compressed, where the server can."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class ImapSource:
         connections: int = 1,
         spool: Spool | None = None,
         trace: Trace | None = None,
+        compress: bool = True,
     ) -> None:
         self._mailbox = Mailbox(
             endpoint,
@@ -38,6 +40,7 @@ class ImapSource:
             connections=connections,
             spool=spool,
             trace=trace,
+            compress=compress,
         )
 
     @property
@@ -70,7 +73,7 @@ class ImapSource:
 
 
 class ImapTarget:
-    """A mailbox open for writing."""
+    """A mailbox open for writing. `compress` as in `ImapSource`."""
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class ImapTarget:
         connections: int = 1,
         spool: Spool | None = None,
         trace: Trace | None = None,
+        compress: bool = True,
     ) -> None:
         self._mailbox = Mailbox(
             endpoint,
@@ -88,6 +92,7 @@ class ImapTarget:
             connections=connections,
             spool=spool,
             trace=trace,
+            compress=compress,
         )
 
     @property

@@ -56,6 +56,7 @@ class Mailbox:
         connections: int,
         spool: Spool | None,
         trace: Callable[[str], None] | None,
+        compress: bool = True,
     ) -> None:
         self.endpoint = endpoint
         self.traffic = Traffic()
@@ -86,6 +87,7 @@ class Mailbox:
         self.spool = spool or Spool()
         self._credentials = credentials
         self._trace = trace
+        self._compress = compress
         self._budget = BUDGET // max(1, connections)
         self._lanes = [Lane(self._session) for _ in range(max(1, connections))]
         self._of_folder: dict[str, Lane] = {}
@@ -222,6 +224,7 @@ class Mailbox:
                 trace=self._trace,
                 budget=self._budget,
                 quirks=self.quirks,
+                compress=self._compress,
             )
         except TooManyConnections:
             # A14: go on with fewer; a folder of the lane that goes is given to another.
