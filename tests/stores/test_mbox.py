@@ -1,6 +1,8 @@
 """mbox files keep the contract; those of other programs are read as they meant them."""
 
+import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.core.errors import CursorExpired
+from mailhaul.core.blob import MemoryBlob
+from mailhaul.core.errors import CursorExpired, RetryLater
 from mailhaul.core.folder import INBOX_PATH, Folder
+from mailhaul.core.message import Entry, Message
 from mailhaul.core.store import Source
 from mailhaul.stores.mbox import MboxSource, MboxTarget
 from mailhaul.stores.mbox_format import date_of, from_line, quoted, unquoted
@@ -298,3 +302,50 @@ async def test_taking_out_is_settled_after_a_crash_between_the_renames(
     await put(again, inbox, mail("later"))
     assert await octets(again, inbox) == [*wanted, mail("later")]
     assert not (tmp_path / ".INBOX.mailhaul.new").exists()
+
+
+LOCKING = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX{0}); {1}"
+HOLD = LOCKING.format("", "print(flush=True); sys.stdin.read()")
+TRY = LOCKING.format(" | fcntl.LOCK_NB", "")
+
+
+async def python(script: str, file: Path) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, file, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+
+
+@pytest.mark.parametrize("deed", ["append", "remove"])
+async def test_a_lock_of_another_program_is_waited_for(tmp_path: Path, deed: str) -> None:
+    target = await target_of(tmp_path)
+    inbox = await target.create(INBOX_PATH, None)
+    await put(target, inbox, mail("one"))
+    other = await python(HOLD, tmp_path / "INBOX")
+    assert other.stdout is not None
+    await other.stdout.readline()
+    with pytest.raises(RetryLater, match="locked the mbox"):
+        if deed == "append":
+            await put(target, inbox, mail("two"))
+        else:
+            await target.remove(inbox, [1])
+    await other.communicate()
+    assert await octets(target, inbox) == [mail("one")]
+    await put(target, inbox, mail("two"))
+    assert await octets(target, inbox) == [mail("one"), mail("two")]
+
+
+async def test_other_programs_are_kept_out_while_a_batch_is_written(tmp_path: Path) -> None:
+    target = await target_of(tmp_path)
+    inbox = await target.create(INBOX_PATH, None)
+    attempts: list[int | None] = []
+
+    async def messages() -> AsyncIterator[Message]:
+        for number in range(2):
+            other = await python(TRY, tmp_path / "INBOX")
+            await other.communicate()
+            attempts.append(other.returncode)
+            yield Message(Entry(number), MemoryBlob(mail(f"n{number}")))
+
+    assert len([answer async for answer in target.append(inbox, messages())]) == 2
+    assert attempts == [0, 1]

@@ -7,11 +7,13 @@ that whichever of the two renames a crash prevents, it is known which manifest b
 
 import asyncio
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from hashlib import sha256
 
+from mailhaul.core.errors import RetryLater
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import SYSTEM_FLAGS, Entry, Flags, Message
 from mailhaul.core.store import Appended
@@ -99,9 +101,10 @@ class Mbox:
 
     async def take_out(self, book: Manifest, uids: Sequence[int]) -> None:
         """Writes the file anew without these messages. Raises OSError."""
-        old = self.open()
+        old = self.open_for_writing()
         fresh = f".{self.file}.new"
         try:
+            lock(old)
             with directory(self.root, self.steps) as here:
                 for leaving in (fresh, f"{self.manifest_name}.new"):
                     with suppress(FileNotFoundError):
@@ -209,6 +212,7 @@ class Batch:
             self._stack.enter_context(self._book.locked())
             self._descriptor = self._mbox.open_for_writing()
             self._stack.callback(os.close, self._descriptor)
+            lock(self._descriptor)
             size = os.fstat(self._descriptor).st_size
             if size > covered(self._descriptor, self._book):
                 raise OSError(errno.EIO, "another program is writing to it")
@@ -226,6 +230,17 @@ class Batch:
             return book.refresh() and covered(descriptor, book) == size
         finally:
             os.close(descriptor)
+
+
+def lock(descriptor: int) -> None:
+    """Takes the lock that other mail programs ask for (fcntl, as Dovecot, mutt and procmail), until
+    the mbox is closed. Raises `RetryLater` while another program has it; a disk that knows no locks
+    is written without."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise RetryLater("another program has locked the mbox", after=2) from error
 
 
 def kept(flags: Flags) -> Flags:
