@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.soaking import SOAKING
 from tests.servers.dovecot import Dovecot, mail_owner
 from tests.servers.process import Account
 
 pytestmark = pytest.mark.soak
 
-SOAKING = os.environ.get("MAILHAUL_SOAK") == "1"
+
 LIMIT = (150 if SOAKING else 80) * 1024
 """KiB, as Linux tells ru_maxrss."""
 LARGE = (2048 if SOAKING else 192) * 1024**2
