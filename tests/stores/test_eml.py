@@ -13,7 +13,8 @@ from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import INBOX_PATH, Folder
 from mailhaul.core.message import Unreadable
 from mailhaul.core.store import Source
-from mailhaul.stores.eml import EmlSource, EmlTarget
+from mailhaul.stores.eml import EmlSource
+from mailhaul.stores.eml_target import EmlTarget
 from tests.stores.awkward import ODD_NAMES, mail
 from tests.stores.conformance import (
     Expectations,

@@ -9,9 +9,11 @@ import pytest
 from mailhaul.core.folder import INBOX_PATH, Cursor
 from mailhaul.core.message import Message
 from mailhaul.core.store import Source, Target
-from mailhaul.stores.eml import EmlSource, EmlTarget
+from mailhaul.stores.eml import EmlSource
+from mailhaul.stores.eml_target import EmlTarget
 from mailhaul.stores.file_messages import BATCH_MESSAGES
-from mailhaul.stores.maildir import MaildirSource, MaildirTarget
+from mailhaul.stores.maildir import MaildirSource
+from mailhaul.stores.maildir_target import MaildirTarget
 from mailhaul.stores.mbox import MboxSource, MboxTarget
 from tests.stores.awkward import mail
 from tests.stores.conformance import keys_of, listed_changes, put

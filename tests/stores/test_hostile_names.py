@@ -15,8 +15,10 @@ from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import Message
 from mailhaul.core.store import Source, Target
-from mailhaul.stores.eml import EmlSource, EmlTarget
-from mailhaul.stores.maildir import MaildirSource, MaildirTarget
+from mailhaul.stores.eml import EmlSource
+from mailhaul.stores.eml_target import EmlTarget
+from mailhaul.stores.maildir import MaildirSource
+from mailhaul.stores.maildir_target import MaildirTarget
 from mailhaul.stores.mbox import MboxSource, MboxTarget
 from mailhaul.stores.safe_paths import NameCoding, decode_name, encode_name
 from tests.stores.awkward import mail

@@ -11,7 +11,8 @@ import pytest
 from mailhaul.core.folder import INBOX_PATH, Folder
 from mailhaul.core.message import Unreadable
 from mailhaul.core.store import Source
-from mailhaul.stores.maildir import MaildirSource, MaildirTarget
+from mailhaul.stores.maildir import MaildirSource
+from mailhaul.stores.maildir_target import MaildirTarget
 from tests.stores.awkward import ODD_NAMES, mail
 from tests.stores.conformance import (
     Expectations,

@@ -11,7 +11,8 @@ from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.message import folded
 from mailhaul.core.store import Appended, Source, Target
 from mailhaul.stores.imap import ImapSource, ImapTarget
-from mailhaul.stores.maildir import MaildirSource, MaildirTarget
+from mailhaul.stores.maildir import MaildirSource
+from mailhaul.stores.maildir_target import MaildirTarget
 from tests.servers.dovecot import Dovecot, mail_owner
 from tests.servers.process import Account, is_root, program
 from tests.stores.awkward import AWKWARD, mail

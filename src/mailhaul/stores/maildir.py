@@ -1,4 +1,4 @@
-"""Maildirs as source and target (docs/files.md says what is kept where).
+"""Maildirs as source (docs/files.md says what is kept where).
 
 Reading writes nothing: mail in `new` stays there. A folder's state is a digest of its file names,
 so whatever happened shows; what happened is then told by a whole listing, which costs a look at
@@ -7,56 +7,43 @@ each file. A tail counts and sums the names up to the last one; a cursor is a st
 
 import asyncio
 import os
-import re
-import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 
 from mailhaul.core.blob import Spool
-from mailhaul.core.errors import Closed, ClosedReason, CursorExpired, MailhaulError
+from mailhaul.core.errors import Closed, ClosedReason, CursorExpired
 from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, NameRules, Role, State
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
-from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
+from mailhaul.core.store import Capabilities, Changes, Traffic
 from mailhaul.core.text import printable
-from mailhaul.stores import maildir_delivery, maildir_subscriptions, maildir_tree
+from mailhaul.stores import maildir_subscriptions, maildir_tree
 from mailhaul.stores.file_messages import (
-    BATCH_MESSAGES,
-    BATCH_OCTETS,
     PAGE,
     Turns,
     blob_of,
     identity_of,
 )
-from mailhaul.stores.found_folders import DEEPEST, is_promised, with_inbox, with_promised_inbox
+from mailhaul.stores.found_folders import DEEPEST
 from mailhaul.stores.line_ends import from_disk
 from mailhaul.stores.maildir_folder import (
     Scan,
     form_of,
     key_of,
-    letters_for,
-    letters_of,
-    letters_of_flags,
     place_of,
-    remove_file,
-    rename_file,
     scan,
     size_of,
 )
+from mailhaul.stores.maildir_tail import after, read_tail, tail_of
 from mailhaul.stores.maildir_tree import Layout
 from mailhaul.stores.safe_paths import (
     chunks_of,
     directory,
     folds_case,
-    is_there,
     open_file,
     open_root,
     telling,
 )
-
-_PLACE = re.compile(r"(?:C [0-9a-f]{32} )?T ([0-9a-f]{32}) (\d{1,18}) (.*)", re.DOTALL)
 
 
 class MaildirSource:
@@ -136,20 +123,20 @@ class MaildirSource:
             subscribed=path in subscribed,
             count=len(here.names),
             state=State(here.state()),
-            tail=_tail_of(here),
+            tail=tail_of(here),
         )
 
     async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
         here = self.scanned(folder)
         state = here.state()
-        names, whole, end = here.names, True, Cursor(f"C {state} {_tail_of(here)}")
+        names, whole, end = here.names, True, Cursor(f"C {state} {tail_of(here)}")
         if since is not None:
-            tail = _read_tail(since)
+            tail = read_tail(since)
             if tail is None:
                 raise CursorExpired(f"folder “{printable(folder.native)}” never gave that cursor")
             if since.startswith("T "):
-                names, whole = _after(here, tail)
-                end = _tail_of(here)
+                names, whole = after(here, tail)
+                end = tail_of(here)
             elif since == end:
                 names, whole = [], False
         turns = Turns()
@@ -250,251 +237,3 @@ class MaildirSource:
         shown = printable(text)
         if shown not in self.traffic.notices:
             self.traffic.notices.append(shown)
-
-
-class MaildirTarget:
-    """A `Target` over a Maildir tree. Opening it makes nothing: where nothing is, the first write
-    makes a Maildir++.
-
-    `clock` gives microseconds since 1970, for the names of new files.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        spool: Spool | None = None,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
-    ) -> None:
-        self.path = path
-        self._clock = clock
-        self._source = MaildirSource(path, spool)
-        self._stamp = 0
-        self._begun = False
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._source.capabilities
-
-    @property
-    def traffic(self) -> Traffic:
-        return self._source.traffic
-
-    async def open(self) -> None:
-        with telling(str(self.path)):
-            there = is_there(self.path)
-            self._source.folds_case = folds_case(self.path)
-        if there:
-            await self._source.open()
-
-    async def close(self) -> None:
-        await self._source.close()
-        self._begun = False
-
-    async def folders(self) -> list[Folder]:
-        found = await self._source.folders() if self._source.root >= 0 else []
-        layout = self._source.layout
-        native = maildir_tree.native_of(INBOX_PATH, layout, root_is_inbox=layout is Layout.PLUS)
-        return with_promised_inbox(found, native)
-
-    def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
-        return self._source.changes(folder, since)
-
-    def identify(self, folder: Folder, keys: Sequence[Key]) -> AsyncIterator[tuple[Key, Identity]]:
-        return self._source.identify(folder, keys)
-
-    def fetch(
-        self, folder: Folder, entries: Sequence[Entry]
-    ) -> AsyncIterator[Message | Unreadable]:
-        return self._source.fetch(folder, entries)
-
-    async def create(self, path: FolderPath, role: Role | None) -> Folder:
-        path = with_inbox(path)
-        maildir_tree.native_of(path, self._source.layout, root_is_inbox=True)
-        await self._begin()
-        root = self._source.root
-        found = maildir_tree.find_folders(root, self.traffic.notices)
-        there = {each.path: each.native for each in found}
-        for depth in range(1, len(path) + 1):
-            above = path[:depth]
-            if there.get(above) is None:
-                there[above] = self._made(above, {each.native for each in found})
-        return self._source.shown(path, there[path], maildir_subscriptions.read(root))
-
-    async def subscribe(self, folder: Folder) -> None:
-        if self._source.layout is Layout.PLUS:
-            await self._begin()
-            with telling("subscriptions"):
-                if maildir_subscriptions.add(self._source.root, folder.path):
-                    self.traffic.writes += 1
-
-    async def append(
-        self, folder: Folder, messages: AsyncIterable[Message]
-    ) -> AsyncIterator[Appended | Refused]:
-        if is_promised(folder):
-            folder = await self.create(folder.path, None)
-        here = self._source.scanned(folder)
-        self._stamp = max(self._stamp, maildir_delivery.last_stamp(here.names))
-        batch = maildir_delivery.Batch(self._source.root, maildir_tree.steps(folder.native))
-        try:
-            async for message in messages:
-                failure = await self._added(folder, here, batch, message)
-                if failure or len(batch) >= BATCH_MESSAGES or batch.octets >= BATCH_OCTETS:
-                    for answer in self._announced(folder, batch):
-                        yield answer
-                    await asyncio.sleep(0)
-                if failure:
-                    raise failure
-            for answer in self._announced(folder, batch):
-                yield answer
-        finally:
-            batch.discard()
-
-    def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
-        tail = _read_tail(place)
-        if tail is None:
-            return place
-        for key in keys:
-            tail = tail.over(str(key))
-        return tail.written()
-
-    async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
-        here = self._source.scanned(folder)
-        with (
-            telling(folder.native),
-            directory(self._source.root, maildir_tree.steps(folder.native)) as inside,
-        ):
-            turns = Turns()
-            for change in changes:
-                await turns.after()
-                name = here.name(str(change.key))
-                if name is None:
-                    continue
-                added, _ = letters_for(inside, here.keywords, change.add)
-                gone = letters_of_flags(here.keywords, change.remove)
-                letters = "".join(sorted(set(letters_of(name)) - set(gone) | set(added)))
-                if letters != letters_of(name):
-                    renamed = rename_file(inside, name, letters)
-                    here.renamed(name, renamed)
-                    self.traffic.writes += 1
-            self._synced(inside)
-
-    async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
-        here = self._source.scanned(folder)
-        removed = 0
-        with (
-            telling(folder.native),
-            directory(self._source.root, maildir_tree.steps(folder.native)) as inside,
-        ):
-            turns = Turns()
-            for key in keys:
-                await turns.after()
-                name = here.name(str(key))
-                if name is not None and remove_file(inside, name):
-                    here.renamed(name, None)
-                    removed += 1
-                    self.traffic.writes += 1
-            self._synced(inside)
-        return removed
-
-    async def _begin(self) -> None:
-        """Makes the root, and a Maildir++ of it when it holds no Maildir."""
-        if self._begun:
-            return
-        with telling(str(self.path)):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._source.open()
-        with telling(str(self.path)):
-            if maildir_tree.layout_of(self.path) is None:
-                maildir_tree.make_folder(self._source.root, "")
-        self._begun = True
-
-    def _made(self, path: FolderPath, taken: set[str | None]) -> str:
-        root = self._source.root
-        root_is_inbox = self._source.layout is Layout.PLUS or "" in taken
-        native = maildir_tree.native_of(path, self._source.layout, root_is_inbox=root_is_inbox)
-        with telling("/".join(path)):
-            if maildir_tree.make_folder(root, native):
-                self.traffic.writes += 1
-        return native
-
-    async def _added(
-        self,
-        folder: Folder,
-        here: Scan,
-        batch: maildir_delivery.Batch,
-        message: Message,
-    ) -> MailhaulError | None:
-        """Writes the message beside the others; what prevents it comes back as an error, so that
-        those before it are announced first."""
-        self._stamp = max(self._stamp + 1, self._clock())
-        try:
-            with telling(folder.native):
-                await batch.add(message, self._stamp, here.keywords)
-            self.traffic.octets_out += message.blob.size
-        except MailhaulError as error:
-            return error
-        finally:
-            message.blob.close()
-        return None
-
-    def _announced(self, folder: Folder, batch: maildir_delivery.Batch) -> list[Appended]:
-        with telling(folder.native):
-            answers = batch.commit()
-        self.traffic.writes += len(answers)
-        return answers
-
-    def _synced(self, inside: int) -> None:
-        with directory(inside, ["cur"]) as current:
-            os.fsync(current)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    """How many messages there are up to the key `last`, and the sum of their keys' digests."""
-
-    total: int
-    count: int
-    last: str
-
-    def over(self, key: str) -> "_Tail":
-        return _Tail((self.total + _digest(key)) % 2**128, self.count + 1, max(self.last, key))
-
-    def written(self) -> Cursor:
-        return Cursor(f"T {self.total:032x} {self.count} {self.last}")
-
-
-def _digest(key: str) -> int:
-    return int.from_bytes(blake2b(key.encode(), digest_size=16).digest(), "big")
-
-
-def _keys(here: Scan) -> Iterator[str]:
-    return (key_of(name.removeprefix("new/")) for name in here.names)
-
-
-def _tail_of(here: Scan) -> Cursor:
-    total = count = 0
-    last = ""
-    for last in _keys(here):
-        total += _digest(last)
-        count += 1
-    return _Tail(total % 2**128, count, last).written()
-
-
-def _read_tail(place: Cursor) -> _Tail | None:
-    """The tail, or the one in a cursor; None for what no Maildir gave."""
-    match = _PLACE.fullmatch(place)
-    return None if match is None else _Tail(int(match[1], 16), int(match[2]), match[3])
-
-
-def _after(here: Scan, tail: _Tail) -> tuple[list[str], bool]:
-    """The files added since, and whether they are the whole folder: they are when something was
-    added or removed before the tail's last, for what is between can't be told apart."""
-    total = count = 0
-    for key in _keys(here):
-        if key > tail.last:
-            break
-        total += _digest(key)
-        count += 1
-    if count == tail.count and total % 2**128 == tail.total:
-        return here.names[count:], False
-    return here.names, True

@@ -55,7 +55,7 @@ def open_target(
 ) -> Target:
     """A target for `endpoint`, not yet opened; else as `open_source`."""
     if endpoint.scheme == "maildir":
-        from mailhaul.stores.maildir import MaildirTarget
+        from mailhaul.stores.maildir_target import MaildirTarget
 
         return MaildirTarget(Path(endpoint.path), spool)
     if endpoint.scheme == "mbox":
@@ -63,7 +63,7 @@ def open_target(
 
         return MboxTarget(Path(endpoint.path), spool)
     if endpoint.scheme == "eml":
-        from mailhaul.stores.eml import EmlTarget
+        from mailhaul.stores.eml_target import EmlTarget
 
         return EmlTarget(Path(endpoint.path), spool)
     if endpoint.scheme in DEFAULT_PORTS:
