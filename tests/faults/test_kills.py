@@ -3,7 +3,7 @@
 A chain is one mailbox pair with one state directory: run, kill, run, kill … and where a run came to
 its end before the kill, its copy must be exact, and the owner of the source adds, flags and deletes
 some more. After the last kill a run that nobody disturbs must end with 0 and leave an exact copy.
-The instants are spread over the time that an undisturbed run takes, measured first. Chains run side
+The instants are spread over the life of a run and over its work, as measured first. Chains run side
 by side, for they wait more than they work.
 """
 
@@ -26,11 +26,42 @@ from tests.faults.soaking import KILLS, SEED
 from tests.servers.process import Account, RunningServer
 
 CHAINS = 8
-MESSAGES = 250
+MESSAGES = 600
+CROWD = 2.5
+"""So much longer a run takes beside the other chains than alone."""
 SETTLED = 1.5
 """Seconds after which a server has stored, or dropped, what it had received at a kill."""
 DEADLINE = 60.0
 MAILHAUL = Path(sys.executable).with_name("mailhaul")
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """`seconds` after the run has told of this event; after the start of the process if empty."""
+
+    seconds: float
+    event: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What undisturbed runs take, in seconds: one with nothing to do, one with all to do."""
+
+    idle: float
+    full: float
+
+    def instant(self, draw: random.Random) -> Instant:
+        """A third of all instants is spread over the whole life of a process, a third over the
+        time in which it carries, a third lies close behind the first messages that are durable;
+        all as if a run took longer, for others run beside it."""
+        work = CROWD * (self.full - self.idle / 2)
+        return draw.choice(
+            (
+                Instant(draw.uniform(self.idle / 2, CROWD * self.full)),
+                Instant(draw.uniform(0.0, work), b'"mapped"'),
+                Instant(draw.uniform(0.0, work / 5), b'"carried"'),
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +79,18 @@ class Chain:
             [
                 *(MAILHAUL, "copy", source.url(ours), target.url(theirs)),
                 *("--state", self.state, "--delete", "mirror", "--max-delete", "10000"),
-                *("--json", "--quiet"),
+                "--json",
             ],
             env={
                 **os.environ,
+                "XDG_STATE_HOME": str(self.state.parent),
                 "MAILHAUL_SOURCE_PASSWORD": ours.password,
                 "MAILHAUL_TARGET_PASSWORD": theirs.password,
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            bufsize=0,
             start_new_session=True,
         )
 
@@ -67,11 +100,15 @@ class Chain:
         output, _ = process.communicate(timeout=DEADLINE)
         return process.returncode, output.decode(errors="replace")
 
-    def killed_after(self, seconds: float) -> bool:
-        """Starts a run and kills it after `seconds`; false when it had come to its end before."""
+    def killed(self, instant: Instant) -> bool:
+        """Starts a run and kills it at that instant; false when it had come to its end before."""
         process = self.start()
+        assert process.stdout is not None
+        # A run that never tells of the event comes to its end instead.
+        while instant.event and (line := process.stdout.readline()) and instant.event not in line:
+            pass
         try:
-            output, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=instant.seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
@@ -101,17 +138,6 @@ class Kills:
 
     all: int
     amid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """Seconds until a run has anything to lose, and seconds until it ends."""
-
-    start: float
-    end: float
-
-    def random(self, draw: random.Random) -> float:
-        return draw.uniform(self.start, 1.5 * self.end)
 
 
 @pytest.mark.soak
@@ -158,10 +184,10 @@ def _kill_on(
     chain: Chain, person: Person, usual: Usual, draw: random.Random, most: int, rest: float
 ) -> Kills:
     before = _source(chain)
-    missing = person.count
+    missing = chain.verdict().lost
     kills = amid = 0
     while kills < most:
-        if chain.killed_after(usual.random(draw)):
+        if chain.killed(usual.instant(draw)):
             kills += 1
             time.sleep(rest)
             if rest:
@@ -169,7 +195,7 @@ def _kill_on(
                 amid += 0 < missing < earlier
             continue
         chain.check(before, f"seed {SEED}, after {kills} kills")
-        person.go_on(new=draw.randrange(40, 120), flagged=20, deleted=60)
+        person.go_on(new=draw.randrange(150, 300), flagged=20, deleted=220)
         before = _source(chain)
         missing = chain.verdict().lost
     code, output = chain.finish()
@@ -188,7 +214,7 @@ def _undisturbed(dovecot: RunningServer, cyrus: RunningServer, directory: Path) 
         took.append(time.monotonic() - begun)
         assert code == 0, output
         assert chain.verdict().exact, chain.verdict()
-    return Usual(took[1] / 2, took[0])
+    return Usual(took[1], took[0])
 
 
 def _chain(
