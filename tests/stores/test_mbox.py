@@ -329,7 +329,7 @@ async def test_a_lock_of_another_program_is_waited_for(tmp_path: Path, deed: str
             await put(target, inbox, mail("two"))
         else:
             await target.remove(inbox, [1])
-    await other.communicate()
+    await other.communicate(b"")
     assert await octets(target, inbox) == [mail("one")]
     await put(target, inbox, mail("two"))
     assert await octets(target, inbox) == [mail("one"), mail("two")]
@@ -343,7 +343,7 @@ async def test_other_programs_are_kept_out_while_a_batch_is_written(tmp_path: Pa
     async def messages() -> AsyncIterator[Message]:
         for number in range(2):
             other = await python(TRY, tmp_path / "INBOX")
-            await other.communicate()
+            await other.communicate(b"")
             attempts.append(other.returncode)
             yield Message(Entry(number), MemoryBlob(mail(f"n{number}")))
 
