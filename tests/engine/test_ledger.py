@@ -14,7 +14,8 @@ import pytest
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, State
 from mailhaul.core.message import NO_FLAGS, Identity, Key
-from mailhaul.engine.ledger import FILE, VERSION, FolderRow, Ledger, MessageRow
+from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
+from mailhaul.engine.ledger_file import FILE, VERSION
 from mailhaul.engine.outcomes import Fate
 
 PAIR = "imap://ada@old.example → imap://ada@new.example"

@@ -4,11 +4,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from mailhaul.core.text import printable
+
 FolderPath = tuple[str, ...]
 """A folder's place: its components from the top of the personal namespace, without the server's
 prefix and delimiter. The inbox is `INBOX_PATH`. A component may hold any character."""
 
 INBOX_PATH: FolderPath = ("INBOX",)
+
+
+def shown(path: FolderPath) -> str:
+    """The path for people: joined by `/`, in quotation marks, printable."""
+    return "“" + printable("/".join(path), 200) + "”"
+
 
 State = NewType("State", str)
 """Opaque. Two equal states of one folder: nothing at all happened between them."""

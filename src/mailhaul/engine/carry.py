@@ -17,32 +17,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailhaul.core.errors import CursorExpired
-from mailhaul.core.folder import Cursor, Folder, FolderPath
-from mailhaul.core.identity import HEADER_LIMIT, header_identity, subject_of
-from mailhaul.core.message import Entry, Flags, Identity, Key, Message, Unreadable, folded
+from mailhaul.core.folder import Cursor, Folder, shown
+from mailhaul.core.identity import HEADER_LIMIT, subject_of
+from mailhaul.core.message import Entry, Flags, Key, Message, folded
 from mailhaul.core.store import Appended, Changes, FlagChange, Refused, Source, Target
-from mailhaul.core.text import printable
+from mailhaul.engine.accounting import Effects
+from mailhaul.engine.cargo import Cargo, decided
 from mailhaul.engine.ledger import RENUMBERED, FolderRow, Ledger, MessageRow
 from mailhaul.engine.matching import Trait, match, match_read
 from mailhaul.engine.outcomes import Carried, Event, Fate, Listed, Options, Settled, Side
 from mailhaul.engine.sides import blamed, closing
-from mailhaul.engine.strangers import Strangers, read_octets, seconds, traits_of
+from mailhaul.engine.strangers import Strangers, read_octets, traits_of
 
 ROWS_A_COMMIT = 250
 """So many messages are lost to the ledger at most when the process is killed; they are found again
 at the target by looking."""
-
-
-@dataclass(slots=True)
-class Effects:
-    """What was done in this pass, for the accounting; survives retries of a folder."""
-
-    flagged: int = 0
-    removed: int = 0
-    carried: int = 0
-    octets: int = 0
-    lost_flags: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -308,7 +297,7 @@ class _Visit:
         reason = f"received before {since:%Y-%m-%d}"
         for entry in entries:
             if entry.received is not None and entry.received < since:
-                rows.append(_decided(entry, Fate.SKIPPED, reason))
+                rows.append(decided(entry, Fate.SKIPPED, reason))
             else:
                 kept.append(entry)
         if rows:
@@ -409,7 +398,7 @@ class _Visit:
             entry, there = entries[left], self._strangers.entry(right)
             ours = left in self._intended or right in lost
             fate = Fate.COPIED if ours else Fate.ADOPTED
-            rows.append(_decided(entry, fate, "", right, traits[left]))
+            rows.append(decided(entry, fate, "", right, traits[left]))
             if right in lost:
                 replaced.append(lost[right])
             known = folded(there.flags)
@@ -437,7 +426,7 @@ class _Visit:
         tell, path, target = self._carrier.tell, self._source.path, self._carrier.target
         tell(Listed(path, len(entries), sum(entry.size or 0 for entry in entries)))
         self._ledger.intend(self.row, [entry.key for entry in entries])
-        cargo = _Cargo(self._carrier.source, self._source, entries)
+        cargo = Cargo(self._carrier.source, self._source, entries)
         done: list[MessageRow] = []
         refused: list[Refused] = []
 
@@ -484,7 +473,7 @@ class _Visit:
             self._note(self._source, f"{result.entry.key}: {result.note}")
 
     def _note(self, folder: Folder, text: str) -> None:
-        self._carrier.effects.notes.append(f"{_shown(folder.path)}: {text}")
+        self._carrier.effects.notes.append(f"{shown(folder.path)}: {text}")
 
     async def _refuse(self, refused: Refused) -> None:
         """Records it, and saves the message beside the state."""
@@ -512,7 +501,7 @@ class _Visit:
     def _settle(
         self, entry: Entry, fate: Fate, reason: str, subject: str = "", saved: Path | None = None
     ) -> None:
-        self.row = self._ledger.add(self.row, [_decided(entry, fate, reason)], self.row.target_tail)
+        self.row = self._ledger.add(self.row, [decided(entry, fate, reason)], self.row.target_tail)
         self._carrier.tell(Settled(self._source.path, entry.key, fate, reason, subject, saved))
 
 
@@ -524,66 +513,6 @@ async def _end(side: Side, store: Source, folder: Folder, since: Cursor | None) 
         async for page in pages:
             end = page.cursor
     return end
-
-
-class _Cargo:
-    """The messages on their way: what passes is noted down."""
-
-    def __init__(self, source: Source, folder: Folder, entries: Sequence[Entry]) -> None:
-        self._source = source
-        self._folder = folder
-        self._entries = entries
-        self._passed: dict[Key, tuple[int, bytes, Identity]] = {}
-        self.unreadable: list[Unreadable] = []
-
-    async def messages(self) -> AsyncIterator[Message]:
-        """Each message that can be read, with its header and octets noted."""
-        async with closing(
-            Side.SOURCE, self._source.fetch(self._folder, self._entries)
-        ) as messages:
-            async for message in messages:
-                if isinstance(message, Unreadable):
-                    self.unreadable.append(message)
-                    continue
-                blob = message.blob
-                identity = header_identity(blob.head(HEADER_LIMIT))
-                self._passed[message.entry.key] = (blob.size, blob.digest(), identity)
-                yield message
-
-    def row(self, result: Appended) -> MessageRow:
-        """The row of a message that has arrived."""
-        entry = result.entry
-        size, digest, identity = self._passed.pop(entry.key)
-        return MessageRow(
-            source_key=entry.key,
-            target_key=result.key,
-            fate=Fate.COPIED,
-            flags=entry.flags,
-            size=size,
-            received=seconds(entry),
-            identity=identity,
-            digest=digest,
-        )
-
-
-def _decided(
-    entry: Entry,
-    fate: Fate,
-    reason: str,
-    target_key: Key | None = None,
-    trait: Trait | None = None,
-) -> MessageRow:
-    return MessageRow(
-        source_key=entry.key,
-        target_key=target_key,
-        fate=fate,
-        flags=entry.flags,
-        size=entry.size,
-        received=seconds(entry),
-        identity=None if trait is None else trait.identity,
-        digest=None if trait is None else trait.exact,
-        reason=reason,
-    )
 
 
 def _listed(entry: Entry, row: MessageRow) -> Entry:
@@ -611,7 +540,3 @@ def _id(row: MessageRow) -> int:
 def _number(key: Key) -> int:
     assert isinstance(key, int)
     return key
-
-
-def _shown(path: FolderPath) -> str:
-    return "“" + printable("/".join(path), 200) + "”"

@@ -8,7 +8,6 @@ power cut the file is consistent and at worst a little old, which is the same ca
 in line (docs/decisions/0002).
 """
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -23,45 +22,11 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, FolderPath, State
 from mailhaul.core.message import Flags, Identity, Key
 from mailhaul.core.text import printable
+from mailhaul.engine import ledger_file
 from mailhaul.engine.outcomes import Fate
 
-VERSION = 1
-APPLICATION = 0x6D68_616C
-"""In the file's header: that it is a ledger of mailhaul's and not somebody's other database."""
 RENUMBERED = "renumbered"
-FILE = "ledger.sqlite"
-
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE folder (
-    id INTEGER PRIMARY KEY,
-    source TEXT NOT NULL UNIQUE,  -- path, JSON
-    target TEXT NOT NULL,         -- path, JSON
-    source_state TEXT,
-    source_cursor TEXT,
-    source_anchor TEXT,
-    target_tail TEXT,
-    target_seen TEXT,
-    target_anchor TEXT,
-    subscribed INTEGER NOT NULL DEFAULT 0  -- the source's subscription has been carried
-);
-CREATE TABLE message (
-    folder INTEGER NOT NULL REFERENCES folder,
-    source_key,                   -- NULL: gone from the source
-    target_key,                   -- NULL: not there, or there under a key not known yet
-    fate TEXT NOT NULL,
-    flags TEXT NOT NULL,          -- as last agreed on
-    size INTEGER,
-    received INTEGER,             -- seconds since 1970
-    identity BLOB,
-    named INTEGER,
-    digest BLOB,                  -- SHA-256
-    reason TEXT NOT NULL DEFAULT ''
-);
-CREATE UNIQUE INDEX message_source ON message (folder, source_key);
-CREATE INDEX message_target ON message (folder, target_key);
-CREATE TABLE intent (folder INTEGER NOT NULL REFERENCES folder, keys TEXT NOT NULL);
-"""
+"""The reason of rows that `lose_sources` left without a source key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +91,17 @@ class Ledger:
         or when the file is no ledger of this version.
         """
         if read_only:
-            return cls(_look(directory, pair), directory, None)
+            return cls(ledger_file.look(directory, pair), directory, None)
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = _lock(directory)
+            lock = ledger_file.lock(directory)
         except OSError as error:
             raise BadInput(
                 f"the state directory {printable(str(directory))} can't be used: "
                 f"{error.strerror}; choose another with --state"
             ) from error
         try:
-            return cls(_connect(directory, pair), directory, lock)
+            return cls(ledger_file.connect(directory, pair), directory, lock)
         except BaseException:
             os.close(lock)
             raise
@@ -428,108 +393,6 @@ class Ledger:
         for source, fate, count in rows:
             counts[_path(source)][Fate(fate)] = count
         return counts
-
-
-def _lock(directory: Path) -> int:
-    handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        owner = printable(os.pread(handle, 20, 0)) or "unknown"
-        os.close(handle)
-        raise BadInput(
-            f"another run works on this pair (process {owner}); wait for it or stop it first"
-        ) from error
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
-    return handle
-
-
-def _connect(directory: Path, pair: str) -> sqlite3.Connection:
-    file = directory / FILE
-    fresh = not file.exists()
-    if fresh:
-        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    connection = sqlite3.connect(file)
-    try:
-        _check_ours(connection, directory)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            _create(connection, pair)
-        _check(connection, pair, directory)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise _no_ledger(directory, error) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _look(directory: Path, pair: str) -> sqlite3.Connection:
-    file = directory / FILE
-    if not file.exists():
-        connection = sqlite3.connect(":memory:")
-        _create(connection, pair)
-        return connection
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        _check_ours(connection, directory)
-        _check(connection, pair, directory)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise _no_ledger(directory, error) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_ours(connection: sqlite3.Connection, directory: Path) -> None:
-    """Before anything is written: the file is empty or a ledger."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and application != APPLICATION:
-        raise BadInput(
-            f"{FILE} in {printable(str(directory))} is somebody else's database; "
-            "choose another directory with --state"
-        )
-
-
-def _create(connection: sqlite3.Connection, pair: str) -> None:
-    connection.executescript(
-        f"BEGIN; {_SCHEMA}; PRAGMA user_version = {VERSION};"
-        f" PRAGMA application_id = {APPLICATION}; COMMIT"
-    )
-    with connection:
-        connection.execute("INSERT INTO meta VALUES ('pair', ?)", (pair,))
-
-
-def _check(connection: sqlite3.Connection, pair: str, directory: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    shown = printable(str(directory))
-    if version != VERSION:
-        raise BadInput(
-            f"the ledger in {shown} is of version {version}, this mailhaul writes {VERSION}; "
-            "use the mailhaul that wrote it, or another --state directory"
-        )
-    row = connection.execute("SELECT value FROM meta WHERE name = 'pair'").fetchone()
-    if row is None:
-        with connection:
-            connection.execute("INSERT INTO meta VALUES ('pair', ?)", (pair,))
-    elif row[0] != pair:
-        raise BadInput(
-            f"the ledger in {shown} belongs to another pair ({printable(row[0])}); "
-            "give this pair a --state directory of its own"
-        )
-
-
-def _no_ledger(directory: Path, error: sqlite3.Error) -> BadInput:
-    return BadInput(
-        f"the ledger in {printable(str(directory))} can't be read ({printable(str(error))}); "
-        "give another --state directory: what is already at the target will be recognised there"
-    )
 
 
 def _folder_row(row: Any) -> FolderRow:

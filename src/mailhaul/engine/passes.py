@@ -16,18 +16,17 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
-    Iterable,
     Mapping,
     Sequence,
 )
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from mailhaul.core.errors import BadInput, Closed, FolderFailed, RetryLater
-from mailhaul.core.folder import Folder, FolderPath
+from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.store import Changes, Source, Target
-from mailhaul.core.text import printable
-from mailhaul.engine.carry import Carrier, Effects, carry
+from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
+from mailhaul.engine.carry import Carrier, carry
 from mailhaul.engine.folders import plan_folders
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
 from mailhaul.engine.outcomes import (
@@ -207,8 +206,8 @@ class _Pass:
             if row.source not in sources and len(same) == 1 and self._ledger.known(row):
                 self._ledger.rename(row, same[0].path)
                 self._notes.append(
-                    f"{_shown(row.source)} is called {_shown(same[0].path)} at the source now; "
-                    f"it stays {_shown(row.target)} at the target"
+                    f"{shown(row.source)} is called {shown(same[0].path)} at the source now; "
+                    f"it stays {shown(row.target)} at the target"
                 )
 
     def _rehearse(
@@ -288,8 +287,8 @@ class _Pass:
     def _gone(self, row: FolderRow) -> None:
         carried = sum(self._ledger.fates()[row.source].values())
         self._unfinished.append(
-            f"{_shown(row.target)} is gone at the target, where {carried} messages of "
-            f"{_shown(row.source)} had been put; leave the folder out with --exclude, or carry it "
+            f"{shown(row.target)} is gone at the target, where {carried} messages of "
+            f"{shown(row.source)} had been put; leave the folder out with --exclude, or carry it "
             "again with --restore"
         )
 
@@ -301,7 +300,7 @@ class _Pass:
                 lambda: self._target.create(link.target, link.role), Side.TARGET
             )
         except (FolderFailed, RetryLater) as error:
-            self._unfinished.append(f"{_shown(link.target)} could not be made: {error}")
+            self._unfinished.append(f"{shown(link.target)} could not be made: {error}")
             self._unmade.add(link.source)
             self._tell(FolderDone(link.source, str(error)))
             return False
@@ -512,7 +511,7 @@ class _Pass:
         try:
             removed = await self._patiently(act, Side.TARGET)
         except (FolderFailed, RetryLater) as error:
-            self._unfinished.append(f"{_shown(folder.path)}: not removed: {error}")
+            self._unfinished.append(f"{shown(folder.path)}: not removed: {error}")
             return 0
         self._ledger.forget(row.id for row in rows if row.id is not None)
         return removed
@@ -532,26 +531,19 @@ class _Pass:
             folder = counts.get(link.source)
             if folder is None:
                 continue
-            done = fates.get(link.source, {})
-            effect = effects.get(link.source, Effects())
-            known = sum(done.values())
-            tallies[link.source] = Tally(
-                census=known if folder.count is None else folder.count,
-                **{fate.value: done.get(fate, 0) for fate in Fate},
-                flagged=effect.flagged,
-                carried=effect.carried,
-                octets=effect.octets,
+            tallies[link.source] = tally_of(
+                folder, fates.get(link.source, {}), effects.get(link.source, Effects())
             )
         for trip in trips:
             if trip.error:
-                self._unfinished.append(f"{_shown(trip.link.source)}: {trip.error}")
+                self._unfinished.append(f"{shown(trip.link.source)}: {trip.error}")
         failed = self._unmade | {trip.link.source for trip in trips if trip.error}
-        self._unfinished += _unaccounted(tallies, failed)
-        self._notes += _lossy(effects.values())
+        self._unfinished += unaccounted(tallies, failed)
+        self._notes += lossy(effects.values())
         for effect in effects.values():
             self._notes += effect.notes
         return Finished(
-            replace(_sum(tallies.values()), removed=removed),
+            replace(added(tallies.values()), removed=removed),
             self._clock() - began,
             self._round_trips(),
             self._target.traffic.writes,
@@ -576,35 +568,3 @@ async def _together(*tasks: Coroutine[None, None, _Done]) -> list[_Done]:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-def _shown(path: FolderPath) -> str:
-    return "“" + printable("/".join(path), 200) + "”"
-
-
-def _sum(tallies: Iterable[Tally]) -> Tally:
-    total = Tally()
-    for tally in tallies:
-        total = Tally(*(sum(pair) for pair in zip(astuple(total), astuple(tally), strict=True)))
-    return total
-
-
-def _unaccounted(tallies: Mapping[FolderPath, Tally], failed: set[FolderPath]) -> list[str]:
-    return [
-        f"{_shown(path)}: the source counts {tally.census} messages, of which "
-        f"{tally.accounted} are accounted for; run again, and if it stays so look at the source"
-        for path, tally in tallies.items()
-        if not tally.adds_up and path not in failed
-    ]
-
-
-def _lossy(effects: Iterable[Effects]) -> list[str]:
-    """What flags the target would not keep, as sentences."""
-    lost: dict[str, int] = {}
-    for effect in effects:
-        for flag, count in effect.lost_flags.items():
-            lost[flag] = lost.get(flag, 0) + count
-    return [
-        f"the target does not keep the flag {printable(flag, 60)}: {count} messages went without"
-        for flag, count in sorted(lost.items())
-    ]

@@ -1,0 +1,74 @@
+"""Messages on their way, and the rows they become."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from mailhaul.core.folder import Folder
+from mailhaul.core.identity import HEADER_LIMIT, header_identity
+from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
+from mailhaul.core.store import Appended, Source
+from mailhaul.engine.ledger import MessageRow
+from mailhaul.engine.matching import Trait
+from mailhaul.engine.outcomes import Fate, Side
+from mailhaul.engine.sides import closing
+from mailhaul.engine.strangers import seconds
+
+
+class Cargo:
+    """The messages on their way: what passes is noted down."""
+
+    def __init__(self, source: Source, folder: Folder, entries: Sequence[Entry]) -> None:
+        self._source = source
+        self._folder = folder
+        self._entries = entries
+        self._passed: dict[Key, tuple[int, bytes, Identity]] = {}
+        self.unreadable: list[Unreadable] = []
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Each message that can be read, with its header and octets noted."""
+        async with closing(
+            Side.SOURCE, self._source.fetch(self._folder, self._entries)
+        ) as messages:
+            async for message in messages:
+                if isinstance(message, Unreadable):
+                    self.unreadable.append(message)
+                    continue
+                blob = message.blob
+                identity = header_identity(blob.head(HEADER_LIMIT))
+                self._passed[message.entry.key] = (blob.size, blob.digest(), identity)
+                yield message
+
+    def row(self, result: Appended) -> MessageRow:
+        """The row of a message that has arrived."""
+        entry = result.entry
+        size, digest, identity = self._passed.pop(entry.key)
+        return MessageRow(
+            source_key=entry.key,
+            target_key=result.key,
+            fate=Fate.COPIED,
+            flags=entry.flags,
+            size=size,
+            received=seconds(entry),
+            identity=identity,
+            digest=digest,
+        )
+
+
+def decided(
+    entry: Entry,
+    fate: Fate,
+    reason: str,
+    target_key: Key | None = None,
+    trait: Trait | None = None,
+) -> MessageRow:
+    """The row of a message that was decided about without carrying it."""
+    return MessageRow(
+        source_key=entry.key,
+        target_key=target_key,
+        fate=fate,
+        flags=entry.flags,
+        size=entry.size,
+        received=seconds(entry),
+        identity=None if trait is None else trait.identity,
+        digest=None if trait is None else trait.exact,
+        reason=reason,
+    )
