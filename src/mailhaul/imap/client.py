@@ -11,7 +11,7 @@ more than `BUDGET` octets of messages wait to be taken.
 import asyncio
 import ssl
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mailhaul.core.blob import MemoryBlob, Spool
 from mailhaul.core.errors import Disconnected, MailhaulError
@@ -370,11 +370,19 @@ class Session(asyncio.Protocol):
     def _learn(self, words: bytes) -> None:
         self.capabilities = frozenset(words.decode("latin-1").upper().split())
 
+    def _in_turn(self) -> Iterator[Pending]:
+        """The commands that may be answered now. Servers work on several commands of one folder
+        by turns, but open the next folder only when they are through with this one."""
+        for number, pending in enumerate(self._queue):
+            if number and pending.wants.leaves:
+                return
+            yield pending
+
     def _give(self, event: Event) -> None:
         if isinstance(event, Listing):
             self._give_lines(event)
             return
-        for pending in self._queue:
+        for pending in self._in_turn():
             if pending.wants.event(event):
                 if isinstance(event, Body) and isinstance(event.blob, MemoryBlob):
                     self._held += 0 if pending.abandoned else event.blob.size
@@ -384,7 +392,7 @@ class Session(asyncio.Protocol):
 
     def _give_lines(self, listing: Listing) -> None:
         entries = listing.entries
-        for pending in self._queue:
+        for pending in self._in_turn():
             if pending.wants.line(entries[0]):
                 if pending.wants.all_of(entries):
                     self._hand(pending, listing, len(entries))
