@@ -68,7 +68,7 @@ class Sync:
     unfinished: tuple[str, ...] = ()
     raises: type[BaseException] | None = None
     waits: int = 0
-    """So often the pass must tell that it waits."""
+    """So often the pass must tell that it waits; after a run that was cut off it rests besides."""
     on: tuple[On, ...] = ()
     wrap: Callable[[Source], Source] = lambda source: source
 
@@ -258,7 +258,7 @@ class World:
                         raise Stopped
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, Waiting):
+        if isinstance(event, Waiting) and "cut off a moment ago" not in event.reason:
             self.waits += 1
         elif isinstance(event, Mapped):
             self.idle = event.idle

@@ -9,6 +9,7 @@ in line (docs/decisions/0002).
 """
 
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,8 +78,16 @@ _COLUMNS = (
 class Ledger:
     """The open ledger of one pair. One process at a time; `close` lets go."""
 
-    def __init__(self, connection: sqlite3.Connection, directory: Path, lock: int | None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        directory: Path,
+        lock: int | None,
+        quiet: float = math.inf,
+    ) -> None:
         self.directory = directory
+        self.quiet = quiet
+        """Seconds that nobody had written to it when it was opened."""
         self._sql = connection
         self._lock = lock
 
@@ -101,7 +110,8 @@ class Ledger:
                 f"{error.strerror}; choose another with --state"
             ) from error
         try:
-            return cls(ledger_file.connect(directory, pair), directory, lock)
+            quiet = ledger_file.quiet(directory)
+            return cls(ledger_file.connect(directory, pair), directory, lock, quiet)
         except BaseException:
             os.close(lock)
             raise
@@ -375,6 +385,10 @@ class Ledger:
         """What may have been on its way when a run was cut off."""
         rows = self._sql.execute("SELECT keys FROM intent WHERE folder = ?", (folder.id,))
         return {key for (keys,) in rows for key in json.loads(keys)}
+
+    def unsettled(self) -> bool:
+        """Whether anything may have been on its way when the last run ended."""
+        return self._sql.execute("SELECT 1 FROM intent LIMIT 1").fetchone() is not None
 
     def settled(self, folder: FolderRow) -> None:
         """Nothing of this folder is on its way any more."""

@@ -1,8 +1,10 @@
 """The ledger's file: its schema, whose it is, and that only one process has it."""
 
 import fcntl
+import math
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from mailhaul.core.errors import BadInput
@@ -61,6 +63,13 @@ def lock(directory: Path) -> int:
     os.ftruncate(handle, 0)
     os.pwrite(handle, str(os.getpid()).encode(), 0)
     return handle
+
+
+def quiet(directory: Path) -> float:
+    """Seconds since the ledger was last written to; infinite when there is none."""
+    files = [file for file in directory.glob(f"{FILE}*") if file.is_file()]
+    newest = max((file.stat().st_mtime for file in files), default=-math.inf)
+    return max(0.0, time.time() - newest)
 
 
 def connect(directory: Path, pair: str) -> sqlite3.Connection:

@@ -22,7 +22,7 @@ from collections.abc import (
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from mailhaul.core.errors import BadInput, Closed, FolderFailed, RetryLater
+from mailhaul.core.errors import BadInput, Closed, Disconnected, FolderFailed, RetryLater
 from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.store import Changes, Source, Target
 from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
@@ -52,6 +52,9 @@ FOLDERS_AT_ONCE = 24
 """Folders on their way at the same time: enough to hide the round trips, few enough for memory."""
 
 _Done = TypeVar("_Done")
+
+SETTLING = 3.0
+"""Seconds in which a server is through with what it had received before a connection ended."""
 
 ROUNDS = 3
 """So often is a folder carried again in one pass when more mail came in meanwhile."""
@@ -134,6 +137,7 @@ class _Pass:
         trips: list[_Trip] = []
         counts, removed = sources, 0
         try:
+            await self._let_settle()
             trips += self._prepare(links, sources, targets)
             await self._carry_all(trips)
             if trips:
@@ -145,6 +149,15 @@ class _Pass:
         finally:
             self._tell(self._finished(links, counts, trips, removed, began))
             self._ledger.commit()
+
+    async def _let_settle(self) -> None:
+        """A server may go on storing for a moment what it had received when we were cut off: who
+        looks at once finds nothing, and would send it again."""
+        rest = SETTLING - self._ledger.quiet
+        if rest > 0 and self._ledger.unsettled():
+            reason = "a run was cut off a moment ago, and what it had sent may still arrive"
+            self._tell(Waiting(Side.TARGET, reason, rest))
+            await self._sleep(rest)
 
     # listing and mapping
 
@@ -389,6 +402,8 @@ class _Pass:
                 if pause is None:
                     trip.error = f"given up after {pace.failures} tries: {error}"
                     return
+                if isinstance(error, Disconnected) and self._ledger.intended(trip.row):
+                    pause = max(pause, SETTLING)
                 await self._wait(error, pause)
                 trip.look = True
                 trip.row = self._ledger.folder(trip.row.id)

@@ -1,8 +1,9 @@
 """Whole messages out of a folder, in the order asked, without one of them spoiling the others.
 
-A few commands of many messages each are under way at once. What a batch doesn't hand over is
-asked for again: a refused batch is halved until the culprit stands alone (failure-modes B14);
-what an OK left out is asked for by itself, and is gone, or unreadable (C3, D13).
+Bodies come by one command of many messages at a time, headers by a few. What a batch doesn't
+hand over is asked for again: a refused batch is halved until the culprit stands alone
+(failure-modes B14); what an OK left out is asked for by itself, and is gone, or unreadable (C3,
+D13).
 """
 
 from collections import deque
@@ -26,10 +27,13 @@ from mailhaul.stores import imap_listing
 from mailhaul.stores.imap_listing import check_folder, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
-_MOST_MESSAGES = 200
+_MOST_MESSAGES = 500
 _MOST_OCTETS = 4 * 1024 * 1024
 _UNKNOWN_SIZE = 64 * 1024
 _UNDER_WAY = 3
+_BODIES_UNDER_WAY = 1
+"""In one folder. Dovecot answers several FETCHes by turns: octets of a later one would fill the
+budget of what is held while somebody waits for those of an earlier one, for ever."""
 _MOST_HELD = 8 * 1024 * 1024
 _MOST_IDENTITIES = 300
 _MOST_SUSPECTS = 10_000
@@ -62,7 +66,7 @@ async def fetch(
     checked: Selection | None = None
     try:
         while waiting or under_way:
-            while waiting and len(under_way) < _UNDER_WAY:
+            while waiting and len(under_way) < _BODIES_UNDER_WAY:
                 group = waiting.popleft()
                 under_way.append(await _asked(lane, folder, group, current=not begun))
                 begun = True
