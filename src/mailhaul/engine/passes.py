@@ -22,7 +22,13 @@ from collections.abc import (
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from mailhaul.core.errors import BadInput, Closed, Disconnected, FolderFailed, RetryLater
+from mailhaul.core.errors import (
+    BadInput,
+    Disconnected,
+    FolderFailed,
+    MailhaulError,
+    RetryLater,
+)
 from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.store import Changes, Source, Target
 from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
@@ -143,8 +149,11 @@ class _Pass:
             if trips:
                 counts = await self._settle(links, targets, trips)
             removed = await self._mirror(links, trips, targets, counts)
-        except Closed as error:
+        except MailhaulError as error:
             self._unfinished.append(str(error))
+            raise
+        except BaseException:
+            self._unfinished.append("the pass was stopped; run again to go on")
             raise
         finally:
             self._tell(self._finished(links, counts, trips, removed, began))
