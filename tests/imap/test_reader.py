@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailhaul.core.blob import FileBlob, Spool
+from mailhaul.core.blob import FileBlob, MemoryBlob, Spool
 from mailhaul.core.message import Entry
 from mailhaul.imap.reader import Limits, Reader
 from mailhaul.imap.responses import Body, Continuation, Event, Fetched, Listing, Status, Untagged
@@ -254,12 +254,19 @@ def told(event: Event) -> list[object]:
         case Fetched():
             return [("fetched", event.uid, event.flags, event.size, event.received)]
         case Untagged(name):
-            return [("untagged", name, event.values())]
+            return [("untagged", name, in_octets(event.values()))]
         case Status(tag, kind, code, arguments, text):
             return [("status", tag, kind, code, arguments, text)]
         case Continuation(text):
             return [("+", text)]
     raise AssertionError(event)
+
+
+def in_octets(value: object) -> object:
+    """A blob is equal to another with the same octets."""
+    if isinstance(value, list):
+        return [in_octets(each) for each in value]
+    return b"".join(value.chunks()) if isinstance(value, MemoryBlob | FileBlob) else value
 
 
 def shown(entry: Entry) -> tuple[object, ...]:
