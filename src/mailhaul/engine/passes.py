@@ -19,6 +19,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -56,6 +57,11 @@ from mailhaul.engine.sides import Ahead, blamed
 
 FOLDERS_AT_ONCE = 24
 """Folders on their way at the same time: enough to hide the round trips, few enough for memory."""
+
+LARGE_FOLDER = 4 * 1024 * 1024
+USUAL_MESSAGE = 16 * 1024
+LARGE_FOLDERS_AT_ONCE = 5
+"""Folders of more octets than that hold whole batches in memory: few of them at the same time."""
 
 _Done = TypeVar("_Done")
 
@@ -349,11 +355,16 @@ class _Pass:
 
     async def _carry_all(self, trips: Sequence[_Trip]) -> None:
         places = asyncio.Semaphore(FOLDERS_AT_ONCE)
+        wide = asyncio.Semaphore(LARGE_FOLDERS_AT_ONCE)
         alone = defaultdict[FolderPath, asyncio.Lock](asyncio.Lock)
 
         async def one(trip: _Trip) -> None:
             # Two folders that share a target would take each other's copies for strangers.
-            async with places, alone[trip.link.target]:
+            size = trip.source.size
+            if size is None:
+                size = (trip.source.count or 0) * USUAL_MESSAGE
+            large = size > LARGE_FOLDER
+            async with wide if large else nullcontext(), places, alone[trip.link.target]:
                 await self._carry_one(trip)
 
         await _together(*(one(trip) for trip in trips))
