@@ -100,7 +100,8 @@ def folder_map(texts: Sequence[str]) -> dict[FolderPath, FolderPath]:
 def _path(text: str) -> FolderPath:
     parts = tuple(_unescaped(part) for part in _split(text, "/"))
     # RFC 3501 5.1: INBOX is INBOX in any case, at the top only.
-    return (*INBOX_PATH, *parts[1:]) if parts[0].upper() == INBOX_PATH[0] else parts
+    inbox = parts[0].isascii() and parts[0].upper() == INBOX_PATH[0]
+    return (*INBOX_PATH, *parts[1:]) if inbox else parts
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -57,7 +57,10 @@ def tail_of(uidvalidity: int, uidnext: int) -> Cursor:
 
 def past(tail: Cursor, keys: Iterable[Key]) -> Cursor:
     """`Target.past`: a UID that isn't among `keys` may be somebody else's message."""
-    place = place_of(tail)
+    try:
+        place = place_of(tail)
+    except CursorExpired:  # none of ours: it can't be moved, and moving never fails
+        return tail
     ours = set(keys)
     uidnext = place.uidnext
     while uidnext in ours:

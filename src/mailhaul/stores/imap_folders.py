@@ -192,7 +192,7 @@ def path_of(native: str, delimiter: str | None, prefix: str) -> FolderPath:
     path = tuple(mailbox_names.shown(part) for part in parts)
     if path == ("",):
         return ()
-    if len(path) > 1 and path[0].upper() == "INBOX":
+    if len(path) > 1 and path[0].isascii() and path[0].upper() == "INBOX":
         return ("INBOX", *path[1:])
     return path
 

@@ -147,7 +147,7 @@ class Mailbox:
 
     async def made_folder(self, path: FolderPath, role: Role | None) -> Folder:
         """`Target.create`."""
-        if path and path[0].upper() == "INBOX":
+        if path and path[0].isascii() and path[0].upper() == "INBOX":
             path = ("INBOX", *path[1:])  # E2: in any case, and only there
         self._folders = None
         known = self.known.get(path)
