@@ -1,5 +1,6 @@
 """The IMAP store on servers' bad days: what is lost, refused, cut off, lied about."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -173,8 +174,33 @@ async def test_two_fetches_by_turns_are_told_apart() -> None:
         return bodies + b"{before} OK\r\n{tag} OK\r\n"
 
     async with source(wrapped(folder(mails), special)) as (_, store, inbox):
-        assert await fetched(store, inbox, await listed(store, inbox)) == list(mails.values())
+        entries = await listed(store, inbox)
+        both = await asyncio.gather(
+            fetched(store, inbox, entries[:2]), fetched(store, inbox, entries[2:])
+        )
+    assert [*both[0], *both[1]] == list(mails.values())
     assert asked == [[1, 2], [3, 4]]
+
+
+async def test_one_fetch_of_a_folder_never_starves_for_the_next() -> None:
+    """What is held of later commands would fill the budget while an earlier one is waited for."""
+    mails = {uid: b"%d" % uid * 1_500_000 for uid in range(1, 9)}
+    asked: list[list[int]] = []
+
+    def special(command: bytes) -> Answer | str:
+        if b"BODY.PEEK[]" not in command:
+            return ""
+        asked.append([uid for uid in mails if uid in named(command)])
+        return b"".join(body(uid, mails[uid]) for uid in asked[-1]) + b"{tag} OK\r\n"
+
+    async with source(wrapped(folder(mails), special)) as (_, store, inbox):
+        entries = await listed(store, inbox)
+        arriving = store.fetch(inbox, entries)
+        first = await anext(arriving)
+        assert isinstance(first, Message)
+        assert len(asked) == 1, "a second command is under way before the first is through"
+        rest = [message async for message in arriving]
+    assert len(rest) == 7
 
 
 async def test_a_substitute_is_no_message() -> None:

@@ -41,6 +41,8 @@ BUDGET = 6 * 1024 * 1024
 """Octets of messages in memory that nobody has taken yet; beyond it the connection isn't read."""
 PATIENCE = 120.0
 """Seconds without an octet after which a connection counts as dead (A4)."""
+WAKE_AFTER = 2.0
+"""Seconds without an octet after which the loop is asked once more to read."""
 LONG_PATIENCE = 900.0
 """The same for commands that make a server read a whole folder first (A17)."""
 
@@ -240,7 +242,8 @@ class Session(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=COALESCED)
         if self._watch is None:
-            self._watch = self._loop.call_later(self._patience / 8, self._look_at_the_clock)
+            pause = min(self._patience / 8, WAKE_AFTER)
+            self._watch = self._loop.call_later(pause, self._look_at_the_clock)
 
     def data_received(self, data: bytes) -> None:
         self._measure(data)
@@ -535,7 +538,12 @@ class Session(asyncio.Protocol):
                     )
                 )
                 return
-        self._watch = self._loop.call_later(self._patience / 8, self._look_at_the_clock)
+        if self._queue and silent > WAKE_AFTER and self._transport and not self._transport_paused:
+            # Some kernels lose a wake-up after reading was paused: it is asked for anew.
+            self._transport.pause_reading()
+            self._transport.resume_reading()
+        pause = min(self._patience / 8, WAKE_AFTER)
+        self._watch = self._loop.call_later(pause, self._look_at_the_clock)
 
     def _farewell(self, exc: Exception | None) -> MailhaulError:
         if self._bye is not None:
