@@ -1,6 +1,5 @@
 """The IMAP store on servers' bad days: what is lost, refused, cut off, lied about."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -155,31 +154,6 @@ async def test_messages_out_of_turn_are_put_in_order() -> None:
     async with source(wrapped(folder(MAILS), special)) as (_, store, inbox):
         entries = [entry for entry in await listed(store, inbox) if entry.key in (3, 5, 9)]
         assert await fetched(store, inbox, entries) == [MAILS[3], MAILS[5], MAILS[9]]
-
-
-async def test_two_fetches_by_turns_are_told_apart() -> None:
-    """Dovecot works on several commands at once when the network is slow (RFC 9051 5.5)."""
-    mails = {uid: b"%d" % uid * 1_500_000 for uid in range(1, 5)}
-    asked: list[list[int]] = []
-
-    def special(command: bytes) -> Answer | str:
-        if b"BODY.PEEK[]" not in command:
-            return ""
-        asked.append([uid for uid in mails if uid in named(command)])
-        if len(asked) == 1:
-            return b""
-        first, second = asked
-        turns = [uid for pair in zip(first, second, strict=True) for uid in pair]
-        bodies = b"".join(body(uid, mails[uid]) for uid in turns)
-        return bodies + b"{before} OK\r\n{tag} OK\r\n"
-
-    async with source(wrapped(folder(mails), special)) as (_, store, inbox):
-        entries = await listed(store, inbox)
-        both = await asyncio.gather(
-            fetched(store, inbox, entries[:2]), fetched(store, inbox, entries[2:])
-        )
-    assert [*both[0], *both[1]] == list(mails.values())
-    assert asked == [[1, 2], [3, 4]]
 
 
 async def test_one_fetch_of_a_folder_never_starves_for_the_next() -> None:
