@@ -77,7 +77,7 @@ def _copy(server: Dovecot, source: Account, target: Account, state: Path) -> int
     script = "import sys; from mailhaul.cli.main import main; sys.exit(main())"
     report, output = state / "report", state / "output"
     # A process started by a large one, as pytest is, would count that one's memory as its own.
-    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(report), str(output)]
+    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(report), str(output), "3600"]
     command = [sys.executable, "-c", script, *words, "--quiet"]
     subprocess.run([*launcher, *command], env=environ, check=True)
     code, _, _, peak = report.read_text("ascii").split()
