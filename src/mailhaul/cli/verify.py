@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from mailhaul.cli.exits import Exit, Interrupted
 from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
@@ -31,7 +31,6 @@ from mailhaul.engine.verdict import Verdict, Verified, VerifyEvent, VerifyOption
 
 if TYPE_CHECKING:
     from mailhaul.cli.stopping import Stop
-    from mailhaul.core.store import Target
 
 # ruff: noqa: PLC0415 - what opens sockets and files is imported once the command line is good.
 
@@ -104,7 +103,7 @@ async def _prove(order: _Order, stop: "Stop") -> Exit:
     loaded()
     try:
         async with closing(source, target):
-            events = compare(source, cast("Target", target), order.options)
+            events = compare(source, target, order.options)
             ended = await follow(events, take, lambda: progress.tick(time.monotonic()), stop)
     finally:
         progress.end()
