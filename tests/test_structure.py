@@ -14,8 +14,20 @@ MAY_IMPORT = {
     "imap": {"core"},
     "stores": {"core", "imap"},
     "engine": {"core"},
-    "cli": {"core", "imap", "stores", "engine"},
-    "lab": {"core", "imap", "stores", "engine", "cli"},
+    "plan": {"core"},
+    "db": {"core"},
+    "vault": {"core"},
+    "check": {"core", "engine", "plan"},
+    "journey": {"core", "imap", "stores", "engine", "plan", "db", "vault", "check"},
+    "report": {"core", "engine", "plan", "db", "journey"},
+    "cli": {
+        *("core", "imap", "stores", "engine"),
+        *("plan", "db", "vault", "check", "journey", "report"),
+    },
+    "lab": {
+        *("core", "imap", "stores", "engine", "cli"),
+        *("plan", "db", "vault", "check", "journey", "report"),
+    },
 }
 """Which rooms each room may import besides itself; a room that is not here has no place yet."""
 

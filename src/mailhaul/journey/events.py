@@ -1,0 +1,152 @@
+"""The log of everything that happened: append-only, each record's digest covers the one before.
+
+Who changed, dropped or reordered a record is found by `broken`; who cut off the log's end only by a
+head that was kept elsewhere (`Head`, printed in every report).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, insert, select
+
+from mailhaul.db import tables
+
+GENESIS = "0" * 64
+SYSTEM = "mailhaul"
+"""The actor of what no person asked for."""
+
+Figure = int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event. `figures` are small: counts, ids, states; never a subject or a secret."""
+
+    action: str
+    actor: str = SYSTEM
+    mailbox: int | None = None
+    why: str = ""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A record as it stands in the log."""
+
+    number: int
+    at: float
+    record: Record
+    previous: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last record's number and digest; a log that no longer holds it has been cut."""
+
+    number: int
+    digest: str
+
+
+def record(connection: Connection, plan: int, what: Record, at: float) -> int:
+    """Appends `what` in the caller's transaction and returns its number.
+
+    Other writers of this plan's log wait until that transaction has ended.
+    """
+    # Holding the plan's row is what makes numbers and digests follow one another.
+    connection.execute(
+        select(tables.plan.c.id).where(tables.plan.c.id == plan).with_for_update()
+    ).one()
+    head = _head(connection, plan)
+    number = head.number + 1
+    figures = _canonical(dict(what.figures))
+    logged = Logged(number, at, what, head.digest, "")
+    connection.execute(
+        insert(tables.event).values(
+            plan_id=plan,
+            number=number,
+            at=at,
+            actor=what.actor,
+            mailbox_id=what.mailbox,
+            action=what.action,
+            why=what.why,
+            figures=figures,
+            previous=head.digest,
+            digest=_digest(plan, logged, figures),
+        )
+    )
+    return number
+
+
+def head(connection: Connection, plan: int) -> Head:
+    """Where the log ends."""
+    return _head(connection, plan)
+
+
+def log(connection: Connection, plan: int, after: int = 0) -> Iterator[Logged]:
+    """The records after that number, in order."""
+    for row in connection.execute(_select(plan, after)):
+        yield _logged(row)
+
+
+def broken(connection: Connection, plan: int, kept: Head | None = None) -> str:
+    """What is wrong with the log, naming the first record that is; empty when nothing is.
+
+    With `kept`, a head from earlier, a cut is found too.
+    """
+    expected = Head(0, GENESIS)
+    seen = kept is None or kept.number == 0
+    for row in connection.execute(_select(plan, 0)):
+        logged = _logged(row)
+        if logged.number != expected.number + 1:
+            return f"record {expected.number + 1} is gone"
+        if logged.previous != expected.digest:
+            return f"record {logged.number} does not follow the one before it"
+        if logged.digest != _digest(plan, logged, row.figures):
+            return f"record {logged.number} has been changed"
+        if kept is not None and kept.number == logged.number:
+            seen = kept.digest == logged.digest
+            if not seen:
+                return f"record {logged.number} is not the one that was kept"
+        expected = Head(logged.number, logged.digest)
+    return "" if seen or kept is None else f"the log ends before record {kept.number}"
+
+
+def _select(plan: int, after: int):  # type: ignore[no-untyped-def]
+    table = tables.event
+    return (
+        select(table)
+        .where(table.c.plan_id == plan, table.c.number > after)
+        .order_by(table.c.number)
+        .execution_options(yield_per=1000)
+    )
+
+
+def _head(connection: Connection, plan: int) -> Head:
+    table = tables.event
+    newest = select(func.max(table.c.number)).where(table.c.plan_id == plan).scalar_subquery()
+    row = connection.execute(
+        select(table.c.number, table.c.digest).where(
+            table.c.plan_id == plan, table.c.number == newest
+        )
+    ).one_or_none()
+    return Head(0, GENESIS) if row is None else Head(row.number, row.digest)
+
+
+def _digest(plan: int, logged: Logged, figures: str) -> str:
+    what = logged.record
+    body = _canonical(
+        [plan, logged.number, logged.at, what.actor, what.mailbox, what.action, what.why, figures]
+    )
+    return hashlib.sha256(f"{logged.previous}{body}".encode()).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _logged(row) -> Logged:  # type: ignore[no-untyped-def]
+    what = Record(row.action, row.actor, row.mailbox_id, row.why, json.loads(row.figures))
+    return Logged(row.number, row.at, what, row.previous, row.digest)

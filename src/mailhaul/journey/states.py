@@ -1,0 +1,155 @@
+"""The states of a mailbox's journey, and every way from one to another. A table, and no more.
+
+A trigger that stands in no row for the present state changes nothing: whoever comes late with news
+of an earlier state is ignored. docs/journey.md draws its picture from this table.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a mailbox is."""
+
+    PLANNED = "planned"
+    BLOCKED = "blocked"
+    CHECKED = "checked"
+    WAITING = "waiting"
+    READY = "ready"
+    COPYING = "copying"
+    SYNCED = "synced"
+    FINAL = "final"
+    SWEEPING = "sweeping"
+    VERIFYING = "verifying"
+    VERIFIED = "verified"
+    COMPLETED = "completed"
+    PAUSED = "paused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled back"
+
+
+class Phase(StrEnum):
+    """What is done for a mailbox in a state; each run of one is a short durable workflow."""
+
+    CHECK = "check"
+    ANSWER = "answer"
+    COPY = "copy"
+    DELTA = "delta"
+    FINAL = "final"
+    SWEEP = "sweep"
+    VERIFY = "verify"
+
+
+PHASES = {
+    State.PLANNED: Phase.CHECK,
+    State.WAITING: Phase.ANSWER,
+    State.READY: Phase.COPY,
+    State.COPYING: Phase.COPY,
+    State.SYNCED: Phase.DELTA,
+    State.FINAL: Phase.FINAL,
+    State.SWEEPING: Phase.SWEEP,
+    State.VERIFYING: Phase.VERIFY,
+}
+"""What runs in which state, once it is due. In all other states nothing runs by itself."""
+
+
+class Trigger(StrEnum):
+    """What moves a mailbox on."""
+
+    CHECKED = "the check found nothing that blocks"
+    BLOCKED = "the check found what blocks"
+    ADMITTED = "the plan has been started and its objects are verified"
+    BEGUN = "the first slice begins"
+    SLICED = "more is to be copied"
+    CARRIED = "everything is there"
+    TOUCHED_UP = "what was new has been carried"
+    WENT = "the go/no-go gate was opened"
+    SWEPT = "a sweep has ended"
+    QUIET = "the sweeps' time is over and the last ones were empty"
+    VERIFIED = "both sides have been compared"
+    SIGNED = "signed off"
+    AGAIN = "a person asked for another pass"
+    REFUSED = "credentials were refused, or there are none"
+    ANSWERED = "the credentials have changed"
+    FAILED = "a person must act"
+    RETRIED = "a person asked to try again"
+    PAUSED = "a person paused it"
+    RESUMED = "a person let it go on"
+    CANCELLED = "a person cancelled it"
+    UNDONE = "a person had everything undone"
+
+
+ACTIVE = frozenset(
+    {
+        State.PLANNED,
+        State.CHECKED,
+        State.READY,
+        State.COPYING,
+        State.SYNCED,
+        State.FINAL,
+        State.SWEEPING,
+        State.VERIFYING,
+    }
+)
+"""States from which the journey goes on by itself, or with a gate."""
+
+ENDED = frozenset({State.COMPLETED, State.CANCELLED, State.ROLLED_BACK})
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One way. `target` None: back to where it came from (`resume_state`)."""
+
+    source: State
+    trigger: Trigger
+    target: State | None
+
+
+def _all() -> Iterator[Transition]:
+    yield Transition(State.PLANNED, Trigger.CHECKED, State.CHECKED)
+    yield Transition(State.PLANNED, Trigger.BLOCKED, State.BLOCKED)
+    yield Transition(State.CHECKED, Trigger.ADMITTED, State.READY)
+    yield Transition(State.READY, Trigger.BEGUN, State.COPYING)
+    yield Transition(State.COPYING, Trigger.SLICED, State.COPYING)
+    yield Transition(State.COPYING, Trigger.CARRIED, State.SYNCED)
+    yield Transition(State.SYNCED, Trigger.TOUCHED_UP, State.SYNCED)
+    yield Transition(State.SYNCED, Trigger.WENT, State.FINAL)
+    yield Transition(State.FINAL, Trigger.SLICED, State.FINAL)
+    yield Transition(State.FINAL, Trigger.CARRIED, State.SWEEPING)
+    yield Transition(State.SWEEPING, Trigger.SWEPT, State.SWEEPING)
+    yield Transition(State.SWEEPING, Trigger.QUIET, State.VERIFYING)
+    yield Transition(State.VERIFYING, Trigger.VERIFIED, State.VERIFIED)
+    yield Transition(State.VERIFIED, Trigger.SIGNED, State.COMPLETED)
+    yield Transition(State.VERIFIED, Trigger.AGAIN, State.SWEEPING)
+    yield Transition(State.BLOCKED, Trigger.RETRIED, State.PLANNED)
+    yield Transition(State.FAILED, Trigger.RETRIED, None)
+    yield Transition(State.WAITING, Trigger.RETRIED, None)
+    yield Transition(State.WAITING, Trigger.ANSWERED, None)
+    yield Transition(State.PAUSED, Trigger.RESUMED, None)
+    yield Transition(State.CANCELLED, Trigger.UNDONE, State.ROLLED_BACK)
+    for state in sorted(ACTIVE):
+        yield Transition(state, Trigger.REFUSED, State.WAITING)
+        yield Transition(state, Trigger.FAILED, State.FAILED)
+    for state in sorted(ACTIVE | {State.WAITING, State.BLOCKED, State.VERIFIED, State.FAILED}):
+        yield Transition(state, Trigger.PAUSED, State.PAUSED)
+        yield Transition(state, Trigger.CANCELLED, State.CANCELLED)
+        yield Transition(state, Trigger.UNDONE, State.ROLLED_BACK)
+    yield Transition(State.PAUSED, Trigger.CANCELLED, State.CANCELLED)
+    yield Transition(State.PAUSED, Trigger.UNDONE, State.ROLLED_BACK)
+
+
+TRANSITIONS = tuple(_all())
+_TARGETS = {(each.source, each.trigger): each.target for each in TRANSITIONS}
+
+
+def follows(state: State, trigger: Trigger, resume: State | None = None) -> State | None:
+    """The state after `trigger` in `state`; None when the trigger means nothing there.
+
+    `resume` is where pause, failure or waiting came upon the mailbox; it is needed for the ways
+    that lead back there.
+    """
+    if (state, trigger) not in _TARGETS:
+        return None
+    return _TARGETS[state, trigger] or resume

@@ -1,0 +1,187 @@
+"""A plan as mailhaul holds it: what is to move from where to where, when, and under which rules.
+
+These are the models of the edge: `plan.load` makes one from plan.toml and mailboxes.csv and names
+every mistake by its line; the JSON Schema for editors is drawn from them. Their docstrings and
+descriptions are what a person reads in an editor. A plan holds references to secrets, never one.
+"""
+
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from mailhaul.plan.durations import duration, duration_text
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(duration_text),
+    Field(json_schema_extra={"type": "string", "format": None, "examples": ["90s", "1h", "48h"]}),
+]
+"""Written `90s`, `15m`, `1h`, `2d`."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Budget(_Model):
+    """What may be asked of one mail system, by all mailboxes and all workers together."""
+
+    connections: Count | None = None
+    """Open at the same time; each mailbox takes `connections_each` of them."""
+    messages_per_second: Annotated[float, Field(gt=0)] | None = None
+    octets_per_day: Count | None = None
+    """Message octets; a new day begins at midnight in the plan's time zone."""
+
+
+class System(_Model):
+    """One side: a mail system, how a mailbox there is addressed, and where its secrets lie."""
+
+    url: Name
+    """Endpoint of a mailbox, with {address}, {user} (its part before the @) and {domain} filled in
+    for each, or without where mailboxes.csv names one endpoint a row."""
+    secret: str = ""
+    """Reference: file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME or command:WORDS; with
+    {address}, {user}, {domain}."""
+    preset: str = ""
+    """gmail, exchange-online, ovh, yahoo or generic: limits that are known of it."""
+    budget: Budget = Budget()
+    """Overrides the preset's figures."""
+    connections_each: Annotated[int, Field(ge=1, le=20)] = 1
+
+
+class Order(StrEnum):
+    OLDEST_FIRST = "oldest-first"
+    NEWEST_FIRST = "newest-first"
+
+
+class Delete(StrEnum):
+    NEVER = "never"
+    MIRROR = "mirror"
+
+
+class Carry(_Model):
+    """What is carried, and how."""
+
+    folders: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    map: dict[str, str] = {}
+    """Source folder to target folder, joined by “/”."""
+    since: datetime | None = None
+    """Older messages are left out, by received date."""
+    delete: Delete = Delete.NEVER
+    """Until the cutover; after it nothing is ever removed."""
+    max_delete: Count = 100
+    prestage_older_than: Duration | None = None
+    """First everything older than this, later the rest: what users look at moves last."""
+    order: Order = Order.OLDEST_FIRST
+    newest_window: Duration = timedelta(days=30)
+    """With newest-first: so much of the newest is carried first, then the rest."""
+    verify_deep: bool = False
+    """Verification reads every message on both sides."""
+
+
+class Sweeps(_Model):
+    """The passes after the cutover, for mail that still went to the old system."""
+
+    every: Duration = timedelta(hours=1)
+    for_: Annotated[Duration, Field(alias="for")] = timedelta(hours=48)
+    until_quiet: Annotated[int, Field(ge=0)] = 3
+    """The time over, sweeps go on until so many in a row found nothing."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Deltas(_Model):
+    """The passes between the initial copy and the cutover."""
+
+    every: Duration = timedelta(hours=24)
+
+
+class Hours(_Model):
+    """When initial copies and deltas may run. The final pass and sweeps always may."""
+
+    start: time
+    end: time
+    """Before `start`: on the next day."""
+    days: tuple[Annotated[int, Field(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
+    """1 is Monday; a night counts to the day on which it begins."""
+
+
+class Gates(_Model):
+    """Who may open which gate. A gate without names is opened by anybody who gives a name."""
+
+    objects: tuple[Name, ...] | None = None
+    """The accounts at the target have been looked at. Left out: there is no such gate."""
+    go: tuple[Name, ...] = ()
+    sign_off: tuple[Name, ...] = ()
+
+
+class Wave(_Model):
+    """Mailboxes that move together."""
+
+    name: Name
+    cutover: datetime | None = None
+    """Left out: the plan's."""
+
+
+class Webhook(_Model):
+    """Where to tell of chosen events, as JSON by POST."""
+
+    url: Name
+    events: tuple[str, ...] = ()
+    """Actions of the log; all when left out."""
+    secret: str = ""
+    """Reference to the key that signs each delivery (HMAC-SHA-256)."""
+
+
+class Listed(_Model):
+    """One mailbox, as its row in mailboxes.csv says. Empty: by the plan's templates."""
+
+    address: Name
+    wave: str = ""
+    source: str = ""
+    target: str = ""
+    source_secret: str = ""
+    target_secret: str = ""
+    line: int = 0
+
+
+class Plan(_Model):
+    """A whole plan."""
+
+    name: Name
+    cutover: datetime | None = None
+    time_zone: str = "UTC"
+    mailboxes_file: str = "mailboxes.csv"
+    source: System
+    target: System
+    carry: Carry = Carry()
+    deltas: Deltas = Deltas()
+    sweeps: Sweeps = Sweeps()
+    hours: Hours | None = None
+    gates: Gates = Gates()
+    waves: tuple[Wave, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+    mailboxes: tuple[Listed, ...] = ()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def cutover_of(self, wave: str) -> datetime | None:
+        """When that wave's mail is switched, aware; None when no time has been set."""
+        for each in self.waves:
+            if each.name == wave and each.cutover is not None:
+                return _aware(each.cutover, self.zone)
+        return None if self.cutover is None else _aware(self.cutover, self.zone)
+
+
+def _aware(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
