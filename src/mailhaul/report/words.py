@@ -1,0 +1,43 @@
+"""Figures as people read them in a report: moments, durations, octets."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def moment(at: float | None, zone: ZoneInfo) -> str:
+    """`2026-12-05 22:00:07 CET`; a dash for what has not been."""
+    if at is None:
+        return "–"
+    return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def lasted(seconds: float | None) -> str:
+    """`1 h 02 min`, `3 min 20 s`, `12 s`, `0.4 s`; a dash for what is not over."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
+
+
+def octets(count: int) -> str:
+    """In units of 1000, with three figures."""
+    size = float(count)
+    for unit in _UNITS:
+        if size < 999.5 or unit == _UNITS[-1]:
+            break
+        size /= 1000
+    digits = 0 if unit == "B" or size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{size:.{digits}f} {unit}"
+
+
+def number(count: int) -> str:
+    """With a thin space between thousands."""
+    return f"{count:,}".replace(",", "\u202f")
