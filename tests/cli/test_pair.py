@@ -4,14 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.cli.pair import (
-    addresses,
-    endpoint_given,
-    mailbox_name,
-    refuse_one_mailbox_twice,
-    state_directory,
-)
+from mailhaul.cli.pair import addresses, endpoint_given, state_directory
 from mailhaul.core.errors import BadInput
+from mailhaul.core.pair import mailbox_name, refuse_one_mailbox_twice
 
 HOSTS = {
     "mail.example": frozenset({"192.0.2.1", "192.0.2.2"}),

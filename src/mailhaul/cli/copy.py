@@ -11,7 +11,7 @@ from mailhaul.cli.blocks import Line, Tone
 from mailhaul.cli.exits import Exit, Interrupted
 from mailhaul.cli.figures import octets, plural
 from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
-from mailhaul.cli.pair import pair_name, state_directory
+from mailhaul.cli.pair import state_directory
 from mailhaul.cli.progress import Progress, progress_for
 from mailhaul.cli.selection import SELECTION, globs_given, maps_given, since_given
 from mailhaul.cli.sides import (
@@ -27,6 +27,7 @@ from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.pair import pair_name
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Delete, Event, Finished, Listed, Mapped, Options, Settled
 

@@ -1,10 +1,11 @@
 """What a command line names: options that commands share, endpoints and their secrets."""
 
 from mailhaul.cli.options import Arguments, Group, Option
-from mailhaul.cli.pair import addresses, endpoint_given, refuse_one_mailbox_twice
+from mailhaul.cli.pair import addresses, endpoint_given
 from mailhaul.cli.secrets import Ways, credentials_for
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.pair import refuse_one_mailbox_twice
 
 # ruff: noqa: PLC0415 - what opens sockets and files is imported once it is asked for.
 

@@ -5,14 +5,43 @@ every mistake by its line; the JSON Schema for editors is drawn from them. Their
 descriptions are what a person reads in an editor. A plan holds references to secrets, never one.
 """
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+)
 
 from mailhaul.plan.durations import duration, duration_text
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        raise ValueError("it has no time of day")
+    if not isinstance(value, datetime | str):
+        raise ValueError("it is no date and time")
+    return value
+
+
+def _wall(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("hours are in the plan's time zone; leave the offset out")
+    return value
+
+
+def _written(value: object) -> object:
+    if not isinstance(value, time | str):
+        raise ValueError("it is no time of day")
+    return value
+
 
 Duration = Annotated[
     timedelta,
@@ -23,7 +52,13 @@ Duration = Annotated[
 """Written `90s`, `15m`, `1h`, `2d`."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Yes = Annotated[bool, Strict()]
+Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""Without an offset: in the plan's time zone."""
+Wall = Annotated[time, BeforeValidator(_written), AfterValidator(_wall)]
+"""A time of day in the plan's time zone."""
 
 
 class _Model(BaseModel):
@@ -35,9 +70,13 @@ class Budget(_Model):
 
     connections: Count | None = None
     """Open at the same time; each mailbox takes `connections_each` of them."""
-    messages_per_second: Annotated[float, Field(gt=0)] | None = None
+    messages_per_second: Rate | None = None
     octets_per_day: Count | None = None
     """Message octets; a new day begins at midnight in the plan's time zone."""
+    messages_per_second_each: Rate | None = None
+    """Of one mailbox: Gmail, Exchange Online and others limit accounts, not their customers."""
+    octets_per_day_each: Count | None = None
+    """Of one mailbox."""
 
 
 class System(_Model):
@@ -53,7 +92,8 @@ class System(_Model):
     """gmail, exchange-online, ovh, yahoo or generic: limits that are known of it."""
     budget: Budget = Budget()
     """Overrides the preset's figures."""
-    connections_each: Annotated[int, Field(ge=1, le=20)] = 1
+    connections_each: Annotated[int, Strict(), Field(ge=1, le=20)] = 1
+    """Connections that one mailbox is carried over."""
 
 
 class Order(StrEnum):
@@ -73,7 +113,7 @@ class Carry(_Model):
     exclude: tuple[str, ...] = ()
     map: dict[str, str] = {}
     """Source folder to target folder, joined by “/”."""
-    since: datetime | None = None
+    since: Moment | None = None
     """Older messages are left out, by received date."""
     delete: Delete = Delete.NEVER
     """Until the cutover; after it nothing is ever removed."""
@@ -83,7 +123,7 @@ class Carry(_Model):
     order: Order = Order.OLDEST_FIRST
     newest_window: Duration = timedelta(days=30)
     """With newest-first: so much of the newest is carried first, then the rest."""
-    verify_deep: bool = False
+    verify_deep: Yes = False
     """Verification reads every message on both sides."""
 
 
@@ -92,7 +132,7 @@ class Sweeps(_Model):
 
     every: Duration = timedelta(hours=1)
     for_: Annotated[Duration, Field(alias="for")] = timedelta(hours=48)
-    until_quiet: Annotated[int, Field(ge=0)] = 3
+    until_quiet: Annotated[int, Strict(), Field(ge=0)] = 3
     """The time over, sweeps go on until so many in a row found nothing."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -107,10 +147,10 @@ class Deltas(_Model):
 class Hours(_Model):
     """When initial copies and deltas may run. The final pass and sweeps always may."""
 
-    start: time
-    end: time
+    start: Wall
+    end: Wall
     """Before `start`: on the next day."""
-    days: tuple[Annotated[int, Field(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
+    days: tuple[Annotated[int, Strict(), Field(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
     """1 is Monday; a night counts to the day on which it begins."""
 
 
@@ -127,7 +167,7 @@ class Wave(_Model):
     """Mailboxes that move together."""
 
     name: Name
-    cutover: datetime | None = None
+    cutover: Moment | None = None
     """Left out: the plan's."""
 
 
@@ -157,7 +197,7 @@ class Plan(_Model):
     """A whole plan."""
 
     name: Name
-    cutover: datetime | None = None
+    cutover: Moment | None = None
     time_zone: str = "UTC"
     mailboxes_file: str = "mailboxes.csv"
     source: System
