@@ -57,6 +57,7 @@ plan = Table(
     Column("text", Text, nullable=False, comment="the plan as it was loaded, canonical JSON"),
     Column("directory", Text, nullable=False, comment="what its file references are relative to"),
     Column("state", String(20), nullable=False, comment="running, paused, cancelled or completed"),
+    Column("webhooks", Text, nullable=False, default="[]", comment="JSON: each one's actions"),
     Column("loaded_at", Double, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
@@ -100,6 +101,17 @@ mailbox = Table(
     Column("expected_messages", Integer, comment="what the check counted"),
     Column("expected_octets", BigInteger),
     Column("grade", String(20), nullable=False, default=""),
+    Column(
+        "approved_by", Text, comment="who accepted the grade; NULL again after each verification"
+    ),
+    Column("approved_at", Double),
+    Column(
+        "left_out",
+        Boolean,
+        nullable=False,
+        default=False,
+        comment="when its wave's gate was opened",
+    ),
     UniqueConstraint("plan_id", "address"),
     Index(None, "plan_id", "state"),
     Index(None, "due_at"),
@@ -137,7 +149,9 @@ passes = Table(
     Column("waits", JSON, nullable=False, comment="seconds by cause"),
     Column("unfinished", JSON, nullable=False, comment="sentences"),
     Column("notes", JSON, nullable=False, comment="sentences"),
+    Column("undo_at", Double, comment="when a person asked for it to be undone"),
     Column("undone_at", Double),
+    Index(None, "began_at"),
 )
 
 leftover = Table(

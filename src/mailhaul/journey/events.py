@@ -1,15 +1,17 @@
 """The log of everything that happened: append-only, each record's digest covers the one before.
 
 Who changed, dropped or reordered a record is found by `broken`; who cut off the log's end only by a
-head that was kept elsewhere (`Head`, printed in every report).
+head that was kept elsewhere (`Head`, printed in every report). What a plan's webhooks are to be
+told is put into their outbox in the same transaction; `webhooks` delivers it.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from mailhaul.db import tables
 
@@ -55,29 +57,50 @@ def record(connection: Connection, plan: int, what: Record, at: float) -> int:
 
     Other writers of this plan's log wait until that transaction has ended.
     """
+    return record_all(connection, plan, (what,), at)
+
+
+def record_all(connection: Connection, plan: int, records: Sequence[Record], at: float) -> int:
+    """Appends them in their order, as `record` does, in few statements however many they are; the
+    last one's number."""
     # Holding the plan's row is what makes numbers and digests follow one another.
-    connection.execute(
-        select(tables.plan.c.id).where(tables.plan.c.id == plan).with_for_update()
-    ).one()
-    head = _head(connection, plan)
-    number = head.number + 1
-    figures = _canonical(dict(what.figures))
-    logged = Logged(number, at, what, head.digest, "")
-    connection.execute(
-        insert(tables.event).values(
-            plan_id=plan,
-            number=number,
-            at=at,
-            actor=what.actor,
-            mailbox_id=what.mailbox,
-            action=what.action,
-            why=what.why,
-            figures=figures,
-            previous=head.digest,
-            digest=_digest(plan, logged, figures),
-        )
+    webhooks = json.loads(
+        connection.execute(
+            select(tables.plan.c.webhooks).where(tables.plan.c.id == plan).with_for_update()
+        ).scalar_one()
     )
-    return number
+    before = _head(connection, plan)
+    rows: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    for what in records:
+        number = before.number + 1
+        figures = _canonical(dict(what.figures))
+        digest = _digest(plan, Logged(number, at, what, before.digest, ""), figures)
+        rows.append(
+            {
+                "plan_id": plan,
+                "number": number,
+                "at": at,
+                "actor": what.actor,
+                "mailbox_id": what.mailbox,
+                "action": what.action,
+                "why": what.why,
+                "figures": figures,
+                "previous": before.digest,
+                "digest": digest,
+            }
+        )
+        told += [
+            {"plan_id": plan, "number": number, "webhook": place, "due_at": at}
+            for place, actions in enumerate(webhooks)
+            if not actions or what.action in actions
+        ]
+        before = Head(number, digest)
+    if rows:
+        connection.execute(insert(tables.event), rows)
+    if told:
+        connection.execute(insert(tables.delivery), told)
+    return before.number
 
 
 def head(connection: Connection, plan: int) -> Head:
@@ -114,7 +137,7 @@ def broken(connection: Connection, plan: int, kept: Head | None = None) -> str:
     return "" if seen or kept is None else f"the log ends before record {kept.number}"
 
 
-def _select(plan: int, after: int):  # type: ignore[no-untyped-def]
+def _select(plan: int, after: int) -> Select[Any]:
     table = tables.event
     return (
         select(table)
@@ -147,6 +170,6 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _logged(row) -> Logged:  # type: ignore[no-untyped-def]
+def _logged(row: Row[Any]) -> Logged:
     what = Record(row.action, row.actor, row.mailbox_id, row.why, json.loads(row.figures))
     return Logged(row.number, row.at, what, row.previous, row.digest)

@@ -5,19 +5,22 @@ that has moved on since refuses (`Stale`), and nothing is written. The event of 
 in the same transaction.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.db import tables
-from mailhaul.journey.events import SYSTEM, Figure, Record, record
-from mailhaul.journey.states import State, Trigger, follows
+from mailhaul.journey.events import SYSTEM, Figure, Record, record_all
+from mailhaul.journey.states import PHASES, State, Trigger, follows
 
-INTERRUPTING = frozenset({Trigger.PAUSED, Trigger.REFUSED, Trigger.FAILED})
+INTERRUPTING = frozenset({Trigger.PAUSED, Trigger.REFUSED, Trigger.FAILED, Trigger.UNDO})
 """After these the mailbox will go on where it was."""
+
+RESTING = frozenset({State.WAITING, State.FAILED, State.PAUSED, State.UNDOING})
+"""States that keep in mind where the mailbox was."""
 
 NEW_GENERATION = frozenset(
     {
@@ -25,7 +28,8 @@ NEW_GENERATION = frozenset(
         Trigger.RESUMED,
         Trigger.CANCELLED,
         Trigger.RETRIED,
-        Trigger.UNDONE,
+        Trigger.UNDO,
+        Trigger.RECALLED,
         Trigger.AGAIN,
         Trigger.WENT,
         Trigger.ANSWERED,
@@ -76,6 +80,21 @@ class MailboxRow:
     expected_messages: int | None
     expected_octets: int | None
     grade: str
+    approved_by: str | None
+    approved_at: float | None
+    left_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row to be moved by `move_all`. `due`, `why` and `values` are as for `move`."""
+
+    row: MailboxRow
+    trigger: Trigger
+    due: float | None = None
+    why: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
 def mailbox(connection: Connection, number: int) -> MailboxRow:
@@ -112,54 +131,92 @@ def move(
     `reason`. Further columns are given by name. Raises `Stale` when the row is no longer as `row`
     says, or the trigger means nothing in its state.
     """
-    target = follows(row.state, trigger, row.resume_state)
-    if target is None:
-        raise Stale(f"{row.address} is {row.state}: “{trigger}” means nothing there")
-    generation = row.generation + (trigger in NEW_GENERATION)
-    resume = row.resume_state
-    if trigger in INTERRUPTING:
-        resume = row.state if row.resume_state is None else row.resume_state
-    elif target not in (State.WAITING, State.FAILED, State.PAUSED):
-        resume = None
-    changed = {
-        "state": target.value,
-        "resume_state": None if resume is None else resume.value,
-        "generation": generation,
-        "due_at": due,
-        "reason": why,
-        "since_at": row.since_at if target is row.state else at,
-        "step": row.step + 1 if target is row.state else 0,
-        **values,
-    }
-    written = write(connection, row, **changed)
-    record(
-        connection,
-        row.plan,
-        Record(
-            trigger.name.lower(),
-            actor,
-            row.id,
-            why,
-            {"from": row.state.value, "to": target.value, **(figures or {})},
-        ),
-        at,
-    )
+    change = Change(row, trigger, due, why, values, figures or {})
+    written = write(connection, row, **_changed(change, at))
+    record_all(connection, row.plan, (_record(change, actor),), at)
     return written
+
+
+def move_all(
+    connection: Connection, changes: Sequence[Change], *, at: float, actor: str = SYSTEM
+) -> None:
+    """Moves many rows of one plan, each at most once, as `move` does, in few statements. Raises
+    `Stale` when one of them has moved on; then the caller's transaction must not be committed."""
+    if not changes:
+        return
+    assert len({change.row.id for change in changes}) == len(changes)
+    assert len({change.row.plan for change in changes}) == 1
+    columns: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for change in changes:
+        values = _changed(change, at)
+        columns.setdefault(frozenset(values), []).append({**values, **_as_read(change.row)})
+    for names, rows in columns.items():
+        statement = _WHERE_AS_READ.values({name: bindparam(name) for name in names})
+        if connection.execute(statement, rows).rowcount != len(rows):
+            raise Stale("a mailbox has moved on")
+    plan = changes[0].row.plan
+    record_all(connection, plan, [_record(change, actor) for change in changes], at)
+
+
+def due_in(state: State, at: float) -> float | None:
+    """`at` where the state has a phase that runs by itself, else None."""
+    return at if state in PHASES else None
 
 
 def write(connection: Connection, row: MailboxRow, **values: Any) -> MailboxRow:
     """The row with those columns changed, without an event. Raises `Stale` as `move` does."""
-    table = tables.mailbox
-    done = connection.execute(
-        update(table)
-        .where(
-            table.c.id == row.id,
-            table.c.generation == row.generation,
-            table.c.state == row.state.value,
-            table.c.step == row.step,
-        )
-        .values(**values)
-    )
+    done = connection.execute(_WHERE_AS_READ.values(**values), _as_read(row))
     if done.rowcount != 1:
         raise Stale(f"{row.address} has moved on")
     return mailbox(connection, row.id)
+
+
+_WHERE_AS_READ = update(tables.mailbox).where(
+    tables.mailbox.c.id == bindparam("read_id"),
+    tables.mailbox.c.generation == bindparam("read_generation"),
+    tables.mailbox.c.state == bindparam("read_state"),
+    tables.mailbox.c.step == bindparam("read_step"),
+)
+
+
+def _as_read(row: MailboxRow) -> dict[str, Any]:
+    return {
+        "read_id": row.id,
+        "read_generation": row.generation,
+        "read_state": row.state.value,
+        "read_step": row.step,
+    }
+
+
+def _changed(change: Change, at: float) -> dict[str, Any]:
+    """The columns after `change`. Raises `Stale` when its trigger means nothing there."""
+    row, trigger = change.row, change.trigger
+    target = _target(change)
+    resume = row.resume_state if target in RESTING else None
+    if trigger in INTERRUPTING:
+        resume = row.resume_state or row.state
+    elif trigger is Trigger.RECALLED:
+        resume = None
+    return {
+        "state": target.value,
+        "resume_state": None if resume is None else resume.value,
+        "generation": row.generation + (trigger in NEW_GENERATION),
+        "due_at": change.due,
+        "reason": change.why,
+        "since_at": row.since_at if target is row.state else at,
+        "step": row.step + 1 if target is row.state else 0,
+        **change.values,
+    }
+
+
+def _record(change: Change, actor: str) -> Record:
+    figures = {"from": change.row.state.value, "to": _target(change).value, **change.figures}
+    return Record(change.trigger.name.lower(), actor, change.row.id, change.why, figures)
+
+
+def _target(change: Change) -> State:
+    row = change.row
+    target = follows(row.state, change.trigger, row.resume_state)
+    if target is None:
+        raise Stale(f"{row.address} is {row.state}: “{change.trigger}” means nothing there")
+    return target

@@ -26,6 +26,7 @@ class State(StrEnum):
     COMPLETED = "completed"
     PAUSED = "paused"
     FAILED = "failed"
+    UNDOING = "undoing"
     CANCELLED = "cancelled"
     ROLLED_BACK = "rolled back"
 
@@ -40,6 +41,7 @@ class Phase(StrEnum):
     FINAL = "final"
     SWEEP = "sweep"
     VERIFY = "verify"
+    UNDO = "undo"
 
 
 PHASES = {
@@ -51,6 +53,7 @@ PHASES = {
     State.FINAL: Phase.FINAL,
     State.SWEEPING: Phase.SWEEP,
     State.VERIFYING: Phase.VERIFY,
+    State.UNDOING: Phase.UNDO,
 }
 """What runs in which state, once it is due. In all other states nothing runs by itself."""
 
@@ -77,8 +80,12 @@ class Trigger(StrEnum):
     RETRIED = "a person asked to try again"
     PAUSED = "a person paused it"
     RESUMED = "a person let it go on"
-    CANCELLED = "a person cancelled it"
-    UNDONE = "a person had everything undone"
+    CANCELLED = "a person cancelled it and kept what was carried"
+    UNDO = "a person asked for passes to be undone"
+    RECALLED = "a person cancelled it and asked for everything to be undone"
+    HINDERED = "undoing could not go on"
+    TAKEN_BACK = "the passes asked for have been undone"
+    UNDONE = "everything has been undone"
 
 
 ACTIVE = frozenset(
@@ -94,6 +101,9 @@ ACTIVE = frozenset(
     }
 )
 """States from which the journey goes on by itself, or with a gate."""
+
+UNDER_WAY = ACTIVE | {State.WAITING, State.BLOCKED, State.VERIFIED, State.FAILED, State.PAUSED}
+"""Neither ended nor being undone."""
 
 ENDED = frozenset({State.COMPLETED, State.CANCELLED, State.ROLLED_BACK})
 
@@ -115,10 +125,12 @@ def _all() -> Iterator[Transition]:
     yield Transition(State.COPYING, Trigger.SLICED, State.COPYING)
     yield Transition(State.COPYING, Trigger.CARRIED, State.SYNCED)
     yield Transition(State.SYNCED, Trigger.TOUCHED_UP, State.SYNCED)
+    yield Transition(State.SYNCED, Trigger.AGAIN, State.SYNCED)
     yield Transition(State.SYNCED, Trigger.WENT, State.FINAL)
     yield Transition(State.FINAL, Trigger.SLICED, State.FINAL)
     yield Transition(State.FINAL, Trigger.CARRIED, State.SWEEPING)
     yield Transition(State.SWEEPING, Trigger.SWEPT, State.SWEEPING)
+    yield Transition(State.SWEEPING, Trigger.AGAIN, State.SWEEPING)
     yield Transition(State.SWEEPING, Trigger.QUIET, State.VERIFYING)
     yield Transition(State.VERIFYING, Trigger.VERIFIED, State.VERIFIED)
     yield Transition(State.VERIFIED, Trigger.SIGNED, State.COMPLETED)
@@ -128,16 +140,28 @@ def _all() -> Iterator[Transition]:
     yield Transition(State.WAITING, Trigger.RETRIED, None)
     yield Transition(State.WAITING, Trigger.ANSWERED, None)
     yield Transition(State.PAUSED, Trigger.RESUMED, None)
-    yield Transition(State.CANCELLED, Trigger.UNDONE, State.ROLLED_BACK)
+    # Credentials that were refused before the pause are refused after it.
+    yield Transition(State.PAUSED, Trigger.REFUSED, State.WAITING)
     for state in sorted(ACTIVE):
         yield Transition(state, Trigger.REFUSED, State.WAITING)
         yield Transition(state, Trigger.FAILED, State.FAILED)
-    for state in sorted(ACTIVE | {State.WAITING, State.BLOCKED, State.VERIFIED, State.FAILED}):
+    # Only where something would go on by itself is there something to pause.
+    for state in sorted(ACTIVE | {State.WAITING}):
         yield Transition(state, Trigger.PAUSED, State.PAUSED)
+    for state in sorted(UNDER_WAY):
         yield Transition(state, Trigger.CANCELLED, State.CANCELLED)
-        yield Transition(state, Trigger.UNDONE, State.ROLLED_BACK)
-    yield Transition(State.PAUSED, Trigger.CANCELLED, State.CANCELLED)
-    yield Transition(State.PAUSED, Trigger.UNDONE, State.ROLLED_BACK)
+        yield Transition(state, Trigger.RECALLED, State.UNDOING)
+        yield Transition(state, Trigger.UNDO, State.UNDOING)
+    yield Transition(State.CANCELLED, Trigger.RECALLED, State.UNDOING)
+    # Whatever hinders undoing, it goes on with undoing: its place to go back to is taken already.
+    yield Transition(State.UNDOING, Trigger.SLICED, State.UNDOING)
+    yield Transition(State.UNDOING, Trigger.HINDERED, State.UNDOING)
+    yield Transition(State.UNDOING, Trigger.RETRIED, State.UNDOING)
+    yield Transition(State.UNDOING, Trigger.UNDO, State.UNDOING)
+    yield Transition(State.UNDOING, Trigger.RECALLED, State.UNDOING)
+    yield Transition(State.UNDOING, Trigger.CANCELLED, State.CANCELLED)
+    yield Transition(State.UNDOING, Trigger.TAKEN_BACK, State.PAUSED)
+    yield Transition(State.UNDOING, Trigger.UNDONE, State.ROLLED_BACK)
 
 
 TRANSITIONS = tuple(_all())
