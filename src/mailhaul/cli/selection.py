@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from mailhaul.cli.options import Arguments, Group, Option
 from mailhaul.core.errors import BadInput
-from mailhaul.core.folder import INBOX_PATH, FolderPath
+from mailhaul.core.folder import FolderPath
+from mailhaul.core.folder_text import folder_path, split_at
 from mailhaul.core.text import printable
 
 SELECTION = Group(
@@ -82,40 +83,16 @@ def folder_map(texts: Sequence[str]) -> dict[FolderPath, FolderPath]:
     maps: dict[FolderPath, FolderPath] = {}
     for text in texts:
         shown = f"--map {printable(text, 120)}"
-        sides = _split(text, "=")
+        sides = split_at(text, "=")
         if len(sides) != 2:
             raise BadInput(
                 f"{shown}: it takes one =, like --map Sent=Archive/Sent; write \\= for one that "
                 "belongs to a name"
             )
-        source, target = (_path(side) for side in sides)
+        source, target = (folder_path(side) for side in sides)
         if not all(source) or not all(target):
             raise BadInput(f"{shown}: a folder has no name; write it like --map Sent=Archive/Sent")
         if source in maps and maps[source] != target:
             raise BadInput(f"{shown}: this folder is already sent elsewhere; choose one of the two")
         maps[source] = target
     return maps
-
-
-def _path(text: str) -> FolderPath:
-    parts = tuple(_unescaped(part) for part in _split(text, "/"))
-    # RFC 3501 5.1: INBOX is INBOX in any case, at the top only.
-    inbox = parts[0].isascii() and parts[0].upper() == INBOX_PATH[0]
-    return (*INBOX_PATH, *parts[1:]) if inbox else parts
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """`text` at each `separator` that no backslash stands before; escapes are left in."""
-    parts = [""]
-    escaped = False
-    for character in text:
-        if character == separator and not escaped:
-            parts.append("")
-            continue
-        parts[-1] += character
-        escaped = character == "\\" and not escaped
-    return parts
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([/=\\])", r"\1", text)
