@@ -176,3 +176,8 @@ def test_every_exception_is_caught_at_the_edge_only() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     silent = [where for where, tree in MODULES.items() if not ast.get_docstring(tree)]
     assert silent == []
+
+
+def test_the_workflow_engine_is_known_to_one_module() -> None:
+    users = {one.where for one in IMPORTS if one.module.split(".")[0] == "dbos"}
+    assert users == {"journey/dbos_engine.py"}

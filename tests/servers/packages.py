@@ -22,6 +22,7 @@ INSTALLED = (
     "libsasl2-modules",
     "libsasl2-modules-db",
     "isync",
+    "postgresql",
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
 UNPACKED = "cyrus-imapd"

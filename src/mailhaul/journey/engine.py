@@ -57,6 +57,14 @@ class Engine(Protocol):
     async def cancel(self, mailbox: int) -> None:
         """Takes back what waits for that mailbox and stops what is under way here."""
 
+    async def orphans(self) -> dict[str, int]:
+        """Names of other workers, and how many runs each has under way. Whoever of them is dead
+        has to be found out elsewhere."""
+
+    async def adopt(self, worker: str) -> int:
+        """What the dead worker of that name had begun is performed again, by whoever is free; how
+        many runs that is."""
+
     async def limit(self, partition: str, most: int) -> None:
         """So many runs of the partition may go on at the same time, over all workers."""
 

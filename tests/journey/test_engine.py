@@ -1,0 +1,87 @@
+"""Both engines: DBOS on SQLite and on PostgreSQL, and the lab's."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from dbos import DBOS
+
+from mailhaul.journey.dbos_engine import FILE, SCHEMA, DbosEngine, engine_url
+from mailhaul.journey.engine import Engine
+from mailhaul.lab.wound_engine import Kept, WoundEngine
+from tests.journey.engine_suite import Bench, EngineSuite
+from tests.servers.postgres import Postgres
+
+
+class DbosBench:
+    def __init__(self, directory: Path, database: str | None) -> None:
+        self.directory = directory
+        self.database = database
+
+    async def make(self, worker: str = "w1") -> Engine:
+        return DbosEngine(engine_url(self.database, self.directory), worker, polling=0.05)
+
+    async def kill(self, engine: Engine) -> None:
+        assert isinstance(engine, DbosEngine)
+        # What a killed process leaves: nothing is written any more, not even by what is under way.
+        await engine.stop(0)
+
+    async def delete(self) -> None:
+        for file in self.directory.glob(f"{FILE}*"):
+            file.unlink()
+        if self.database is not None:
+            with psycopg.connect(self.database) as connection:
+                connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+    async def close(self) -> None:
+        with contextlib.suppress(Exception):
+            await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+
+
+class WoundBench:
+    def __init__(self) -> None:
+        self.kept = Kept()
+
+    async def make(self, worker: str = "w1") -> Engine:
+        loop = asyncio.get_running_loop()
+        return WoundEngine(loop.time, asyncio.sleep, self.kept, worker)
+
+    async def kill(self, engine: Engine) -> None:
+        await engine.stop(0)
+
+    async def delete(self) -> None:
+        self.kept = Kept()
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+class TestDbosOnSqlite(EngineSuite):
+    @pytest.fixture
+    async def bench(self, tmp_path: Path) -> AsyncIterator[Bench]:
+        bench = DbosBench(tmp_path, None)
+        yield bench
+        await bench.close()
+
+
+class TestDbosOnPostgres(EngineSuite):
+    @pytest.fixture
+    async def bench(self, tmp_path: Path, postgres: Postgres) -> AsyncIterator[Bench]:
+        bench = DbosBench(tmp_path, postgres.database())
+        yield bench
+        await bench.close()
+
+
+class TestWound(EngineSuite):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[Bench]:
+        yield WoundBench()
