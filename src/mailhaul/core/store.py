@@ -191,3 +191,13 @@ class Target(Source, Protocol):
         """Removes these messages and no other (UID EXPUNGE where the server has it; else a folder
         where others wait for expunge is left alone: `FolderFailed`). Gone ones are passed over.
         Returns how many were asked for removal and are gone."""
+
+
+@runtime_checkable
+class Discards(Protocol):
+    """What a target may know besides: taking back a folder that it made, for scratch folders. One
+    that doesn't know it keeps an empty folder (docs/decisions/0050)."""
+
+    async def discard(self, folder: Folder) -> bool:
+        """Removes `folder` if it holds no message and no other folder, and isn't the inbox; a
+        folder that is gone already is fine. False when it stays, whatever the reason."""

@@ -13,7 +13,7 @@ from mailhaul.core.folder import Cursor, Folder, FolderPath, Role
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
 from mailhaul.imap import commands
-from mailhaul.stores import imap_append, imap_changes, imap_fetch, imap_flags
+from mailhaul.stores import imap_append, imap_changes, imap_discard, imap_fetch, imap_flags
 from mailhaul.stores.imap_mailbox import Mailbox
 
 Trace = Callable[[str], None]
@@ -144,3 +144,6 @@ class ImapTarget:
 
     async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
         return await imap_flags.remove(self._mailbox, folder, keys)
+
+    async def discard(self, folder: Folder) -> bool:
+        return await imap_discard.discard(self._mailbox, folder)

@@ -181,6 +181,11 @@ class Mailbox:
         self.known[path] = folder
         return folder
 
+    def forget(self, path: FolderPath) -> None:
+        """The folder is gone, by our own hand."""
+        self.known.pop(path, None)
+        self._folders = None
+
     def _native(self, path: FolderPath) -> str:
         delimiter = self.spaces.delimiter
         if delimiter and any(delimiter in part or not part for part in path):

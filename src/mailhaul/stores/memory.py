@@ -237,6 +237,18 @@ class MemoryTarget:
             self._faults("after remove", folder.native)
         return removed
 
+    async def discard(self, folder: Folder) -> bool:
+        await self._flight()
+        path = _path(folder.native)
+        if path not in self.mailbox.paths:
+            return True
+        below = any(each[: len(path)] == path and each != path for each in self.mailbox.paths)
+        if path == INBOX_PATH or below or self.mailbox.folder(path).messages:
+            return False
+        self.mailbox.delete(path)
+        self._wrote("discard")
+        return True
+
     def _full(self) -> bool:
         most = self.mailbox.habits.most_messages
         return most is not None and self.mailbox.total() >= most
