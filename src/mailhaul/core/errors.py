@@ -20,6 +20,10 @@ class BadInput(MailhaulError):
     """What the user gave can't be used. Nothing was begun; say the fact and the cure."""
 
 
+class Busy(BadInput):
+    """Somebody else works on the same thing; the text says who. It is free again when they end."""
+
+
 class RetryLater(MailhaulError):
     """Not now: try the same again after `after` seconds. Never counted against a message.
 

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from mailhaul.core.errors import BadInput
+from mailhaul.core.errors import BadInput, Busy
 from mailhaul.core.text import printable
 
 VERSION = 1
@@ -49,7 +49,7 @@ CREATE TABLE intent (folder INTEGER NOT NULL REFERENCES folder, keys TEXT NOT NU
 
 
 def lock(directory: Path) -> int:
-    """The held lock's descriptor. Raises `BadInput` when another run holds it, naming its process,
+    """The held lock's descriptor. Raises `Busy` when another run holds it, naming its process,
     and OSError."""
     handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -57,7 +57,7 @@ def lock(directory: Path) -> int:
     except BlockingIOError as error:
         owner = printable(os.pread(handle, 20, 0)) or "unknown"
         os.close(handle)
-        raise BadInput(
+        raise Busy(
             f"another run works on this pair (process {owner}); wait for it or stop it first"
         ) from error
     os.ftruncate(handle, 0)
