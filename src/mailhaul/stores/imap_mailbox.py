@@ -17,9 +17,10 @@ from mailhaul.core.message import Flags
 from mailhaul.core.store import Capabilities, Traffic
 from mailhaul.core.text import printable
 from mailhaul.imap import commands
-from mailhaul.imap.client import BUDGET, Session
+from mailhaul.imap.client import Session
 from mailhaul.imap.connect import connect
 from mailhaul.imap.failures import failure
+from mailhaul.imap.intake import BUDGET
 from mailhaul.imap.lane import Lane
 from mailhaul.imap.name_rules import name_rules
 from mailhaul.imap.pending import Pending
