@@ -170,6 +170,20 @@ def test_3_what_could_not_be_done_is_listed(tmp_path: Path) -> None:
     assert mailhaul(*words, "--restore", home=tmp_path).code == 0
 
 
+def test_3_what_stays_refused_is_listed_by_every_pass(tmp_path: Path, pymap_server: Pymap) -> None:
+    source = maildir(tmp_path / "a", {"": 1})
+    (source / "cur" / "1800000000.M9P1.host:2,").touch()
+    account = pymap_server.account()
+    words = ("copy", f"maildir:{source}", pymap_server.url(account))
+    environ = {"MAILHAUL_TARGET_PASSWORD": account.password}
+    said = "refused: INBOX 1800000000.M9P1.host: it is empty at the source"
+    for more in ((), (), ("--quiet",), ("--retry-refused",)):
+        ran = mailhaul(*words, *more, home=tmp_path, environ=environ)
+        assert (ran.code, ran.out.count(said)) == (3, 1), more
+    ran = mailhaul(*words, "--json", home=tmp_path, environ=environ)
+    assert [line["fate"] for line in ran.lines if line["event"] == "settled"] == ["refused"]
+
+
 def test_4_a_refused_password_is_tried_once(tmp_path: Path, pymap_server: Pymap) -> None:
     url = pymap_server.url(pymap_server.account())
     wrong = {"MAILHAUL_PASSWORD": "hunter2-is-wrong"}

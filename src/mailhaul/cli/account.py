@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from mailhaul.cli.blocks import Block, Line, Table, Tone
-from mailhaul.cli.figures import count, duration, octets, path_text, plural, rate
+from mailhaul.cli.figures import count, duration, key_text, octets, path_text, plural, rate
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Fate, Finished, Mapped, Settled, Side, Tally
 
@@ -117,7 +117,7 @@ def folder_map(mapped: Mapped) -> list[Block]:
 
 def settled_line(event: Settled) -> str:
     """One message that did not come over, in one line."""
-    where = f"{path_text(event.folder)} {_key(event)}"
+    where = f"{path_text(event.folder)} {key_text(event.key)}"
     subject = f" “{printable(event.subject, 80)}”" if event.subject else ""
     saved = f"; saved as {printable(str(event.saved), 400)}" if event.saved is not None else ""
     return f"{event.fate.value}: {where}{subject}: {event.reason}{saved}"
@@ -210,7 +210,3 @@ def _left_behind(leftovers: Leftovers) -> list[Line]:
             for reason, number in leftovers.skipped.items()
         ]
     return lines
-
-
-def _key(event: Settled) -> str:
-    return f"UID {event.key}" if isinstance(event.key, int) else printable(event.key, 80)

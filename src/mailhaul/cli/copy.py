@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,18 @@ from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.message import Key
 from mailhaul.core.text import printable
-from mailhaul.engine.outcomes import Delete, Event, Finished, Listed, Mapped, Options, Settled
+from mailhaul.engine.outcomes import (
+    Delete,
+    Event,
+    Fate,
+    Finished,
+    Listed,
+    Mapped,
+    Options,
+    Settled,
+)
 
 if TYPE_CHECKING:
     from mailhaul.cli.stopping import Stop
@@ -62,6 +73,7 @@ class _Course:
     listed_messages: int = 0
     listed_octets: int = 0
     leftovers: Leftovers = field(default_factory=Leftovers)
+    told: set[tuple[FolderPath, Key]] = field(default_factory=set)
 
 
 def copy(arguments: Arguments, surroundings: Surroundings) -> Exit:
@@ -110,6 +122,9 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
                 notices = (*source.traffic.notices, *target.traffic.notices)
                 event = replace(event, notes=tuple(dict.fromkeys((*event.notes, *notices))))
                 course.finished = event
+                for earlier in _of_earlier_passes(ledger, event, course.told):
+                    course.leftovers.take(earlier)
+                    progress.take(earlier, time.monotonic())
             elif isinstance(event, Mapped):
                 course.mapped = event
             elif isinstance(event, Listed):
@@ -117,6 +132,8 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
                 course.listed_octets += event.octets
             elif isinstance(event, Settled):
                 course.leftovers.take(event)
+                if event.fate is not Fate.SKIPPED:
+                    course.told.add((event.folder, event.key))
             progress.take(event, time.monotonic())
 
         try:
@@ -129,6 +146,20 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
     if not ended or course.finished is None:
         raise Interrupted(_farewell(order.arguments))
     return Exit.COMPLETE if options.dry_run or course.finished.complete else Exit.INCOMPLETE
+
+
+def _of_earlier_passes(
+    ledger: "Ledger", finished: Finished, told: Set[tuple[FolderPath, Key]]
+) -> Iterator[Settled]:
+    """What earlier passes could not carry and this one had no reason to try again: whatever makes
+    a pass incomplete is listed by it. Those `told` are left out."""
+    for row in ledger.folders():
+        tally = finished.folders.get(row.source)
+        if tally is None or not tally.refused + tally.missing:
+            continue
+        for each in ledger.left_behind(row):
+            if each.source_key is not None and (row.source, each.source_key) not in told:
+                yield Settled(row.source, each.source_key, each.fate, each.reason)
 
 
 def _progress(order: _Order, ledger: "Ledger") -> Progress:

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.message import Key
 from mailhaul.core.text import printable
 
 GAP = "  "
@@ -70,6 +71,12 @@ def remaining(seconds: float) -> str:
 def path_text(path: FolderPath, limit: int = 300) -> str:
     """A folder's path for people: joined by `/`, safe for a terminal; may be ambiguous."""
     return printable("/".join(path), limit)
+
+
+def key_text(key: Key) -> str:
+    """A message's name in its folder as a person knows it: its UID, or the name of its file (what
+    a Maildir puts before that is for order only)."""
+    return f"UID {key}" if isinstance(key, int) else printable(key.rpartition("/")[2], 80)
 
 
 def cells(text: str) -> int:

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -373,6 +373,16 @@ class Ledger:
             (folder.id, *values),
         )
         return [_row(row) for row in rows]
+
+    def left_behind(self, folder: FolderRow) -> Iterator[MessageRow]:
+        """The rows still at the source that no pass so far could carry: refused or missing, in the
+        order in which that was found."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
+            " AND fate <> 'copied' AND fate IN ('refused', 'missing') ORDER BY rowid",
+            (folder.id,),
+        )
+        return map(_row, rows)
 
     # intents
 
