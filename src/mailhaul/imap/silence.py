@@ -11,7 +11,7 @@ LOOK_AGAIN = 2.0
 """Seconds without an octet after which somebody should look what is the matter."""
 
 _SLOW_VERBS = frozenset(
-    {b"SELECT", b"EXAMINE", b"STATUS", b"LIST", b"APPEND", b"EXPUNGE", b"UID EXPUNGE", b"UID STORE"}
+    b"SELECT,EXAMINE,STATUS,LIST,APPEND,EXPUNGE,UID EXPUNGE,UID STORE,UID MOVE".split(b",")
 )
 
 

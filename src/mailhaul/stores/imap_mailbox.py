@@ -80,6 +80,8 @@ class Mailbox:
         """Whether flags given with APPEND were read back once."""
         self.refusing: set[str] = set()
         """Folders (natives) of which a message was refused: their order wants care."""
+        self.moves_within: bool | None = None
+        """Whether the server moves messages within their folder; None: not tried."""
         self.stores_flags = False
         """They don't stay: they are stored behind every batch (D19)."""
         self.quirks: Counter[QuirkName] = Counter()
