@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from mailhaul.core.errors import (
     RetryLater,
 )
 from mailhaul.core.text import Secret
-from tests.cli.running import maildir, mailhaul
+from tests.cli.running import command, environment, maildir, mailhaul
 from tests.servers.dovecot import Dovecot
 from tests.servers.pymap import Pymap
 
@@ -79,6 +80,16 @@ USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [
     ("a malformed URL", lambda here: ["ls", "imaps://"], "names no host"),
     ("an unknown scheme", lambda here: ["ls", "pop3://a@h"], "is no endpoint"),
     ("a password in the URL", lambda here: ["ls", "imaps://a:hunter2@h"], "holds a password"),
+    (
+        "a state directory without a name",
+        lambda here: ["copy", f"maildir:{here}/a", f"eml:{here}/b", "--state", ""],
+        "--state is empty",
+    ),
+    (
+        "a state directory that is a file",
+        lambda here: ["copy", f"maildir:{here}/a", f"eml:{here}/b", "--state", "/dev/null"],
+        "the state directory /dev/null can't be made",
+    ),
     ("no password", lambda here: ["ls", "imaps://a@h.invalid"], "no password for the mailbox"),
     ("a path without mail", lambda here: ["ls", f"maildir:{here}/none"], "none"),
     ("a directory that is no Maildir", lambda here: ["ls", f"maildir:{here}/junk"], "Maildir"),
@@ -182,6 +193,24 @@ def test_3_what_stays_refused_is_listed_by_every_pass(tmp_path: Path, pymap_serv
         assert (ran.code, ran.out.count(said)) == (3, 1), more
     ran = mailhaul(*words, "--json", home=tmp_path, environ=environ)
     assert [line["fate"] for line in ran.lines if line["event"] == "settled"] == ["refused"]
+
+
+def test_3_a_disk_that_is_full_of_state_is_no_defect(tmp_path: Path) -> None:
+    source = maildir(tmp_path / "a", {"": 300, "Sent": 300})
+    words = command(["copy", f"maildir:{source}", f"maildir:{tmp_path}/b"])
+    # No file may grow beyond 60 KiB: the ledger does first.
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 120; exec "$@"', "sh", *words],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=environment(tmp_path),
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stderr.count("make room there")) == (3, 1), ran.stderr
+    assert "defect" not in ran.stderr
+    assert mailhaul(*words[3:], home=tmp_path).code == 0
+    assert len(list((tmp_path / "b").rglob("cur/*"))) == 600
 
 
 def test_4_a_refused_password_is_tried_once(tmp_path: Path, pymap_server: Pymap) -> None:

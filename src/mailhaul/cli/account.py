@@ -1,9 +1,11 @@
 """The end of `copy` on paper: the accounting, what did not come over, and what to do next. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailhaul.cli.blocks import Block, Line, Table, Tone
 from mailhaul.cli.figures import count, duration, key_text, octets, path_text, plural, rate
+from mailhaul.core.folder import FolderPath
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Fate, Finished, Mapped, Settled, Side, Tally
 
@@ -59,28 +61,25 @@ def verdict(finished: Finished, again: str) -> list[Line]:
             Line(f"complete: {_everything(tally)}", Tone.GOOD),
             Line("next: mailhaul verify proves it; run the same command again for new mail"),
         ]
-    if not tally.adds_up:
-        parts = tally.copied + tally.adopted + tally.skipped + tally.refused + tally.missing
+    left = tally.refused + tally.missing
+    if not finished.unfinished and tally.adds_up:
         return [
-            Line(
-                f"incomplete: the source holds {plural(tally.census, 'message')}, "
-                f"but {count(parts)} are accounted for",
-                Tone.BAD,
-            ),
-            Line(f"next: run it again: {again}"),
-        ]
-    if not finished.unfinished:
-        left = tally.refused + tally.missing
-        return [
+            Line(),
             Line(
                 f"incomplete: {plural(left, 'message')} could not be carried, listed above",
                 Tone.BAD,
             ),
             Line(f"next: {_advice(tally)}"),
         ]
+    what = "not all could be done, see above"
+    if not tally.adds_up:
+        done = tally.copied + tally.adopted
+        of_source = f"of {plural(tally.census, 'message')} {_is(done)} at the target so far"
+        what = f"{count(done)} {of_source}" + (f", {count(left)} refused or missing" * bool(left))
     return [
-        Line("incomplete: not all could be done, see above", Tone.BAD),
-        Line(f"next: run it again: {again}"),
+        Line(),
+        Line(f"incomplete: {what}", Tone.BAD),
+        Line(f"next: mend what is not done, then run it again: {again}"),
     ]
 
 
@@ -121,6 +120,36 @@ def settled_line(event: Settled) -> str:
     subject = f" “{printable(event.subject, 80)}”" if event.subject else ""
     saved = f"; saved as {printable(str(event.saved), 400)}" if event.saved is not None else ""
     return f"{event.fate.value}: {where}{subject}: {event.reason}{saved}"
+
+
+def to_be_carried(
+    mapped: Mapped, accounted: Mapping[FolderPath, int], *, some_only: bool
+) -> list[Line]:
+    """What a pass would carry, as far as it can be known by counting: what the target holds already
+    of it (or, with `some_only`, what wasn't asked for) is found only by carrying."""
+    messages = size = 0
+    sized = True
+    for link in mapped.links:
+        new = max(0, (link.count or 0) - accounted.get(link.source, 0))
+        messages += new
+        if new and (link.size is None or not link.count):
+            sized = False
+        elif new and link.size is not None and link.count:
+            size += round(link.size * new / link.count)
+    uncounted = sum(link.count is None for link in mapped.links)
+    most = (
+        "at most " if messages and (some_only or any(link.exists for link in mapped.links)) else ""
+    )
+    text = f"to be carried: {most}{plural(messages, 'message')}"
+    if sized and messages:
+        text += f", about {octets(size)}"
+    if uncounted:
+        text += f"; {plural(uncounted, 'folder')} not counted"
+    before = sum(accounted.get(link.source, 0) for link in mapped.links)
+    lines = [Line(), Line(text)]
+    if before:
+        lines.append(Line(f"{plural(before, 'message')} accounted for by earlier passes"))
+    return lines
 
 
 def _advice(tally: Tally) -> str:
@@ -179,7 +208,8 @@ def _row(tally: Tally) -> tuple[str, ...]:
 def _effort(finished: Finished) -> list[Line]:
     tally = finished.tally
     seconds = finished.seconds
-    did = f"{plural(tally.carried, 'message')} carried in this pass, {octets(tally.octets)}"
+    did = f"carried {plural(tally.carried, 'message')}, {octets(tally.octets)}"
+    did += f" in {duration(seconds)}"
     if tally.carried and seconds >= 0.1:
         did += f" ({rate(tally.octets / seconds)}, {tally.carried / seconds:,.0f} messages/s)"
     changed = []
@@ -190,7 +220,7 @@ def _effort(finished: Finished) -> list[Line]:
     trips = ", ".join(f"{count(finished.round_trips.get(side, 0))} {side}" for side in Side)
     return [
         Line(),
-        Line(f"{did}; {duration(seconds)}"),
+        Line(did),
         *(Line(text) for text in changed),
         Line(
             f"round trips: {trips}; {plural(finished.wire_writes, 'writing command')}", Tone.FAINT
