@@ -149,12 +149,19 @@ REHEARSALS = [
         ["to be carried: 3 messages, about 2.0 KB"],
     ),
     (
+        "a first pass to where something is",
+        (FolderLink(("A",), ("A",), count=3, size=2000, exists=True),),
+        {},
+        False,
+        ["to be carried: at most 3 messages, about 2.0 KB"],
+    ),
+    (
         "a later pass",
         (FolderLink(("A",), ("A",), count=10, size=1000, exists=True),),
         {("A",): 8},
         False,
         [
-            "to be carried: at most 2 messages, about 200 B",
+            "to be carried: 2 messages, about 200 B",
             "8 messages accounted for by earlier passes",
         ],
     ),

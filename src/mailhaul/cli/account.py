@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mailhaul.cli.blocks import Block, Line, Table, Tone
+from mailhaul.cli.blocks import NONE, Block, Line, Table, Tone
 from mailhaul.cli.figures import count, duration, key_text, octets, path_text, plural, rate
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.text import printable
@@ -137,9 +137,8 @@ def to_be_carried(
         elif new and link.size is not None and link.count:
             size += round(link.size * new / link.count)
     uncounted = sum(link.count is None for link in mapped.links)
-    most = (
-        "at most " if messages and (some_only or any(link.exists for link in mapped.links)) else ""
-    )
+    unknown = any(link.exists and link.source not in accounted for link in mapped.links)
+    most = "at most " if messages and (some_only or unknown) else ""
     text = f"to be carried: {most}{plural(messages, 'message')}"
     if sized and messages:
         text += f", about {octets(size)}"
@@ -202,7 +201,7 @@ def _row(tally: Tally) -> tuple[str, ...]:
         tally.refused,
         tally.missing,
     )
-    return tuple("·" if number == 0 else count(number) for number in numbers)
+    return tuple(NONE if number == 0 else count(number) for number in numbers)
 
 
 def _effort(finished: Finished) -> list[Line]:

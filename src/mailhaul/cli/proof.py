@@ -4,7 +4,7 @@ pass, so that both are shown alike while they run. Pure."""
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
+from mailhaul.cli.blocks import NONE, Block, Json, Line, Table, Tone
 from mailhaul.cli.figures import count, key_text, path_text, plural
 from mailhaul.cli.figures import octets as octets_text
 from mailhaul.cli.json_events import lines_for
@@ -249,7 +249,7 @@ def _row(each: FolderCompared, deep: bool) -> list[str]:
     if deep:
         numbers.append(each.identical)
     numbers += [each.differences, each.notes]
-    return ["·" if number == 0 else count(number) for number in numbers]
+    return [NONE if number == 0 else count(number) for number in numbers]
 
 
 def _verdict_line(verdict: Verdict) -> dict[str, Json]:
