@@ -2,6 +2,7 @@
 
 import io
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -71,6 +72,18 @@ def test_0_all_is_carried_and_again_nothing_is_to_do(tmp_path: Path) -> None:
         assert (ran.code, "complete: all 5 messages" in ran.out) == (0, True)
     ran = mailhaul("verify", f"maildir:{source}", f"eml:{tmp_path}/b", home=tmp_path)
     assert (ran.code, "equal: " in ran.out) == (0, True)
+
+
+def test_0_what_verifies_is_told_with_the_same_choice_of_folders(tmp_path: Path) -> None:
+    source = maildir(tmp_path / "a", {"": 1, "Sent Mail": 1})
+    pair = (f"maildir:{source}", f"eml:{tmp_path}/b")
+    chosen = ("--folder", "Sent*", "--map", "Sent Mail=Old/Sent", "--since", "2001-01-01")
+    ran = mailhaul("copy", *pair, "--quiet", *chosen, home=tmp_path)
+    assert (ran.code, ran.out) == (0, "")
+    ran = mailhaul("copy", *pair, *chosen, home=tmp_path)
+    (told,) = re.findall(r"^next: prove it: mailhaul (.*)$", ran.out, re.MULTILINE)
+    assert shlex.split(told) == ["verify", *pair, *chosen]
+    assert mailhaul(*shlex.split(told), home=tmp_path).code == 0
 
 
 USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [

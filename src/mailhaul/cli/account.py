@@ -42,7 +42,8 @@ def accounting(finished: Finished, leftovers: Leftovers) -> list[Block]:
 
 def grave_matters(finished: Finished, leftovers: Leftovers) -> list[Line]:
     """What `--quiet` still tells: what did not come over and what is not done."""
-    return _problems(finished, Leftovers(leftovers.grave, leftovers.unlisted))
+    lines = _problems(finished, Leftovers(leftovers.grave, leftovers.unlisted))
+    return [line for line in lines if line.text]
 
 
 def _problems(finished: Finished, leftovers: Leftovers) -> list[Line]:
@@ -52,14 +53,16 @@ def _problems(finished: Finished, leftovers: Leftovers) -> list[Line]:
     return lines
 
 
-def verdict(finished: Finished, again: str) -> list[Line]:
-    """How it went and what to do next, one line each."""
+def verdict(finished: Finished, again: str, proof: str) -> list[Line]:
+    """How it went and what to do next, one line each. `again` is the command that goes on, `proof`
+    the one that verifies."""
     tally = finished.tally
     if finished.complete:
         return [
             Line(),
             Line(f"complete: {_everything(tally)}", Tone.GOOD),
-            Line("next: mailhaul verify proves it; run the same command again for new mail"),
+            Line("the same command, run again, carries what is new since"),
+            Line(f"next: prove it: {proof}"),
         ]
     left = tally.refused + tally.missing
     if not finished.unfinished and tally.adds_up:

@@ -217,7 +217,8 @@ def _report(order: _Order, course: _Course) -> None:
         console.show([Line(f"note: {note}", Tone.WARNING) for note in course.finished.notes])
     else:
         console.show(accounting(course.finished, course.leftovers))
-        console.show(verdict(course.finished, _again(order.arguments)))
+        arguments = order.arguments
+        console.show(verdict(course.finished, _again(arguments), _proof(arguments)))
 
 
 def _options(arguments: Arguments, surroundings: Surroundings) -> Options:
@@ -254,6 +255,16 @@ def _spool_directory(state: Path) -> Path:
 
 def _again(arguments: Arguments) -> str:
     return printable(shlex.join(("mailhaul", *arguments.line)), 2000)
+
+
+def _proof(arguments: Arguments) -> str:
+    """The command that verifies what was copied: of the same folders, with the same secrets."""
+    words = ["mailhaul", "verify", arguments.text("SOURCE") or "", arguments.text("TARGET") or ""]
+    for option in (*SELECTION.options, *PAIR_SECRETS.options):
+        value = arguments.values[option.name]
+        for word in value if isinstance(value, tuple) else (value,) if value is not None else ():
+            words += [option.name, str(word)]
+    return printable(shlex.join(words), 2000)
 
 
 def _farewell(arguments: Arguments) -> str:
