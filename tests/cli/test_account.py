@@ -224,7 +224,7 @@ def test_the_verdict_is_one_sentence(
     ],
 )
 def test_the_last_line_says_what_to_do_next(tally: Tally, said: str) -> None:
-    last = verdict(finished(tally), "mailhaul copy A B")[-1].text
+    last = verdict(finished(tally), "mailhaul copy A B", "mailhaul verify A B")[-1].text
     assert last.startswith("next: ")
     assert said in last
 
