@@ -54,9 +54,9 @@ class Mailbox:
         credentials: Credentials,
         *,
         writable: bool,
-        connections: int,
-        spool: Spool | None,
-        trace: Callable[[str], None] | None,
+        connections: int = 1,
+        spool: Spool | None = None,
+        trace: Callable[[str], None] | None = None,
         compress: bool = True,
     ) -> None:
         self.endpoint = endpoint
