@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.engine.tally import tally
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import RunningServer, Unavailable
@@ -49,6 +50,12 @@ def server(request: pytest.FixtureRequest) -> RunningServer:
     return running
 
 
+@pytest.fixture(autouse=True)
+def _asked(request: pytest.FixtureRequest) -> pytest.FixtureRequest:
+    """Knows which fixtures the test has asked for, those by `getfixturevalue` too."""
+    return request
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     yield from _skipping_without_server()
@@ -66,17 +73,18 @@ def pytest_runtest_makereport(
     """Notes on the report which servers the test used, for the check at the end."""
     report = yield
     if report.when == "call" and isinstance(item, pytest.Function):
-        used = set(item.fixturenames) & set(FIXTURES)
-        if "server" in used or "server" in item.fixturenames:
-            used.add(str(item.callspec.params["server"]))
-        report.user_properties += [("server", FIXTURES[name]) for name in sorted(used)]
+        asked = item.funcargs["_asked"]
+        assert isinstance(asked, pytest.FixtureRequest)
+        used = sorted(set(asked.fixturenames) & set(FIXTURES))
+        report.user_properties += [("server", FIXTURES[name]) for name in used]
     return report
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """One line for each server that tests were skipped for, and one for what was used."""
+    """One line for each server that tests were skipped for, one for what was used, and one for
+    the scenarios: here, for the process that collects from others loads no other conftest."""
     reasons = Counter(_missing_servers(terminalreporter))
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"NOT RUN: {count} tests: {reason}", yellow=True)
@@ -88,6 +96,8 @@ def pytest_terminal_summary(
         terminalreporter.write_line(
             f"FAILED: no test ran against {', '.join(sorted(absent))}, and CI=true", red=True
         )
+    if counted := tally(terminalreporter.stats.get("passed", [])):
+        terminalreporter.write_line(counted)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -125,7 +135,7 @@ def _servers_used(reporter: pytest.TerminalReporter) -> set[str]:
 
 def _is_whole_run(config: pytest.Config) -> bool:
     """No file, no -k and no -m was asked for; an xdist worker sees only a part."""
-    chosen = config.option.keyword or config.option.markexpr or config.option.lf
+    chosen = any(config.getoption(name, None) for name in ("keyword", "markexpr", "lf"))
     whole = config.args == config.getini("testpaths")
     return whole and not chosen and not hasattr(config, "workerinput")
 

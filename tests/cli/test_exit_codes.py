@@ -2,7 +2,9 @@
 
 import io
 import re
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ from mailhaul.core.errors import (
     RetryLater,
 )
 from mailhaul.core.text import Secret
-from tests.cli.running import maildir, mailhaul
+from tests.cli.running import command, environment, maildir, mailhaul
 from tests.servers.dovecot import Dovecot
 from tests.servers.pymap import Pymap
 
@@ -72,6 +74,18 @@ def test_0_all_is_carried_and_again_nothing_is_to_do(tmp_path: Path) -> None:
     assert (ran.code, "equal: " in ran.out) == (0, True)
 
 
+def test_0_what_verifies_is_told_with_the_same_choice_of_folders(tmp_path: Path) -> None:
+    source = maildir(tmp_path / "a", {"": 1, "Sent Mail": 1})
+    pair = (f"maildir:{source}", f"eml:{tmp_path}/b")
+    chosen = ("--folder", "Sent*", "--map", "Sent Mail=Old/Sent", "--since", "2001-01-01")
+    ran = mailhaul("copy", *pair, "--quiet", *chosen, home=tmp_path)
+    assert (ran.code, ran.out) == (0, "")
+    ran = mailhaul("copy", *pair, *chosen, home=tmp_path)
+    (told,) = re.findall(r"^next: prove it: mailhaul (.*)$", ran.out, re.MULTILINE)
+    assert shlex.split(told) == ["verify", *pair, *chosen]
+    assert mailhaul(*shlex.split(told), home=tmp_path).code == 0
+
+
 USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [
     ("no command", lambda here: [], "no command"),
     ("an unknown command", lambda here: ["cpoy"], "did you mean copy?"),
@@ -79,6 +93,16 @@ USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [
     ("a malformed URL", lambda here: ["ls", "imaps://"], "names no host"),
     ("an unknown scheme", lambda here: ["ls", "pop3://a@h"], "is no endpoint"),
     ("a password in the URL", lambda here: ["ls", "imaps://a:hunter2@h"], "holds a password"),
+    (
+        "a state directory without a name",
+        lambda here: ["copy", f"maildir:{here}/a", f"eml:{here}/b", "--state", ""],
+        "--state is empty",
+    ),
+    (
+        "a state directory that is a file",
+        lambda here: ["copy", f"maildir:{here}/a", f"eml:{here}/b", "--state", "/dev/null"],
+        "the state directory /dev/null can't be made",
+    ),
     ("no password", lambda here: ["ls", "imaps://a@h.invalid"], "no password for the mailbox"),
     ("a path without mail", lambda here: ["ls", f"maildir:{here}/none"], "none"),
     ("a directory that is no Maildir", lambda here: ["ls", f"maildir:{here}/junk"], "Maildir"),
@@ -168,6 +192,38 @@ def test_3_what_could_not_be_done_is_listed(tmp_path: Path) -> None:
     assert ran.code == 3
     assert "not done: “Sent” is gone at the target" in ran.out
     assert mailhaul(*words, "--restore", home=tmp_path).code == 0
+
+
+def test_3_what_stays_refused_is_listed_by_every_pass(tmp_path: Path, pymap_server: Pymap) -> None:
+    source = maildir(tmp_path / "a", {"": 1})
+    (source / "cur" / "1800000000.M9P1.host:2,").touch()
+    account = pymap_server.account()
+    words = ("copy", f"maildir:{source}", pymap_server.url(account))
+    environ = {"MAILHAUL_TARGET_PASSWORD": account.password}
+    said = "refused: INBOX 1800000000.M9P1.host: it is empty at the source"
+    for more in ((), (), ("--quiet",), ("--retry-refused",)):
+        ran = mailhaul(*words, *more, home=tmp_path, environ=environ)
+        assert (ran.code, ran.out.count(said)) == (3, 1), more
+    ran = mailhaul(*words, "--json", home=tmp_path, environ=environ)
+    assert [line["fate"] for line in ran.lines if line["event"] == "settled"] == ["refused"]
+
+
+def test_3_a_disk_that_is_full_of_state_is_no_defect(tmp_path: Path) -> None:
+    source = maildir(tmp_path / "a", {"": 300, "Sent": 300})
+    words = command(["copy", f"maildir:{source}", f"maildir:{tmp_path}/b"])
+    # No file may grow beyond 60 KiB: the ledger does first.
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 120; exec "$@"', "sh", *words],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=environment(tmp_path),
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stderr.count("make room there")) == (3, 1), ran.stderr
+    assert "defect" not in ran.stderr
+    assert mailhaul(*words[3:], home=tmp_path).code == 0
+    assert len(list((tmp_path / "b").rglob("cur/*"))) == 600
 
 
 def test_4_a_refused_password_is_tried_once(tmp_path: Path, pymap_server: Pymap) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from mailhaul.cli.blocks import Table, laid_out
 from mailhaul.cli.figures import (
+    WIDEST,
     cells,
     columns,
     duration,
@@ -110,6 +112,30 @@ def test_columns_are_cut_to_the_width_and_numbers_never_are(width: int) -> None:
     assert lines[0].endswith("1,234")
     assert lines[1].endswith("    5")
     assert columns(rows, frozenset({2}), 80) == columns(rows, frozenset({2}))
+
+
+def test_without_a_width_nothing_is_cut_and_one_long_name_pushes_its_own_line_only() -> None:
+    long = "L" * 200
+    lines = columns([("folder", "messages"), (long, "1"), ("b", "2")], frozenset({1}))
+    assert lines == [
+        f"{'folder':<{WIDEST}}  messages",
+        f"{long}         1",
+        f"{'b':<{WIDEST}}         2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "heading"),
+    [
+        (60, "folder      messages  copied  refused  missing"),
+        (40, "folder      messages  copied  refused"),
+        (20, "folder      messages  copied  refused"),
+    ],
+)
+def test_columns_that_tell_nothing_give_way_in_a_narrow_terminal(width: int, heading: str) -> None:
+    head = ("folder", "messages", "copied", "refused", "missing")
+    table = Table(head, (("INBOX/work", "1", "1", "1", "·"),), frozenset(range(1, 5)))
+    assert next(laid_out([table], width)).text == heading
 
 
 def test_no_rows_are_no_lines() -> None:

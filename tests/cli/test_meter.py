@@ -137,10 +137,10 @@ def test_what_is_waited_for_is_said_step_by_step() -> None:
     here.take(Listed(SENT, 2, 2), 4)
     assert here.pending(4) == ""
     here.take(Waiting(Side.TARGET, "too many requests", 60, throttled=True), 5)
-    assert here.pending(5) == "the target asks to wait: too many requests"
+    assert here.pending(5) == "waiting 1:00 for the target, which asked for it: too many requests"
     assert here.wait_left(5) == pytest.approx(60)
     here.take(Waiting(Side.SOURCE, "the connection is gone", 2), 5)
-    assert "waiting for the source: the connection is gone" in here.pending(5)
+    assert "waiting 2.0 s for the source: the connection is gone" in here.pending(5)
     assert here.pending(66) == ""
     here.take(Carried(SENT, 1, 1), 7)
     assert here.pending(7) == ""
@@ -155,5 +155,5 @@ def test_the_plain_line_tells_it_all() -> None:
     events.append((10, Waiting(Side.TARGET, "busy", 30, throttled=True)))
     assert plain_line(meter(*events), 10.0) == (
         "1 of 2 folders · 100 of 300 messages · 100.0 KB of 300.0 KB · 10.0 KB/s · "
-        "about 50 s left · in Sent · the target asks to wait: busy, 30 s left"
+        "about 50 s left · in Sent · waiting 30 s for the target, which asked for it: busy"
     )

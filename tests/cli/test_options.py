@@ -43,10 +43,10 @@ def test_repeated_options_add_up_in_their_order() -> None:
 
 
 REFUSED = [
-    ("no operand", [], "SOURCE, TARGET is missing"),
+    ("no operand", [], "SOURCE and TARGET are missing; see mailhaul copy --help"),
     ("one operand", [A], "TARGET is missing"),
     ("an empty operand", [A, ""], "TARGET is empty"),
-    ("a third operand", [A, B, "imaps://c@x"], "1 word(s) too many, from “imaps://c@x” on"),
+    ("a third operand", [A, B, "imaps://c@x"], "1 word too many, from “imaps://c@x” on"),
     ("a typing error", [A, B, "--folde", "X"], "did you mean --folder?"),
     ("a shortened option", [A, B, "--conn", "2"], "--conn is no option of mailhaul copy"),
     ("an option that is far from any", [A, B, "--zzz"], "see mailhaul copy --help"),

@@ -158,7 +158,7 @@ def test_plain_lines_come_every_few_seconds_and_at_once_when_asked_to_wait() -> 
         "target: New 2.0",
         "0 of 1 folders · 9 of 10 messages · 900 B of 1.0 KB · 180 B/s · about 1 s left · "
         "in INBOX · comparing",
-        "the target asks to wait: throttled, says ***, for 1:00",
+        "waiting 1:00 for the target, which asked for it: throttled, says ***",
         "INBOX: *** stopped it",
     ]
     assert PLAIN_EVERY == 5.0
@@ -243,7 +243,7 @@ def drawn(width: int) -> Iterator[io.StringIO]:
     meter.take(Waiting(Side.TARGET, "busy", 90, throttled=True), 20.0)
     out = io.StringIO()
     rich = RichConsole(file=out, width=width, markup=False, emoji=False, force_terminal=True)
-    rich.print(picture(meter, "imaps://a@old → imaps://a@new", 21.0, lambda text: text))
+    rich.print(picture(meter, "imaps://a@old → imaps://a@new", 21.0, lambda text: text, width))
     yield out
 
 
@@ -260,14 +260,16 @@ def test_the_picture_tells_it_all() -> None:
         "KB/s",
         "left",
         "1 message missing",
-        "the target asks to wait: busy, 1:29 left",
+        "waiting 1:29 for the target, which asked for it: busy",
     ):
         assert word in text, word
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 200])
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 80, 200])
 def test_the_picture_fits_any_terminal(width: int) -> None:
     with drawn(width) as out:
         lines = [ANSI.sub("", line) for line in out.getvalue().splitlines()]
     assert len(lines) >= 5
     assert [line for line in lines if cells(line) > width] == []
+    assert sum(line.rstrip().endswith(("500 / 1,000", "5.0 MB")) for line in lines) >= 1
+    assert any("500 / 3,000" in line for line in lines)

@@ -14,6 +14,7 @@ from mailhaul.imap import commands
 from mailhaul.imap.client import Session
 from mailhaul.imap.commands import Attribute
 from mailhaul.imap.quirks import QuirkName
+from mailhaul.imap.responses import Body
 from mailhaul.stores.imap import ImapSource
 from tests.imap.scripted import Answer, Script, body, folder, scripted
 
@@ -93,6 +94,109 @@ async def test_reading_stops_while_nobody_takes() -> None:
             count += len(events)
             pending.release(len(events) * len(mail))
         assert count == 100
+
+
+async def test_two_fetches_that_are_answered_by_turns_are_told_apart() -> None:
+    """Dovecot works on several commands at once when the network is slow (RFC 9051 5.5)."""
+    whole = [Attribute.UID, Attribute.WHOLE]
+    by_turns = (
+        b"".join(body(uid, b"%d" % uid) for uid in (3, 1, 4, 2)) + b"{before} OK\r\n{tag} OK\r\n"
+    )
+
+    def script(command: bytes) -> Answer:
+        return by_turns if b" 3:4 " in command else b""
+
+    async with session(script) as one:
+        both = [one.send(commands.fetch(uids, whole)) for uids in ("1:2", "3:4")]
+        for pending, wanted in zip(both, ([1, 2], [3, 4]), strict=True):
+            got = [event.uid for event in await pending.arrivals() if isinstance(event, Body)]
+            assert got == wanted
+            assert (await pending.done()).kind == b"OK"
+
+
+async def test_a_taker_is_not_starved_by_one_who_takes_nothing() -> None:
+    """Else two that wait for each other would wait for ever: the first for what the second does
+    with its messages, the second for messages behind those that the first leaves lying."""
+    mail = b"x" * 100_000
+
+    def script(command: bytes) -> Answer:
+        uids = range(1, 51) if b" 1:50 " in command else range(51, 101)
+        return b"".join(body(uid, mail) for uid in uids) + b"{tag} OK\r\n"
+
+    whole = [Attribute.UID, Attribute.WHOLE]
+    async with session(script, budget=1_000_000, look_again=0.05) as one:
+        left_lying = one.send(commands.fetch("1:50", whole))
+        taken = one.send(commands.fetch("51:100", whole))
+        async with asyncio.timeout(10):
+            for pending in (taken, left_lying):
+                count = 0
+                while events := await pending.arrivals():
+                    count += len(events)
+                    pending.release(len(events) * len(mail))
+                assert count == 50
+
+
+class Deaf(asyncio.Transport):
+    """A connection that reads no more once it has rested, unless it is asked twice to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: asyncio.Protocol | None = None
+        self.unread: list[bytes] = []
+        self.rested = 0
+        self.asked = 0
+
+    def pause_reading(self) -> None:
+        self.rested += 1
+
+    def resume_reading(self) -> None:
+        self.asked += 1
+        if self.asked > 1:
+            asyncio.get_running_loop().call_soon(self.deliver)
+
+    def deliver(self) -> None:
+        assert self.protocol is not None
+        while self.unread:
+            self.protocol.data_received(self.unread.pop(0))
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    close = abort
+
+
+async def test_a_lost_wake_up_is_asked_for_again() -> None:
+    """Some kernels lose one after reading has rested: the octets are there and nobody reads."""
+    mail = b"x" * 100_000
+    wire = Deaf()
+    one = Session(
+        "it",
+        writable=False,
+        spool=Spool(),
+        traffic=Traffic(),
+        budget=50_000,
+        look_again=0.05,
+    )
+    wire.protocol = one
+    one.connection_made(wire)
+    one.data_received(b"* OK ready\r\n")
+    pending = one.send(commands.fetch("1:2", [Attribute.UID, Attribute.WHOLE]))
+    one.data_received(body(1, mail))
+    wire.unread.append(body(2, mail) + b"M1 OK\r\n")
+    assert wire.rested == 1
+    count = 0
+    async with asyncio.timeout(5):
+        while events := await pending.arrivals():
+            count += len(events)
+            pending.release(len(events) * len(mail))
+    assert count == 2
+    await one.close()
 
 
 async def test_what_is_abandoned_is_thrown_away() -> None:

@@ -21,6 +21,8 @@ def test_the_demo_carries_everything_and_proves_it() -> None:
     assert sum(line.endswith("  the same") for line in lines) == 2 * len(FOLDERS)
     assert "DIFFERENT" not in finished.stdout
     assert "The demo took" in finished.stdout
+    assert lines[-1].endswith("mailhaul copy --help")
+    assert [len(line) <= demo.WIDEST for line in lines if "Two mail servers" in line] == [True]
 
 
 def test_the_demo_sees_what_differs() -> None:

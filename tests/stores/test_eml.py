@@ -14,7 +14,8 @@ from mailhaul.core.folder import INBOX_PATH, Folder
 from mailhaul.core.message import Unreadable
 from mailhaul.core.store import Source
 from mailhaul.stores.eml import EmlSource
-from mailhaul.stores.eml_target import EmlTarget
+from mailhaul.stores.eml_target import eml_target
+from mailhaul.stores.file_target import FileTarget
 from tests.stores.awkward import ODD_NAMES, mail
 from tests.stores.conformance import (
     Expectations,
@@ -30,7 +31,7 @@ from tests.stores.conformance import (
 class TestEml(StoreSuite):
     @pytest.fixture
     async def mailbox(self, tmp_path: Path) -> AsyncIterator[Opened]:
-        source, target = EmlSource(tmp_path), EmlTarget(tmp_path)
+        source, target = EmlSource(tmp_path), eml_target(tmp_path)
         await target.open()
         await target.create(INBOX_PATH, None)
         await source.open()
@@ -54,14 +55,14 @@ class TestEml(StoreSuite):
             reopen,
             renumber,
             Expectations(),
-            lambda: (EmlTarget(elsewhere), elsewhere.parent),
+            lambda: (eml_target(elsewhere), elsewhere.parent),
         )
         await source.close()
         await target.close()
 
 
-async def opened(path: Path) -> EmlTarget:
-    target = EmlTarget(path)
+async def opened(path: Path) -> FileTarget:
+    target = eml_target(path)
     await target.open()
     return target
 

@@ -10,11 +10,12 @@ from mailhaul.core.folder import INBOX_PATH, Cursor
 from mailhaul.core.message import Message
 from mailhaul.core.store import Source, Target
 from mailhaul.stores.eml import EmlSource
-from mailhaul.stores.eml_target import EmlTarget
+from mailhaul.stores.eml_target import eml_target
 from mailhaul.stores.file_messages import BATCH_MESSAGES
 from mailhaul.stores.maildir import MaildirSource
-from mailhaul.stores.maildir_target import MaildirTarget
-from mailhaul.stores.mbox import MboxSource, MboxTarget
+from mailhaul.stores.maildir_target import maildir_target
+from mailhaul.stores.mbox import MboxSource
+from mailhaul.stores.mbox_target import mbox_target
 from tests.stores.awkward import mail
 from tests.stores.conformance import keys_of, listed_changes, put
 
@@ -24,9 +25,9 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
     "eml": EmlSource,
 }
 TARGETS: dict[str, Callable[[Path], Target]] = {
-    "maildir": MaildirTarget,
-    "mbox": MboxTarget,
-    "eml": EmlTarget,
+    "maildir": maildir_target,
+    "mbox": mbox_target,
+    "eml": eml_target,
 }
 MANY = 5 * BATCH_MESSAGES
 
@@ -108,7 +109,7 @@ async def test_an_mbox_of_another_program_has_places_that_can_be_moved_past(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "Inbox").write_text("From a@b Mon Jan  1 10:00:00 2024\nSubject: x\n\n\n")
-    target = MboxTarget(tmp_path)
+    target = mbox_target(tmp_path)
     await target.open()
     [inbox] = await target.folders()
     seen = await listed_changes(target, inbox)

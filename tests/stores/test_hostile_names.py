@@ -16,10 +16,11 @@ from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import Message
 from mailhaul.core.store import Source, Target
 from mailhaul.stores.eml import EmlSource
-from mailhaul.stores.eml_target import EmlTarget
+from mailhaul.stores.eml_target import eml_target
 from mailhaul.stores.maildir import MaildirSource
-from mailhaul.stores.maildir_target import MaildirTarget
-from mailhaul.stores.mbox import MboxSource, MboxTarget
+from mailhaul.stores.maildir_target import maildir_target
+from mailhaul.stores.mbox import MboxSource
+from mailhaul.stores.mbox_target import mbox_target
 from mailhaul.stores.safe_paths import NameCoding, decode_name, encode_name
 from tests.stores.awkward import mail
 from tests.stores.conformance import listed_changes, named, octets, put
@@ -30,9 +31,9 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
     "eml": EmlSource,
 }
 TARGETS: dict[str, Callable[[Path], Target]] = {
-    "maildir": MaildirTarget,
-    "mbox": MboxTarget,
-    "eml": EmlTarget,
+    "maildir": maildir_target,
+    "mbox": mbox_target,
+    "eml": eml_target,
 }
 CODINGS = {
     "Maildir++": NameCoding("\\", frozenset("."), utf7=True, portable=False),

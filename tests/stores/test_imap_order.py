@@ -1,18 +1,21 @@
 """What must not go out before an answer is known: messages behind a refused one, and STOREs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from mailhaul.core.blob import MemoryBlob
 from mailhaul.core.errors import FolderFailed
 from mailhaul.core.message import Entry, Message
-from mailhaul.core.store import Appended, FlagChange, Refused
+from mailhaul.core.store import Appended, FlagChange, Refused, Target
 from mailhaul.stores.registry import open_target
-from tests.imap.scripted import Answer, folder
+from tests.imap.scripted import Answer, folder, named
 from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import Dovecot
 from tests.stores.test_imap_store import MAILS, Box, put, target, wrapped
 
+Refuses = Callable[[list[bytes], bytes], Answer | str]
 MANY = [b"Subject: %d\r\n\r\nbody %d\r\n" % (number, number) for number in range(1200)]
 
 
@@ -21,44 +24,150 @@ def disorder(keys: list[int]) -> list[int]:
     return [place for place in range(1, len(keys)) if keys[place] < keys[place - 1]]
 
 
-async def test_from_the_first_refusal_on_the_order_is_kept() -> None:
-    """The batch that was under way behind the first refused one is the only one out of turn."""
+class Mover(Box):
+    """A box that moves messages within the folder, as `moves` says, told or not."""
+
+    def __init__(self, refuses: Refuses, moves: str) -> None:
+        super().__init__(refuses)
+        self.moves = moves
+
+    def __call__(self, command: bytes) -> Answer:
+        if not command.startswith(b"UID MOVE"):
+            return super().__call__(command)
+        if self.moves == "refused":
+            return b"{tag} NO not here\r\n"
+        old = [uid for uid in sorted(self.stored) if uid in named(command)]
+        first = max(self.stored) + 1
+        if self.moves != "nothing":
+            for uid in old:
+                self.stored[max(self.stored) + 1] = self.stored.pop(uid)
+        told = b"1 %b %d:%d" % (command.split(b" ")[2], first, first + len(old) - 1)
+        told = {"absurd": b"7 0 1:4294967295", "nothing": b"x"}.get(self.moves, told)
+        if self.moves in ("in the tagged answer", "absurd"):
+            return b"{tag} OK [COPYUID %b] moved\r\n" % told
+        if self.moves == "untold":
+            return b"* 1 EXPUNGE\r\n{tag} OK moved\r\n"
+        return b"* OK [COPYUID %b] moved\r\n* 1 EXPUNGE\r\n{tag} OK\r\n" % told
+
+
+MOVES = {
+    "as it should": True,
+    "in the tagged answer": True,
+    "untold": True,
+    "absurd": True,
+    "nothing": False,
+    "refused": False,
+    "not offered": False,
+    "Gmail": False,
+}
+"""How a server moves within a folder; and whether the order can be had with it."""
+
+
+@pytest.mark.parametrize("moves", MOVES)
+async def test_a_refusal_upsets_no_order(moves: str) -> None:
+    """What was under way behind the refused batch is put behind its halves, where that can be."""
     bad = {MANY[number] for number in (20, 333, 334, 700, 1199)}
-    box = Box(lambda messages, _: b"{tag} NO a virus\r\n" if bad & set(messages) else "")
-    async with target(box, b"MULTIAPPEND") as (server, store, inbox):
+    box = Mover(lambda messages, _: b"{tag} NO a virus\r\n" if bad & set(messages) else "", moves)
+    offered = {"not offered": b"", "Gmail": b"MOVE X-GM-EXT-1"}.get(moves, b"MOVE")
+    async with target(box, b"MULTIAPPEND " + offered) as (server, store, inbox):
         answers = await put(store, inbox, MANY[:600])
+        tried = len(server.told(b"UID MOVE"))
         begun = len(server.told(b"APPEND"))
         again = await put(store, inbox, MANY[600:])
         first = server.told(b"APPEND")[begun]
+    for answer in (*answers, *again):
+        if isinstance(answer, Appended):
+            assert (
+                box.stored[int(answer.key or 0)] == MANY[int(answer.entry.key)] or answer in again
+            )
     got = [int(a.key or 0) for a in answers if isinstance(a, Appended)]
     assert [place for place in disorder(got) if place > 200] == []
+    assert (disorder(got) == []) is MOVES[moves]
     assert len(got) == 597
+    # No more is tried than is needed to see what the server does.
+    assert tried == (2 if MOVES[moves] else moves in ("nothing", "refused"))
     # The folder is known by now: nothing is out of turn at all.
     got = [int(a.key or 0) for a in again if isinstance(a, Appended)]
     assert disorder(got) == []
     assert len(got) == 598
     assert MANY[600] in first
+    kept = [mail for mail in MANY if mail not in bad]
+    there = [box.stored[uid] for uid in sorted(box.stored)]
+    assert sorted(there) == sorted(kept)
+    if MOVES[moves]:
+        assert there == kept
 
 
-async def test_order_on_a_real_server(cyrus: Cyrus) -> None:
-    """Cyrus refuses a bare LF."""
-    bad = {50, 420, 421, 422, 700}
+@pytest.mark.parametrize("capabilities", [b"MULTIAPPEND MOVE", b"MOVE"])
+async def test_what_is_sent_in_another_dress_keeps_its_place(capabilities: bytes) -> None:
+    """Also among messages that are sent one by one: D17, D18."""
+    odd = {MANY[3], MANY[9], MANY[150]}
+
+    def refuses(messages: list[bytes], command: bytes) -> Answer | str:
+        if any(mail in odd and b"Odd" in command for mail in messages):
+            return b"{tag} BAD Invalid keyword\r\n"
+        return ""
+
+    box = Mover(refuses, "as it should")
+    async with target(box, capabilities) as (_, store, inbox):
+        answers = await put(store, inbox, MANY[:200], frozenset({"Odd"}))
+    assert len(answers) == 200
+    assert [box.stored[uid] for uid in sorted(box.stored)] == MANY[:200]
+    for answer in answers:
+        assert isinstance(answer, Appended)
+        assert box.stored[int(answer.key or 0)] == MANY[int(answer.entry.key)]
+        assert answer.lost or MANY[int(answer.entry.key)] not in odd
+
+
+BARE = b"Subject: bare\n\nonly LF\n"
+FLAGS = frozenset({"\\Seen", "Kept"})
+WHEN = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+async def test_order_on_cyrus(cyrus: Cyrus) -> None:
+    """It refuses a bare LF."""
     account = cyrus.account()
     store = open_target(cyrus.endpoint(account), cyrus.credentials(account))
+    await orderly(store, {50, 420, 421, 422, 700}, BARE)
+
+
+@pytest.fixture
+def strict() -> Iterator[Dovecot]:
+    """A Dovecot that refuses what is larger than it was told to take."""
+    with Dovecot(largest_message=2000) as server:
+        yield server
+
+
+async def test_order_on_dovecot(strict: Dovecot) -> None:
+    account = strict.account()
+    store = open_target(strict.endpoint(account), strict.credentials(account))
+    await orderly(store, {50, 420, 421, 422, 700}, b"Subject: large\r\n\r\n" + b"x" * 3000)
+
+
+async def orderly(store: Target, refused: set[int], octets: bytes) -> None:
+    """Appends 900 messages, with `octets` in the place of some; the others have to lie in their
+    order, with flags and dates, under the keys that were told."""
     await store.open()
     where = await store.create(("Ordered",), None)
 
     async def stream() -> AsyncIterator[Message]:
         for number, data in enumerate(MANY[:900]):
-            octets = data + b"bare\n" if number in bad else data
-            yield Message(Entry(number, size=len(octets)), MemoryBlob(octets))
+            sent = octets if number in refused else data
+            yield Message(Entry(number, FLAGS, len(sent), WHEN), MemoryBlob(sent))
 
     answers = [answer async for answer in store.append(where, stream())]
+    assert {a.entry.key for a in answers if isinstance(a, Refused)} == refused
+    keys = [a.key for a in answers if isinstance(a, Appended)]
+    entries = [entry async for page in store.changes(where, None) for entry in page.entries]
+    assert [entry.key for entry in entries] == keys
+    assert all(entry.flags >= FLAGS and entry.received == WHEN for entry in entries)
+    read = [
+        b"".join(m.blob.chunks())
+        async for m in store.fetch(where, entries)
+        if isinstance(m, Message)
+    ]
+    assert read == [mail for number, mail in enumerate(MANY[:900]) if number not in refused]
     await store.close()
-    assert {a.entry.key for a in answers if isinstance(a, Refused)} == bad
-    keys = [int(a.key or 0) for a in answers if isinstance(a, Appended)]
-    assert [place for place in disorder(keys) if place > 200] == []
-    assert len(set(keys)) == 895
 
 
 async def test_keywords_that_are_refused_again_and_again_are_left_out_at_once() -> None:

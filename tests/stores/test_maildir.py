@@ -12,7 +12,7 @@ from mailhaul.core.folder import INBOX_PATH, Folder
 from mailhaul.core.message import Unreadable
 from mailhaul.core.store import Source
 from mailhaul.stores.maildir import MaildirSource
-from mailhaul.stores.maildir_target import MaildirTarget
+from mailhaul.stores.maildir_target import maildir_target
 from tests.stores.awkward import ODD_NAMES, mail
 from tests.stores.conformance import (
     Expectations,
@@ -30,7 +30,7 @@ KNOWN = Expectations(keeps_roles=False, renumbers=False, refuses_names=TOO_LONG)
 
 
 async def opened(path: Path, expectations: Expectations) -> Opened:
-    source, target = MaildirSource(path), MaildirTarget(path)
+    source, target = MaildirSource(path), maildir_target(path)
     await target.open()
     await target.create(INBOX_PATH, None)
     await source.open()
@@ -52,7 +52,7 @@ async def opened(path: Path, expectations: Expectations) -> Opened:
         reopen,
         renumber,
         expectations,
-        lambda: (MaildirTarget(elsewhere), elsewhere),
+        lambda: (maildir_target(elsewhere), elsewhere),
     )
 
 
@@ -193,7 +193,7 @@ async def test_dovecots_keywords_are_read(tmp_path: Path) -> None:
 async def test_letters_nobody_knows_survive_a_change_of_flags(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / "cur" / "1.a:2,FXz").write_bytes(b"x\n")
-    target = MaildirTarget(tmp_path)
+    target = maildir_target(tmp_path)
     await target.open()
     inbox = await named(target, INBOX_PATH)
     [entry] = (await listed_changes(target, inbox)).entries
@@ -202,7 +202,7 @@ async def test_letters_nobody_knows_survive_a_change_of_flags(tmp_path: Path) ->
 
 
 async def test_the_27th_keyword_is_lost_and_named(tmp_path: Path) -> None:
-    target = MaildirTarget(tmp_path)
+    target = maildir_target(tmp_path)
     await target.open()
     inbox = await named(target, INBOX_PATH)
     flags = frozenset(f"Word{number:02d}" for number in range(28))
@@ -211,7 +211,7 @@ async def test_the_27th_keyword_is_lost_and_named(tmp_path: Path) -> None:
 
 
 async def test_the_date_is_the_files_own(tmp_path: Path) -> None:
-    target = MaildirTarget(tmp_path)
+    target = maildir_target(tmp_path)
     await target.open()
     inbox = await named(target, INBOX_PATH)
     await put(target, inbox, mail("old"), received=datetime(1969, 7, 20, 20, 17, tzinfo=UTC))
@@ -223,7 +223,7 @@ async def test_the_date_is_the_files_own(tmp_path: Path) -> None:
 
 
 async def test_what_is_added_before_the_tail_is_not_skipped(tmp_path: Path) -> None:
-    target = MaildirTarget(tmp_path)
+    target = maildir_target(tmp_path)
     await target.open()
     inbox = await named(target, INBOX_PATH)
     await put(target, inbox, mail("ours"))
@@ -264,7 +264,7 @@ async def test_subscriptions_of_others_are_read(tmp_path: Path, file: str, text:
 
 
 async def test_an_odd_name_stays_below_the_root(tmp_path: Path) -> None:
-    target = MaildirTarget(tmp_path / "box")
+    target = maildir_target(tmp_path / "box")
     await target.open()
     for name, path in ODD_NAMES.items():
         if name not in TOO_LONG:

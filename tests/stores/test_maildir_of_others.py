@@ -12,7 +12,7 @@ from mailhaul.core.message import folded
 from mailhaul.core.store import Appended, Source, Target
 from mailhaul.stores.imap import ImapSource, ImapTarget
 from mailhaul.stores.maildir import MaildirSource
-from mailhaul.stores.maildir_target import MaildirTarget
+from mailhaul.stores.maildir_target import maildir_target
 from tests.servers.dovecot import Dovecot, mail_owner
 from tests.servers.process import Account, is_root, program
 from tests.stores.awkward import AWKWARD, mail
@@ -135,7 +135,7 @@ async def test_dovecot_reads_a_maildir_that_we_wrote(dovecot: Dovecot) -> None:
     account = dovecot.account()
     home = dovecot.home(account)
     home.mkdir()
-    await fill(MaildirTarget(home / "mail"))
+    await fill(maildir_target(home / "mail"))
     hand_over(home)
     source = imap(dovecot, account)
     assert await held(source) == wanted()

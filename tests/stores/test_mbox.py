@@ -16,8 +16,10 @@ from mailhaul.core.errors import CursorExpired, RetryLater
 from mailhaul.core.folder import INBOX_PATH, Folder
 from mailhaul.core.message import Entry, Message
 from mailhaul.core.store import Source
-from mailhaul.stores.mbox import MboxSource, MboxTarget
+from mailhaul.stores.file_target import FileTarget
+from mailhaul.stores.mbox import MboxSource
 from mailhaul.stores.mbox_format import date_of, from_line, quoted, unquoted
+from mailhaul.stores.mbox_target import mbox_target
 from tests.stores.awkward import AWKWARD, mail
 from tests.stores.conformance import (
     Expectations,
@@ -35,7 +37,7 @@ TOO_LONG = frozenset({"a longer name"})
 class TestMbox(StoreSuite):
     @pytest.fixture
     async def mailbox(self, tmp_path: Path) -> AsyncIterator[Opened]:
-        source, target = MboxSource(tmp_path), MboxTarget(tmp_path)
+        source, target = MboxSource(tmp_path), mbox_target(tmp_path)
         await target.open()
         await target.create(INBOX_PATH, None)
         await source.open()
@@ -55,7 +57,7 @@ class TestMbox(StoreSuite):
             reopen,
             renumber,
             Expectations(refuses_names=TOO_LONG),
-            lambda: (MboxTarget(elsewhere), elsewhere.parent),
+            lambda: (mbox_target(elsewhere), elsewhere.parent),
         )
         await source.close()
         await target.close()
@@ -67,8 +69,8 @@ async def source_of(path: Path) -> MboxSource:
     return source
 
 
-async def target_of(path: Path) -> MboxTarget:
-    target = MboxTarget(path)
+async def target_of(path: Path) -> FileTarget:
+    target = mbox_target(path)
     await target.open()
     return target
 

@@ -1,9 +1,11 @@
 """The end of `copy` on paper: the accounting, what did not come over, and what to do next. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mailhaul.cli.blocks import Block, Line, Table, Tone
-from mailhaul.cli.figures import count, duration, octets, path_text, plural, rate
+from mailhaul.cli.blocks import NONE, Block, Line, Table, Tone
+from mailhaul.cli.figures import count, duration, key_text, octets, path_text, plural, rate
+from mailhaul.core.folder import FolderPath
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Fate, Finished, Mapped, Settled, Side, Tally
 
@@ -40,7 +42,8 @@ def accounting(finished: Finished, leftovers: Leftovers) -> list[Block]:
 
 def grave_matters(finished: Finished, leftovers: Leftovers) -> list[Line]:
     """What `--quiet` still tells: what did not come over and what is not done."""
-    return _problems(finished, Leftovers(leftovers.grave, leftovers.unlisted))
+    lines = _problems(finished, Leftovers(leftovers.grave, leftovers.unlisted))
+    return [line for line in lines if line.text]
 
 
 def _problems(finished: Finished, leftovers: Leftovers) -> list[Line]:
@@ -50,37 +53,36 @@ def _problems(finished: Finished, leftovers: Leftovers) -> list[Line]:
     return lines
 
 
-def verdict(finished: Finished, again: str) -> list[Line]:
-    """How it went and what to do next, one line each."""
+def verdict(finished: Finished, again: str, proof: str) -> list[Line]:
+    """How it went and what to do next, one line each. `again` is the command that goes on, `proof`
+    the one that verifies."""
     tally = finished.tally
     if finished.complete:
         return [
             Line(),
             Line(f"complete: {_everything(tally)}", Tone.GOOD),
-            Line("next: mailhaul verify proves it; run the same command again for new mail"),
+            Line("the same command, run again, carries what is new since"),
+            Line(f"next: prove it: {proof}"),
         ]
-    if not tally.adds_up:
-        parts = tally.copied + tally.adopted + tally.skipped + tally.refused + tally.missing
+    left = tally.refused + tally.missing
+    if not finished.unfinished and tally.adds_up:
         return [
-            Line(
-                f"incomplete: the source holds {plural(tally.census, 'message')}, "
-                f"but {count(parts)} are accounted for",
-                Tone.BAD,
-            ),
-            Line(f"next: run it again: {again}"),
-        ]
-    if not finished.unfinished:
-        left = tally.refused + tally.missing
-        return [
+            Line(),
             Line(
                 f"incomplete: {plural(left, 'message')} could not be carried, listed above",
                 Tone.BAD,
             ),
             Line(f"next: {_advice(tally)}"),
         ]
+    what = "not all could be done, see above"
+    if not tally.adds_up:
+        done = tally.copied + tally.adopted
+        of_source = f"of {plural(tally.census, 'message')} {_is(done)} at the target so far"
+        what = f"{count(done)} {of_source}" + (f", {count(left)} refused or missing" * bool(left))
     return [
-        Line("incomplete: not all could be done, see above", Tone.BAD),
-        Line(f"next: run it again: {again}"),
+        Line(),
+        Line(f"incomplete: {what}", Tone.BAD),
+        Line(f"next: mend what is not done, then run it again: {again}"),
     ]
 
 
@@ -117,10 +119,39 @@ def folder_map(mapped: Mapped) -> list[Block]:
 
 def settled_line(event: Settled) -> str:
     """One message that did not come over, in one line."""
-    where = f"{path_text(event.folder)} {_key(event)}"
+    where = f"{path_text(event.folder)} {key_text(event.key)}"
     subject = f" “{printable(event.subject, 80)}”" if event.subject else ""
     saved = f"; saved as {printable(str(event.saved), 400)}" if event.saved is not None else ""
     return f"{event.fate.value}: {where}{subject}: {event.reason}{saved}"
+
+
+def to_be_carried(
+    mapped: Mapped, accounted: Mapping[FolderPath, int], *, some_only: bool
+) -> list[Line]:
+    """What a pass would carry, as far as it can be known by counting: what the target holds already
+    of it (or, with `some_only`, what wasn't asked for) is found only by carrying."""
+    messages = size = 0
+    sized = True
+    for link in mapped.links:
+        new = max(0, (link.count or 0) - accounted.get(link.source, 0))
+        messages += new
+        if new and (link.size is None or not link.count):
+            sized = False
+        elif new and link.size is not None and link.count:
+            size += round(link.size * new / link.count)
+    uncounted = sum(link.count is None for link in mapped.links)
+    unknown = any(link.exists and link.source not in accounted for link in mapped.links)
+    most = "at most " if messages and (some_only or unknown) else ""
+    text = f"to be carried: {most}{plural(messages, 'message')}"
+    if sized and messages:
+        text += f", about {octets(size)}"
+    if uncounted:
+        text += f"; {plural(uncounted, 'folder')} not counted"
+    before = sum(accounted.get(link.source, 0) for link in mapped.links)
+    lines = [Line(), Line(text)]
+    if before:
+        lines.append(Line(f"{plural(before, 'message')} accounted for by earlier passes"))
+    return lines
 
 
 def _advice(tally: Tally) -> str:
@@ -173,13 +204,14 @@ def _row(tally: Tally) -> tuple[str, ...]:
         tally.refused,
         tally.missing,
     )
-    return tuple("·" if number == 0 else count(number) for number in numbers)
+    return tuple(NONE if number == 0 else count(number) for number in numbers)
 
 
 def _effort(finished: Finished) -> list[Line]:
     tally = finished.tally
     seconds = finished.seconds
-    did = f"{plural(tally.carried, 'message')} carried in this pass, {octets(tally.octets)}"
+    did = f"carried {plural(tally.carried, 'message')}, {octets(tally.octets)}"
+    did += f" in {duration(seconds)}"
     if tally.carried and seconds >= 0.1:
         did += f" ({rate(tally.octets / seconds)}, {tally.carried / seconds:,.0f} messages/s)"
     changed = []
@@ -190,7 +222,7 @@ def _effort(finished: Finished) -> list[Line]:
     trips = ", ".join(f"{count(finished.round_trips.get(side, 0))} {side}" for side in Side)
     return [
         Line(),
-        Line(f"{did}; {duration(seconds)}"),
+        Line(did),
         *(Line(text) for text in changed),
         Line(
             f"round trips: {trips}; {plural(finished.wire_writes, 'writing command')}", Tone.FAINT
@@ -210,7 +242,3 @@ def _left_behind(leftovers: Leftovers) -> list[Line]:
             for reason, number in leftovers.skipped.items()
         ]
     return lines
-
-
-def _key(event: Settled) -> str:
-    return f"UID {event.key}" if isinstance(event.key, int) else printable(event.key, 80)

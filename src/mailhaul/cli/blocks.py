@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mailhaul.cli.figures import columns
+from mailhaul.cli.figures import columns, narrowest
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """A value of a line of JSON."""
@@ -43,6 +43,10 @@ class Table:
 
 Block = Line | Table
 
+NONE = "·"
+"""A number of a table that is nought, so that the others stand out."""
+EMPTY = frozenset({"", NONE})
+
 
 def laid_out(blocks: Iterable[Block], width: int | None = None) -> Iterator[Line]:
     """The lines of `blocks`; tables are made to fit `width` columns, as far as they can."""
@@ -53,9 +57,26 @@ def laid_out(blocks: Iterable[Block], width: int | None = None) -> Iterator[Line
             yield from _table_lines(block, width)
 
 
+def _without_empty(
+    rows: list[tuple[str, ...]], right: frozenset[int], width: int
+) -> tuple[list[tuple[str, ...]], frozenset[int]]:
+    """The rows without those columns of numbers that tell nothing, from the last, as long as a
+    line wouldn't fit into `width`."""
+    for index in sorted(right, reverse=True):
+        if narrowest(rows, right) <= width:
+            break
+        if {row[index] for row in rows[1:]} <= EMPTY:
+            rows = [(*row[:index], *row[index + 1 :]) for row in rows]
+            right = frozenset(i - (i > index) for i in right if i != index)
+    return rows, right
+
+
 def _table_lines(table: Table, width: int | None) -> Iterator[Line]:
     every = [table.heading, *table.rows, *([table.foot] if table.foot else [])]
-    first, *rest = columns(every, table.right, width)
+    right = table.right
+    if width is not None:
+        every, right = _without_empty(every, right, width)
+    first, *rest = columns(every, right, width)
     yield Line(first, Tone.FAINT)
     for number, text in enumerate(rest):
         yield Line(text, Tone.HEADING if number == len(table.rows) else Tone.PLAIN)

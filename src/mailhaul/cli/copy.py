@@ -2,14 +2,22 @@
 
 import shlex
 import time
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.account import Leftovers, accounting, folder_map, grave_matters, verdict
+from mailhaul.cli.account import (
+    Leftovers,
+    accounting,
+    folder_map,
+    grave_matters,
+    to_be_carried,
+    verdict,
+)
 from mailhaul.cli.blocks import Line, Tone
-from mailhaul.cli.exits import Exit, Interrupted
-from mailhaul.cli.figures import octets, plural
+from mailhaul.cli.exits import Exit, Interrupted, StateFailed
 from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
 from mailhaul.cli.pair import state_directory
 from mailhaul.cli.progress import Progress, progress_for
@@ -27,9 +35,18 @@ from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.message import Key
 from mailhaul.core.pair import pair_name
 from mailhaul.core.text import printable
-from mailhaul.engine.outcomes import Delete, Event, Finished, Listed, Mapped, Options, Settled
+from mailhaul.engine.outcomes import (
+    Delete,
+    Event,
+    Fate,
+    Finished,
+    Mapped,
+    Options,
+    Settled,
+)
 
 if TYPE_CHECKING:
     from mailhaul.cli.stopping import Stop
@@ -60,9 +77,10 @@ class _Course:
 
     mapped: Mapped | None = None
     finished: Finished | None = None
-    listed_messages: int = 0
-    listed_octets: int = 0
+    accounted: Mapping[FolderPath, int] = field(default_factory=dict)
+    """Messages of each folder that the ledger knew what became of, when the pass began."""
     leftovers: Leftovers = field(default_factory=Leftovers)
+    told: set[tuple[FolderPath, Key]] = field(default_factory=set)
 
 
 def copy(arguments: Arguments, surroundings: Surroundings) -> Exit:
@@ -76,6 +94,8 @@ def copy(arguments: Arguments, surroundings: Surroundings) -> Exit:
     check_endpoint(source, "source")
     check_endpoint(target, "target")
     credentials = pair_credentials(arguments, source, target, surroundings)
+    if arguments.text("--state") == "":
+        raise BadInput("--state is empty; name a directory, or leave it out")
     directory = state_directory(source, target, surroundings.environ, arguments.text("--state"))
     order = _Order(arguments, surroundings, options, source, target, credentials, directory)
 
@@ -92,7 +112,7 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
     from mailhaul.stores.registry import open_source, open_target
 
     options = order.options
-    spool = Spool() if options.dry_run else Spool(_made(order.directory / "spool"))
+    spool = Spool() if options.dry_run else Spool(_spool_directory(order.directory))
     source = open_source(
         order.source, order.credentials[0], connections=options.connections, spool=spool
     )
@@ -103,7 +123,10 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
     course = _Course()
 
     pair = pair_name(order.source, order.target)
-    with Ledger.open(order.directory, pair, read_only=options.dry_run) as ledger:
+    with (
+        _keeping(order.directory),
+        Ledger.open(order.directory, pair, read_only=options.dry_run) as ledger,
+    ):
         progress = _progress(order, ledger)
 
         def take(event: Event) -> None:
@@ -111,13 +134,17 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
                 notices = (*source.traffic.notices, *target.traffic.notices)
                 event = replace(event, notes=tuple(dict.fromkeys((*event.notes, *notices))))
                 course.finished = event
+                for earlier in _of_earlier_passes(ledger, event, course.told):
+                    course.leftovers.take(earlier)
+                    progress.take(earlier, time.monotonic())
             elif isinstance(event, Mapped):
                 course.mapped = event
-            elif isinstance(event, Listed):
-                course.listed_messages += event.messages
-                course.listed_octets += event.octets
+                if options.dry_run:
+                    course.accounted = _accounted(ledger)
             elif isinstance(event, Settled):
                 course.leftovers.take(event)
+                if event.fate is not Fate.SKIPPED:
+                    course.told.add((event.folder, event.key))
             progress.take(event, time.monotonic())
 
         try:
@@ -132,18 +159,48 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
     return Exit.COMPLETE if options.dry_run or course.finished.complete else Exit.INCOMPLETE
 
 
-def _progress(order: _Order, ledger: "Ledger") -> Progress:
-    def accounted() -> dict[FolderPath, int]:
-        return {path: sum(fates.values()) for path, fates in ledger.fates().items()}
+@contextmanager
+def _keeping(directory: Path) -> Iterator[None]:
+    """A ledger that can't be read or written any more is the fault of its disk (F14), not ours."""
+    import sqlite3
 
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StateFailed(
+            f"the ledger in {printable(str(directory), 200)} can't be kept "
+            f"({printable(str(error), 200)}); make room there or repair it, then run the same "
+            "command again"
+        ) from error
+
+
+def _of_earlier_passes(
+    ledger: "Ledger", finished: Finished, told: Set[tuple[FolderPath, Key]]
+) -> Iterator[Settled]:
+    """What earlier passes could not carry and this one had no reason to try again: whatever makes
+    a pass incomplete is listed by it. Those `told` are left out."""
+    for row in ledger.folders():
+        tally = finished.folders.get(row.source)
+        if tally is None or not tally.refused + tally.missing:
+            continue
+        for each in ledger.left_behind(row):
+            if each.source_key is not None and (row.source, each.source_key) not in told:
+                yield Settled(row.source, each.source_key, each.fate, each.reason)
+
+
+def _progress(order: _Order, ledger: "Ledger") -> Progress:
     return progress_for(
         order.surroundings.console,
         as_json=order.arguments.given("--json"),
         quiet=order.arguments.given("--quiet"),
         title=f"{order.source} → {order.target}",
         now=time.monotonic(),
-        accounted=accounted,
+        accounted=lambda: _accounted(ledger),
     )
+
+
+def _accounted(ledger: "Ledger") -> dict[FolderPath, int]:
+    return {path: sum(fates.values()) for path, fates in ledger.fates().items()}
 
 
 def _report(order: _Order, course: _Course) -> None:
@@ -156,12 +213,13 @@ def _report(order: _Order, course: _Course) -> None:
     elif order.options.dry_run:
         if course.mapped is not None:
             console.show(folder_map(course.mapped))
-        what = f"{plural(course.listed_messages, 'message')}, {octets(course.listed_octets)}"
-        console.show([Line(), Line(f"to be carried: {what}; nothing was written")])
+            some_only = order.options.since is not None
+            console.show(to_be_carried(course.mapped, course.accounted, some_only=some_only))
         console.show([Line(f"note: {note}", Tone.WARNING) for note in course.finished.notes])
     else:
         console.show(accounting(course.finished, course.leftovers))
-        console.show(verdict(course.finished, _again(order.arguments)))
+        arguments = order.arguments
+        console.show(verdict(course.finished, _again(arguments), _proof(arguments)))
 
 
 def _options(arguments: Arguments, surroundings: Surroundings) -> Options:
@@ -182,19 +240,32 @@ def _options(arguments: Arguments, surroundings: Surroundings) -> Options:
     )
 
 
-def _made(directory: Path) -> Path:
+def _spool_directory(state: Path) -> Path:
+    """Where large messages wait, in the `state` directory; both are made when missing."""
+    spool = state / "spool"
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        spool.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise BadInput(
-            f"the state directory {printable(str(directory), 200)} can't be made: "
+            f"the state directory {printable(str(state), 200)} can't be made or written to: "
             f"{error.strerror}; name another with --state"
         ) from error
-    return directory
+    return spool
 
 
 def _again(arguments: Arguments) -> str:
     return printable(shlex.join(("mailhaul", *arguments.line)), 2000)
+
+
+def _proof(arguments: Arguments) -> str:
+    """The command that verifies what was copied: of the same folders, with the same secrets."""
+    words = ["mailhaul", "verify", arguments.text("SOURCE") or "", arguments.text("TARGET") or ""]
+    for option in (*SELECTION.options, *PAIR_SECRETS.options):
+        value = arguments.values[option.name]
+        for word in value if isinstance(value, tuple) else (value,) if value is not None else ():
+            words += [option.name, str(word)]
+    return printable(shlex.join(words), 2000)
 
 
 def _farewell(arguments: Arguments) -> str:

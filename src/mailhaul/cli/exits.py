@@ -47,6 +47,10 @@ class Interrupted(MailhaulError):
     """A person, or the system, asked us to stop, and it is done. The text says how to go on."""
 
 
+class StateFailed(MailhaulError):
+    """What has been carried can't be noted down or read any more; what arrived is found again."""
+
+
 def exit_for(error: MailhaulError) -> Exit:
     """The code that `error` ends the program with."""
     match error:

@@ -1,13 +1,16 @@
 """Numbers, sizes, times and paths as a person reads them. Pure; nothing here prints."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.message import Key
 from mailhaul.core.text import printable
 
 GAP = "  "
 NARROWEST = 12
+WIDEST = 72
+"""Where there is no width to keep to, one cell wider than that pushes its own line only."""
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -72,6 +75,12 @@ def path_text(path: FolderPath, limit: int = 300) -> str:
     return printable("/".join(path), limit)
 
 
+def key_text(key: Key) -> str:
+    """A message's name in its folder as a person knows it: its UID, or the name of its file (what
+    a Maildir puts before that is for order only)."""
+    return f"UID {key}" if isinstance(key, int) else printable(key.rpartition("/")[2], 80)
+
+
 def cells(text: str) -> int:
     """How many columns of a terminal `text` takes."""
     if text.isascii():
@@ -97,22 +106,32 @@ def columns(
     rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset(), width: int | None = None
 ) -> list[str]:
     """`rows` as lines with aligned columns, those in `right` to the right. With a `width` the
-    widest of the other columns are cut until a line fits, down to `NARROWEST` each."""
+    widest of the other columns are cut until a line fits, down to `NARROWEST` each; without one
+    nothing is cut."""
     table = list(rows)
     if not table:
         return []
     widths = [max(cells(row[index]) for row in table) for index in range(len(table[0]))]
     if width is not None:
         _narrow(widths, right, width)
+    else:
+        widths = [wide if i in right else min(wide, WIDEST) for i, wide in enumerate(widths)]
     lines = []
     for row in table:
         parts = []
         for index, cell in enumerate(row):
-            shown = fitted(cell, widths[index])
+            shown = cell if width is None else fitted(cell, widths[index])
             blank = " " * (widths[index] - cells(shown))
             parts.append(blank + shown if index in right else shown + blank)
         lines.append(GAP.join(parts).rstrip())
     return lines
+
+
+def narrowest(rows: Sequence[tuple[str, ...]], right: frozenset[int]) -> int:
+    """How many columns of a terminal a line of `columns` takes at the least."""
+    widths = [max(cells(row[index]) for row in rows) for index in range(len(rows[0]))]
+    least = [wide if i in right else min(wide, NARROWEST) for i, wide in enumerate(widths)]
+    return sum(least) + len(GAP) * (len(least) - 1)
 
 
 def _narrow(widths: list[int], right: frozenset[int], width: int) -> None:

@@ -24,6 +24,7 @@ from mailhaul.cli.meter import Meter
 MOST_FOLDERS = 4
 NAME_WIDTH = 30
 BAR_WIDTH = 24
+SHORTEST_BAR = 8
 
 
 def start(stream: TextIO, first: RenderableType) -> Live:
@@ -41,58 +42,77 @@ def start(stream: TextIO, first: RenderableType) -> Live:
     return live
 
 
-def picture(meter: Meter, title: str, now: float, clean: Callable[[str], str]) -> RenderableType:
-    """What is to be seen now. Every foreign word passes `clean`."""
+def picture(
+    meter: Meter, title: str, now: float, clean: Callable[[str], str], width: int = 80
+) -> RenderableType:
+    """What is to be seen now, in a terminal of that `width`. Every foreign word passes `clean`."""
     seconds = int(now - meter.started)
     elapsed = f"{seconds} s" if seconds < 60 else duration(seconds)
-    head = Table.grid(expand=True)
+    head = Table.grid(expand=True, padding=(0, 1, 0, 0))
     head.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     head.add_column(justify="right", no_wrap=True)
     head.add_row(Text(clean(title), style="bold"), Text(elapsed, style="dim"))
     parts: list[RenderableType] = [head]
     if meter.mapped:
-        parts.append(_bars(meter, clean))
+        parts.append(_bars(meter, clean, width))
         parts.append(_figures(meter, now))
     if pending := meter.pending(now):
-        wait = meter.wait_left(now)
-        left = f", {duration(wait)} left" if wait >= 1 else ""
         style = "yellow" if meter.waits else "dim"
-        parts.append(Text(f"{clean(pending)}{left}", style=style, overflow="fold"))
+        parts.append(Text(clean(pending), style=style, overflow="fold"))
     return Group(*parts)
 
 
-def _bars(meter: Meter, clean: Callable[[str], str]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=NAME_WIDTH, no_wrap=True)
-    table.add_column(width=BAR_WIDTH)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    for folder in meter.active(MOST_FOLDERS):
-        table.add_row(
-            Text(fitted(clean(path_text(folder.path)), NAME_WIDTH)),
-            _bar(*folder.share),
-            Text(
-                f"{count(folder.carried_messages)} / {count(folder.messages + folder.to_come)}",
-                style="dim",
-            ),
-            Text(octets(folder.carried_octets) if folder.carried_octets else "", style="dim"),
+def _bars(meter: Meter, clean: Callable[[str], str], width: int) -> Table:
+    """A line for each folder on its way and one for all. Where there is little room names and bars
+    are shorter, then there are names and numbers of messages only: a number is never cut."""
+    rows = [
+        (
+            clean(path_text(folder.path)),
+            folder.share,
+            f"{count(folder.carried_messages)} / {count(folder.messages + folder.to_come)}",
+            octets(folder.carried_octets) if folder.carried_octets else "",
+            "dim",
         )
-    table.add_row(
-        Text(f"folders {meter.folders_done} / {meter.links}", style="bold"),
-        _bar(*meter.share),
-        Text(f"{count(meter.carried_messages)} / {count(meter.messages_expected())}", style="bold"),
-        Text(octets(meter.carried_octets) if meter.carried_octets else "", style="bold"),
+        for folder in meter.active(MOST_FOLDERS)
+    ]
+    rows.append(
+        (
+            f"folders {meter.folders_done} / {meter.links}",
+            meter.share,
+            f"{count(meter.carried_messages)} / {count(meter.messages_expected())}",
+            octets(meter.carried_octets) if meter.carried_octets else "",
+            "bold",
+        )
     )
+    numbers = max(len(row[2]) for row in rows) + 2
+    sizes = max(len(row[3]) for row in rows) + 2
+    bar = min(BAR_WIDTH, (width - numbers - sizes - 2) // 2)
+    wide = bar >= SHORTEST_BAR
+    room = width - numbers - (sizes + bar + 2 if wide else 0)
+    name_width = max(1, min(NAME_WIDTH, room))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=name_width, no_wrap=True)
+    if wide:
+        table.add_column(width=bar)
+    table.add_column(justify="right", no_wrap=True)
+    if wide:
+        table.add_column(justify="right", no_wrap=True)
+    for name, share, messages, size, style in rows:
+        cells = [Text(fitted(name, name_width), style="bold" if style == "bold" else "")]
+        if wide:
+            table.add_row(*cells, _bar(*share, bar), Text(messages, style), Text(size, style))
+        else:
+            table.add_row(*cells, Text(messages, style))
     return table
 
 
-def _bar(done: float, whole: float) -> ProgressBar:
+def _bar(done: float, whole: float, width: int) -> ProgressBar:
     # An empty whole is done; ProgressBar would draw it as not begun.
     total, completed = (whole, min(done, whole)) if whole > 0 else (1.0, 1.0)
     return ProgressBar(
         total=total,
         completed=completed,
-        width=BAR_WIDTH,
+        width=width,
         complete_style="cyan",
         finished_style="green",
     )

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mailhaul.cli.figures import duration
 from mailhaul.core.folder import FolderPath
 from mailhaul.engine.outcomes import (
     Carried,
@@ -135,11 +136,7 @@ class Meter:
     def pending(self, now: float) -> str:
         """What is waited for, in words; empty while mail flows."""
         texts = [
-            f"the {side} asks to wait: {event.reason}"
-            if event.throttled
-            else f"waiting for the {side}: {event.reason}"
-            for side, (event, until) in self.waits.items()
-            if until > now
+            _awaited(event, until - now) for event, until in self.waits.values() if until > now
         ]
         if texts:
             return "; ".join(texts)
@@ -238,3 +235,10 @@ class Meter:
     def _forget(self, now: float) -> None:
         while len(self._samples) > 1 and now - self._samples[1][0] > WINDOW:
             self._samples.popleft()
+
+
+def _awaited(event: Waiting, left: float) -> str:
+    """`waiting 30 s for the target, which asked for it: too many requests`."""
+    time = f" {duration(left)}" if left >= 1 else ""
+    asked = ", which asked for it" if event.throttled else ""
+    return f"waiting{time} for the {event.side}{asked}: {event.reason}"

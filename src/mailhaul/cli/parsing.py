@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from mailhaul.cli.figures import plural
 from mailhaul.cli.options import Arguments, Command, Option
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
@@ -35,7 +36,7 @@ def parse(command: Command, words: Sequence[str]) -> Arguments:
     given: dict[str, object] = vars(known)
     if strange:
         raise BadInput(
-            f"{len(strange)} word(s) too many, from “{printable(strange[0], 80)}” on; "
+            f"{plural(len(strange), 'word')} too many, from “{printable(strange[0], 80)}” on; "
             + _advice(command)
         )
     values: dict[str, str | int | bool | tuple[str, ...] | None] = {}
@@ -75,7 +76,8 @@ def _first_sentence(message: str) -> str:
     if tail.startswith("expected one argument"):
         return f"{printable(head.removeprefix('argument '), 60)} needs a value"
     if head == "the following arguments are required":
-        return f"{printable(tail, 60)} is missing"
+        verb = "are" if ", " in tail else "is"
+        return f"{printable(tail.replace(', ', ' and '), 60)} {verb} missing"
     return printable(head if colon else message, 200)
 
 

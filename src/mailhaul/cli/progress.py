@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from mailhaul.cli.blocks import Tone
-from mailhaul.cli.figures import count, duration, octets, path_text, rate, remaining
+from mailhaul.cli.figures import count, octets, path_text, rate, remaining
 from mailhaul.cli.json_events import lines_for
 from mailhaul.cli.meter import Meter
 from mailhaul.cli.render import Console
@@ -107,7 +107,7 @@ class PlainProgress:
         if isinstance(event, Opened):
             self._console.tell(f"{event.side}: {event.server}")
         elif isinstance(event, Waiting) and event.seconds >= 1:
-            self._console.tell(f"{self._meter.pending(now)}, for {duration(event.seconds)}")
+            self._console.tell(self._meter.pending(now))
         elif isinstance(event, FolderDone) and event.error:
             self._console.tell(f"{path_text(event.folder)}: {event.error}", Tone.WARNING)
 
@@ -146,7 +146,8 @@ class LiveProgress:
         # Rich is loaded here and nowhere else.
         from mailhaul.cli.live import picture, start  # noqa: PLC0415
 
-        drawn = picture(self._meter, self._title, now, self._console.clean)
+        width = self._console.width
+        drawn = picture(self._meter, self._title, now, self._console.clean, width)
         if self._live is None:
             self._live = start(self._console.err, drawn)
         else:
@@ -196,6 +197,5 @@ def plain_line(meter: Meter, now: float) -> str:
     if active:
         parts.append(f"in {path_text(active[0].path, 80)}")
     if pending := meter.pending(now):
-        wait = meter.wait_left(now)
-        parts.append(f"{pending}, {duration(wait)} left" if wait >= 1 else pending)
+        parts.append(pending)
     return " · ".join(parts)

@@ -4,12 +4,11 @@ pass, so that both are shown alike while they run. Pure."""
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
-from mailhaul.cli.figures import count, path_text, plural
+from mailhaul.cli.blocks import NONE, Block, Json, Line, Table, Tone
+from mailhaul.cli.figures import count, key_text, path_text, plural
 from mailhaul.cli.figures import octets as octets_text
 from mailhaul.cli.json_events import lines_for
 from mailhaul.core.folder import FolderPath
-from mailhaul.core.message import Key
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Carried, Event, FolderDone, FolderLink, Listed, Mapped
 from mailhaul.engine.verdict import (
@@ -167,9 +166,9 @@ def difference_text(found: Difference) -> str:
     """One difference in one line."""
     keys = []
     if found.source_key is not None:
-        keys.append(_key(found.source_key))
+        keys.append(key_text(found.source_key))
     if found.target_key is not None:
-        keys.append(f"at the target {_key(found.target_key)}")
+        keys.append(f"at the target {key_text(found.target_key)}")
     where = " ".join([path_text(found.folder), ", ".join(keys)]).rstrip()
     subject = f" “{printable(found.subject, 80)}”" if found.subject else ""
     return f"{found.kind.value}: {where}{subject}: {found.detail}"
@@ -250,7 +249,7 @@ def _row(each: FolderCompared, deep: bool) -> list[str]:
     if deep:
         numbers.append(each.identical)
     numbers += [each.differences, each.notes]
-    return ["·" if number == 0 else count(number) for number in numbers]
+    return [NONE if number == 0 else count(number) for number in numbers]
 
 
 def _verdict_line(verdict: Verdict) -> dict[str, Json]:
@@ -270,7 +269,3 @@ def _verdict_line(verdict: Verdict) -> dict[str, Json]:
         "problems": list(verdict.problems),
         "remarks": list(verdict.remarks),
     }
-
-
-def _key(key: Key) -> str:
-    return f"UID {key}" if isinstance(key, int) else printable(key, 80)

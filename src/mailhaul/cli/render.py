@@ -45,11 +45,15 @@ class Console:
         self.uncover: Callable[[], None] = lambda: None
         """Called before anything is written across a live display, to take it down."""
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, now."""
+        return shutil.get_terminal_size().columns
+
     def show(self, blocks: Iterable[Block]) -> None:
         """A result, on standard output; a terminal's width is kept to."""
         self.uncover()
-        width = shutil.get_terminal_size().columns if self.out.isatty() else None
-        for line in laid_out(blocks, width):
+        for line in laid_out(blocks, self.width if self.out.isatty() else None):
             self._write(self.out, line)
         self.out.flush()
 

@@ -1,7 +1,7 @@
 """The accounting at the end of a pass: what became of every message, from ledger and census."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
 
 from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.text import printable
@@ -33,10 +33,12 @@ def tally_of(folder: Folder, fates: Mapping[Fate, int], effects: Effects) -> Tal
 
 def added(tallies: Iterable[Tally]) -> Tally:
     """All of them together."""
-    total = Tally()
+    names = [field.name for field in fields(Tally)]
+    sums = dict.fromkeys(names, 0)
     for tally in tallies:
-        total = Tally(*(sum(pair) for pair in zip(astuple(total), astuple(tally), strict=True)))
-    return total
+        for name in names:
+            sums[name] += getattr(tally, name)
+    return Tally(**sums)
 
 
 def unaccounted(tallies: Mapping[FolderPath, Tally], failed: set[FolderPath]) -> list[str]:

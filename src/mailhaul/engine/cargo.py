@@ -1,6 +1,6 @@
 """Messages on their way, and the rows they become."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from mailhaul.core.folder import Folder
 from mailhaul.core.identity import HEADER_LIMIT, header_identity
@@ -14,12 +14,20 @@ from mailhaul.engine.strangers import seconds
 
 
 class Cargo:
-    """The messages on their way: what passes is noted down."""
+    """The messages on their way: what passes is noted down. `read` is told when the source has
+    handed over the last."""
 
-    def __init__(self, source: Source, folder: Folder, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        folder: Folder,
+        entries: Sequence[Entry],
+        read: Callable[[], None],
+    ) -> None:
         self._source = source
         self._folder = folder
         self._entries = entries
+        self._read = read
         self._passed: dict[Key, tuple[int, bytes, Identity]] = {}
         self.unreadable: list[Unreadable] = []
 
@@ -36,6 +44,7 @@ class Cargo:
                 identity = header_identity(blob.head(HEADER_LIMIT))
                 self._passed[message.entry.key] = (blob.size, blob.digest(), identity)
                 yield message
+        self._read()
 
     def row(self, result: Appended) -> MessageRow:
         """The row of a message that has arrived."""

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -217,10 +217,6 @@ class Ledger:
             if row.source_key is not None
         }
 
-    def rows(self, folder: FolderRow) -> list[MessageRow]:
-        """All rows of the folder, those gone from the source too, in the order they were made."""
-        return self._rows(folder, "TRUE", "rowid")
-
     def unkeyed(self, folder: FolderRow) -> list[MessageRow]:
         """Rows that are at the target under a key that is not known yet."""
         return self._rows(folder, "target_key IS NULL AND fate IN ('copied', 'adopted')", "rowid")
@@ -230,18 +226,18 @@ class Ledger:
         row = self._sql.execute("SELECT 1 FROM message WHERE folder = ? LIMIT 1", (folder.id,))
         return row.fetchone() is not None
 
-    def undecided(self, folder: FolderRow, *, since: float | None, refused: bool) -> bool:
-        """Whether some of the source's messages may fare better now: those that were missing, those
-        that were skipped and were received `since` then (seconds since 1970; None: all), and, if
-        asked, those that were refused."""
-        row = self._sql.execute(
-            "SELECT 1 FROM message WHERE folder = ? AND source_key IS NOT NULL"
+    def undecided(self, *, since: float | None, refused: bool) -> set[int]:
+        """The folders (ids) some of whose source messages may fare better now: those that were
+        missing, those that were skipped and were received `since` then (seconds since 1970; None:
+        all), and, if asked, those that were refused."""
+        rows = self._sql.execute(
+            "SELECT DISTINCT folder FROM message"  # noqa: S608 - constants
+            f" WHERE {ledger_file.NOT_COPIED}"
             " AND (fate = 'missing' OR fate = 'skipped' AND (? IS NULL OR received >= ?)"
-            " OR ? AND fate = 'refused')"
-            " LIMIT 1",
-            (folder.id, since, since, refused),
+            " OR ? AND fate = 'refused')",
+            (since, since, refused),
         )
-        return row.fetchone() is not None
+        return {folder for (folder,) in rows}
 
     def target_keys(self, folder: FolderRow, first: Key, last: Key) -> set[Key]:
         """The target keys in that closed range that belong to a row. Those of rows that were lost
@@ -374,6 +370,16 @@ class Ledger:
         )
         return [_row(row) for row in rows]
 
+    def left_behind(self, folder: FolderRow) -> Iterator[MessageRow]:
+        """The rows still at the source that no pass so far could carry: refused or missing, in the
+        order in which that was found."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
+            " AND fate <> 'copied' AND fate IN ('refused', 'missing') ORDER BY rowid",
+            (folder.id,),
+        )
+        return map(_row, rows)
+
     # intents
 
     def intend(self, folder: FolderRow, keys: Sequence[Key]) -> None:
@@ -386,9 +392,10 @@ class Ledger:
         rows = self._sql.execute("SELECT keys FROM intent WHERE folder = ?", (folder.id,))
         return {key for (keys,) in rows for key in json.loads(keys)}
 
-    def unsettled(self) -> bool:
-        """Whether anything may have been on its way when the last run ended."""
-        return self._sql.execute("SELECT 1 FROM intent LIMIT 1").fetchone() is not None
+    def unsettled(self) -> set[int]:
+        """The folders (ids) of which something may have been on its way when a run ended."""
+        rows = self._sql.execute("SELECT DISTINCT folder FROM intent")
+        return {folder for (folder,) in rows}
 
     def settled(self, folder: FolderRow) -> None:
         """Nothing of this folder is on its way any more."""
@@ -398,14 +405,25 @@ class Ledger:
     # accounting
 
     def fates(self) -> Mapping[FolderPath, Mapping[Fate, int]]:
-        """How many of the source's messages have which fate, by source folder."""
-        counts: dict[FolderPath, dict[Fate, int]] = {row.source: {} for row in self.folders()}
+        """How many of the source's messages have which fate, by source folder. Asked of indexes
+        alone: what was copied is the rest."""
+        others: dict[int, dict[Fate, int]] = {}
         rows = self._sql.execute(
-            "SELECT source, fate, count(*) FROM message JOIN folder ON folder.id = message.folder"
-            " WHERE source_key IS NOT NULL GROUP BY folder.id, fate"
+            f"SELECT folder, fate, count(*) FROM message WHERE {ledger_file.NOT_COPIED}"  # noqa: S608 - constants
+            " GROUP BY folder, fate"
         )
-        for source, fate, count in rows:
-            counts[_path(source)][Fate(fate)] = count
+        for number, fate, count in rows:
+            others.setdefault(number, {})[Fate(fate)] = count
+        rows = self._sql.execute(
+            "SELECT folder, count(*) FROM message WHERE source_key IS NOT NULL GROUP BY folder"
+        )
+        totals = dict(rows.fetchall())
+        counts: dict[FolderPath, dict[Fate, int]] = {}
+        for number, source in self._sql.execute("SELECT id, source FROM folder ORDER BY id"):
+            fates = counts[_path(source)] = others.get(number, {})
+            copied = totals.get(number, 0) - sum(fates.values())
+            if copied:
+                fates[Fate.COPIED] = copied
         return counts
 
 

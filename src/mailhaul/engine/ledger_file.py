@@ -15,7 +15,10 @@ APPLICATION = 0x6D68_616C
 """In the file's header: that it is a ledger of mailhaul's and not somebody's other database."""
 FILE = "ledger.sqlite"
 
-_SCHEMA = """
+NOT_COPIED = "source_key IS NOT NULL AND fate <> 'copied'"
+"""Messages still at the source that were not copied: usually few, so they have their own index."""
+
+_SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE folder (
     id INTEGER PRIMARY KEY,
@@ -44,6 +47,7 @@ CREATE TABLE message (
 );
 CREATE UNIQUE INDEX message_source ON message (folder, source_key);
 CREATE INDEX message_target ON message (folder, target_key);
+CREATE INDEX message_fate ON message (folder, fate) WHERE {NOT_COPIED};
 CREATE TABLE intent (folder INTEGER NOT NULL REFERENCES folder, keys TEXT NOT NULL);
 """
 

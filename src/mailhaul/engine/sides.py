@@ -1,7 +1,8 @@
-"""Speaking to one side: whose fault an error is, and iterators that are closed in time."""
+"""Speaking to both sides: whose fault an error is, what is done side by side, and iterators that
+are closed in time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -9,6 +10,7 @@ from mailhaul.core.errors import MailhaulError
 from mailhaul.engine.outcomes import Side
 
 _Each = TypeVar("_Each")
+_Done = TypeVar("_Done")
 
 
 @asynccontextmanager
@@ -63,3 +65,14 @@ async def closing(
         finally:
             if isinstance(iterator, (AsyncGenerator, Ahead)):
                 await iterator.aclose()
+
+
+async def together(*tasks: Coroutine[None, None, _Done]) -> list[_Done]:
+    """Runs them side by side; at the first error the others are cancelled and it is raised."""
+    running = [asyncio.ensure_future(task) for task in tasks]
+    try:
+        return await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -12,7 +12,7 @@ from enum import Enum
 from mailhaul.core.message import Entry
 from mailhaul.imap import sequence
 from mailhaul.imap.commands import Command
-from mailhaul.imap.responses import Body, Event, Fetched, Listing, Untagged
+from mailhaul.imap.responses import Body, Event, Fetched, Listing, Status, Untagged
 
 _MOST_IN_A_SET = 2000
 _OPENING = frozenset({b"SELECT", b"EXAMINE"})
@@ -94,6 +94,8 @@ class Wants:
             header = any(name.startswith(b"BODY[") for name in event.attributes)
             return self.kind is (Kind.HEADERS if header else Kind.LINES)
         assert not isinstance(event, Listing)
+        if isinstance(event, Status) and event.code == b"COPYUID":
+            return self.verb == b"UID MOVE"
         verbs = _ASKED_BY.get(event.name) if isinstance(event, Untagged) else None
         return verbs is None or self.verb in verbs
 

@@ -359,6 +359,11 @@ def uid_expunge(uids: str) -> WriteCommand:
     return WriteCommand(b"UID EXPUNGE", (b"UID EXPUNGE " + _set(uids),))
 
 
+def uid_move(uids: str, mailbox: str) -> WriteCommand:
+    """UID MOVE (RFC 6851): within the target's own folder, to restore its order."""
+    return WriteCommand(b"UID MOVE", _joined([b"UID MOVE %b " % _set(uids), _name(mailbox)]))
+
+
 def expunge() -> WriteCommand:
     """EXPUNGE: whatever is marked deleted, whoever marked it; look first."""
     return WriteCommand(b"EXPUNGE", (b"EXPUNGE",))

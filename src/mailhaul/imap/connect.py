@@ -19,8 +19,9 @@ from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, M
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import Secret, printable
 from mailhaul.imap import commands, sasl, tls
-from mailhaul.imap.client import BUDGET, Session
+from mailhaul.imap.client import Session
 from mailhaul.imap.failures import failure
+from mailhaul.imap.intake import BUDGET
 from mailhaul.imap.login import login_names
 from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Status

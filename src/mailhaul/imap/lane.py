@@ -33,6 +33,8 @@ class Facts:
     exists: int
     permanent_flags: bytes | None
     """What stands between the parentheses of PERMANENTFLAGS."""
+    object_id: bytes
+    """MAILBOXID (RFC 8474 4.1): the folder's own, whatever it is called; empty: not told."""
 
 
 class Selection:
@@ -215,6 +217,7 @@ def _facts(tagged: Status, events: list[Event]) -> tuple[Facts, list[Event]]:
         modseq=None if b"NOMODSEQ" in codes else _positive(codes.get(b"HIGHESTMODSEQ")),
         exists=exists,
         permanent_flags=None if permanent is None else permanent.strip(b"()"),
+        object_id=codes.get(b"MAILBOXID", b"").strip(b"()"),
     ), changes
 
 

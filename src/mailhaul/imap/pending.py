@@ -58,6 +58,11 @@ class Pending:
         self._holder = holder
         self._waiter: asyncio.Future[None] | None = None
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for it at this moment."""
+        return self._waiter is not None
+
     async def arrivals(self) -> list[Event]:
         """The events that came since the last call, waiting for one; empty once the command is
         answered in full. The taker of messages calls `release` as it passes them on. Raises what

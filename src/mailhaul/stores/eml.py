@@ -1,4 +1,4 @@
-"""Directories of .eml files as source and target (docs/files.md says what is kept where).
+"""Directories of .eml files as source (docs/files.md says what is kept where).
 
 A message is one file, octet for octet; everything else about it stands in its folder's manifest.
 Its file is made durable first and its line then: a file without a line is what a crash left, is
@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from mailhaul.core.blob import Spool
-from mailhaul.core.errors import Closed, ClosedReason, FolderFailed
+from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, NameRules, Role, State
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Capabilities, Changes, Traffic
@@ -29,15 +29,17 @@ from mailhaul.stores.file_messages import (
 )
 from mailhaul.stores.found_folders import (
     Found,
+    note,
     with_parents,
 )
 from mailhaul.stores.line_ends import Form, from_disk, size_from_disk
-from mailhaul.stores.manifest import Manifest
+from mailhaul.stores.manifest import Manifest, uid_of
 from mailhaul.stores.safe_paths import (
     chunks_of,
     directory,
     open_file,
     open_root,
+    opening,
     telling,
 )
 
@@ -62,14 +64,8 @@ class EmlSource:
     async def open(self) -> None:
         if self.root >= 0:
             return
-        try:
+        with opening(self.path):
             self.root = open_root(self.path)
-        except OSError as error:
-            raise Closed(
-                f"“{printable(str(self.path), 200)}” can't be opened: "
-                f"{printable((error.strerror or '').lower())}",
-                ClosedReason.FORBIDDEN,
-            ) from error
         self.traffic.connections += 1
 
     async def close(self) -> None:
@@ -96,7 +92,7 @@ class EmlSource:
                 book = self.manifest(native)
             except FolderFailed as error:
                 # Its name is lost with its manifest; whoever looks inside is told why.
-                self._note(f"“{native}”: {error}")
+                note(self.traffic.notices, f"“{native}”: {error}")
                 book = None
             path = book.path if book is not None else eml_tree.foreign_path(native)
             named.append((path, native))
@@ -206,7 +202,8 @@ class EmlSource:
                 if not eml_tree.is_message(entry.name):
                     continue
                 if not entry.is_file(follow_symlinks=False):
-                    self._note(f"“{native}/{entry.name}” was left out: it is no regular file")
+                    left_out = f"“{native}/{entry.name}” was left out: it is no regular file"
+                    note(self.traffic.notices, left_out)
                     continue
                 with suppress(FileNotFoundError):
                     found.append((entry.name, entry.stat(follow_symlinks=False)))
@@ -241,11 +238,6 @@ class EmlSource:
         except OSError as error:
             return f"the file can't be read: {printable((error.strerror or '').lower())}"
 
-    def _note(self, text: str) -> None:
-        shown = printable(text)
-        if shown not in self.traffic.notices:
-            self.traffic.notices.append(shown)
-
 
 def file_name(uid: int) -> str:
     return f"{uid:08d}.eml"
@@ -257,7 +249,3 @@ def _foreign_state(names: Sequence[tuple[str, os.stat_result]]) -> str:
         figures = f"\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\0"
         digest.update(os.fsencode(name) + figures.encode())
     return f"F {digest.hexdigest()}"
-
-
-def uid_of(key: Key) -> int:
-    return key if isinstance(key, int) else -1

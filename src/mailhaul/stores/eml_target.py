@@ -3,39 +3,33 @@
 What is read of a target is read as of a source (stores/eml.py).
 """
 
-import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailhaul.core.blob import Spool
-from mailhaul.core.errors import FolderFailed, MailhaulError
+from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, Role
-from mailhaul.core.message import SYSTEM_FLAGS, Entry, Flags, Identity, Key, Message, Unreadable
-from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
+from mailhaul.core.message import Entry, Key, Message
+from mailhaul.core.store import Appended, FlagChange
 from mailhaul.core.text import printable
 from mailhaul.stores import eml_tree, manifest
-from mailhaul.stores.eml import EmlSource, file_name, uid_of
+from mailhaul.stores.eml import EmlSource, file_name
 from mailhaul.stores.file_messages import (
-    BATCH_MESSAGES,
-    BATCH_OCTETS,
     Turns,
     store_blob,
 )
+from mailhaul.stores.file_target import FileTarget
 from mailhaul.stores.found_folders import (
     Found,
-    is_promised,
-    with_inbox,
-    with_promised_inbox,
 )
 from mailhaul.stores.line_ends import Form
-from mailhaul.stores.manifest import Manifest, Record
+from mailhaul.stores.manifest import Manifest, Record, kept, uid_of
 from mailhaul.stores.safe_paths import (
     create_file,
     directory,
-    is_there,
     telling,
 )
 
@@ -49,55 +43,34 @@ class _Written:
     descriptor: int
 
 
-class EmlTarget:
-    """A `Target` that writes .eml files with manifests. Opening it makes nothing; the first write
-    makes the inbox too."""
+def eml_target(path: Path, spool: Spool | None = None) -> FileTarget:
+    """A `Target` that writes .eml files with manifests."""
+    source = EmlSource(path, spool)
+    return FileTarget(source, EmlWriting(source))
 
-    def __init__(self, path: Path, spool: Spool | None = None) -> None:
-        self.path = path
-        self._source = EmlSource(path, spool)
-        self._begun = False
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._source.capabilities
+class EmlWriting:
+    """The `Writing` of .eml files."""
 
-    @property
-    def traffic(self) -> Traffic:
-        return self._source.traffic
+    def __init__(self, source: EmlSource) -> None:
+        self._source = source
 
-    async def open(self) -> None:
-        with telling(str(self.path)):
-            there = is_there(self.path)
-        if there:
-            await self._source.open()
+    def look(self) -> None:
+        """Directories have numbers for names: nothing about the disk matters."""
 
-    async def close(self) -> None:
-        await self._source.close()
-        self._begun = False
-
-    async def folders(self) -> list[Folder]:
+    def inbox(self) -> str:
         root = self._source.root
-        if root < 0:
-            return with_promised_inbox([], eml_tree.FIRST)
-        return with_promised_inbox(await self._source.folders(), eml_tree.next_directory(root))
+        return eml_tree.FIRST if root < 0 else eml_tree.next_directory(root)
 
-    def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
-        return self._source.changes(folder, since)
-
-    def identify(self, folder: Folder, keys: Sequence[Key]) -> AsyncIterator[tuple[Key, Identity]]:
-        return self._source.identify(folder, keys)
-
-    def fetch(
-        self, folder: Folder, entries: Sequence[Entry]
-    ) -> AsyncIterator[Message | Unreadable]:
-        return self._source.fetch(folder, entries)
-
-    async def create(self, path: FolderPath, role: Role | None) -> Folder:
+    def check(self, path: FolderPath) -> None:
         if not path or "" in path:
             raise FolderFailed("a folder without a name can't be kept; give it one")
-        path = with_inbox(path)
-        await self._begin()
+
+    def begin(self) -> None:
+        if INBOX_PATH not in {found.path for found in self._source.found()}:
+            self._make(INBOX_PATH, None)
+
+    async def made(self, path: FolderPath, role: Role | None) -> Folder:
         there = {found.path: found.native for found in self._source.found()}
         for depth in range(1, len(path) + 1):
             if there.get(path[:depth]) is None:
@@ -105,38 +78,14 @@ class EmlTarget:
         return self._source.shown(Found(path, there[path]))
 
     async def subscribe(self, folder: Folder) -> None:
-        if is_promised(folder):
-            folder = await self.create(folder.path, None)
         book = self._ours(folder)
         with telling(folder.native), book.locked():
             if not book.subscribed:
                 book.write([{"subscribed": True}])
-                self.traffic.writes += 1
+                self._source.traffic.writes += 1
 
-    async def append(
-        self, folder: Folder, messages: AsyncIterable[Message]
-    ) -> AsyncIterator[Appended | Refused]:
-        if is_promised(folder):
-            folder = await self.create(folder.path, None)
-        book = self._ours(folder)
-        batch: list[_Written] = []
-        octets = 0
-        try:
-            async for message in messages:
-                failure = await self._written(folder, book, batch, message)
-                octets += message.blob.size
-                if failure or len(batch) >= BATCH_MESSAGES or octets >= BATCH_OCTETS:
-                    for answer in self._announced(folder, book, batch):
-                        yield answer
-                    _let_go(batch)
-                    octets = 0
-                    await asyncio.sleep(0)
-                if failure:
-                    raise failure
-            for answer in self._announced(folder, book, batch):
-                yield answer
-        finally:
-            _let_go(batch)
+    async def batch(self, folder: Folder) -> "Batch":
+        return Batch(self._source.root, folder.native, self._ours(folder))
 
     def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
         return manifest.past(place, {uid_of(key) for key in keys})
@@ -146,12 +95,12 @@ class EmlTarget:
         with telling(folder.native), book.locked():
             lines = []
             for change in changes:
-                flags = book.flags_after(uid_of(change.key), _kept(change.add), change.remove)
+                flags = book.flags_after(uid_of(change.key), kept(change.add), change.remove)
                 if flags is not None:
                     lines.append({"uid": change.key, "flags": sorted(flags)})
             if lines:
                 book.write(lines)
-                self.traffic.writes += len(lines)
+                self._source.traffic.writes += len(lines)
 
     async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
         book = self._ours(folder)
@@ -163,24 +112,13 @@ class EmlTarget:
             gone = [uid for uid in map(uid_of, keys) if book.record(uid) is not None]
             if gone:
                 book.write([{"gone": gone}])
-                self.traffic.writes += len(gone)
+                self._source.traffic.writes += len(gone)
             turns = Turns()
             for uid in gone:
                 await turns.after()
                 with suppress(FileNotFoundError):
                     os.unlink(file_name(uid), dir_fd=here)
         return len(gone)
-
-    async def _begin(self) -> None:
-        """Makes the root and the inbox when they are missing."""
-        if self._begun:
-            return
-        with telling(str(self.path)):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._source.open()
-        if INBOX_PATH not in {found.path for found in self._source.found()}:
-            self._make(INBOX_PATH, None)
-        self._begun = True
 
     def _ours(self, folder: Folder) -> Manifest:
         book = self._source.manifest(folder.native)
@@ -196,73 +134,69 @@ class EmlTarget:
         with telling("/".join(path)):
             native = eml_tree.new_directory(root)
             eml_tree.manifest_of(root, native).begin("eml", path, role)
-        self.traffic.writes += 1
+        self._source.traffic.writes += 1
         return native
 
-    async def _written(
-        self, folder: Folder, book: Manifest, batch: list[_Written], message: Message
-    ) -> MailhaulError | None:
-        """Puts the message's file on disk; what prevents it comes back, so that those before it
-        are announced first."""
-        entry, uid = message.entry, book.uidnext + len(batch)
-        try:
-            with (
-                telling(folder.native),
-                directory(self._source.root, eml_tree.steps(folder.native)) as here,
-            ):
-                with suppress(FileNotFoundError):
-                    os.unlink(file_name(uid), dir_fd=here)  # what a crash left has no line
-                descriptor = create_file(here, file_name(uid))
-                try:
-                    await store_blob(descriptor, message.blob, Form.RAW)
-                    if entry.received is not None:
-                        seconds = int(entry.received.timestamp())
-                        os.utime(descriptor, (seconds, seconds))
-                except BaseException:
-                    os.close(descriptor)
-                    raise
-            digest, size = message.blob.digest(), message.blob.size
-            record = Record(uid, size, digest, entry.received, _kept(entry.flags))
-            batch.append(_Written(entry, record, descriptor))
-            self.traffic.octets_out += size
-        except MailhaulError as error:
-            return error
-        finally:
-            message.blob.close()
-        return None
 
-    def _announced(self, folder: Folder, book: Manifest, batch: list[_Written]) -> list[Appended]:
-        if not batch:
+class Batch:
+    """Messages whose files are there and whose lines are not."""
+
+    def __init__(self, root: int, native: str, book: Manifest) -> None:
+        self._root = root
+        self._native = native
+        self._book = book
+        self._written: list[_Written] = []
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+    async def add(self, message: Message) -> None:
+        """Puts the message's file on disk. Raises OSError."""
+        entry, uid = message.entry, self._book.uidnext + len(self._written)
+        with directory(self._root, eml_tree.steps(self._native)) as here:
+            with suppress(FileNotFoundError):
+                os.unlink(file_name(uid), dir_fd=here)  # what a crash left has no line
+            descriptor = create_file(here, file_name(uid))
+            try:
+                await store_blob(descriptor, message.blob, Form.RAW)
+                if entry.received is not None:
+                    seconds = int(entry.received.timestamp())
+                    os.utime(descriptor, (seconds, seconds))
+            except BaseException:
+                os.close(descriptor)
+                raise
+        digest, size = message.blob.digest(), message.blob.size
+        record = Record(uid, size, digest, entry.received, kept(entry.flags))
+        self._written.append(_Written(entry, record, descriptor))
+        self.octets += size
+
+    def commit(self) -> list[Appended]:
+        """Writes the lines of what was added, durably. Raises OSError, and `FolderFailed` when
+        another process has added some."""
+        written, book = self._written, self._book
+        if not written:
             return []
-        with (
-            telling(folder.native),
-            directory(self._source.root, eml_tree.steps(folder.native)) as here,
-        ):
+        with directory(self._root, eml_tree.steps(self._native)) as here:
             # All at once: the first fsync makes the file system write down what the others need.
-            for each in batch:
+            for each in written:
                 os.fsync(each.descriptor)
             os.fsync(here)
             with book.locked():
-                if book.uidnext != batch[0].record.uid:
+                if book.uidnext != written[0].record.uid:
                     raise FolderFailed(
-                        f"“{printable(folder.native)}” was written to by another process meanwhile"
+                        f"“{printable(self._native)}” was written to by another process meanwhile"
                     )
-                book.add([each.record for each in batch])
-        self.traffic.writes += len(batch)
+                book.add([each.record for each in written])
+        self.close()
         return [
             Appended(each.entry, each.record.uid, each.entry.flags - each.record.flags)
-            for each in batch
+            for each in written
         ]
 
-
-def _let_go(batch: list[_Written]) -> None:
-    for each in batch:
-        os.close(each.descriptor)
-    batch.clear()
-
-
-def _kept(flags: Flags) -> Flags:
-    # A manifest could hold anything; but `\\Forwarded` and the like are no flags anywhere (D17).
-    return frozenset(
-        flag for flag in flags if not flag.startswith("\\") or flag.lower() in SYSTEM_FLAGS
-    )
+    def close(self) -> None:
+        """Lets go; what has no line counts for nothing."""
+        for each in self._written:
+            os.close(each.descriptor)
+        self._written = []
+        self.octets = 0

@@ -6,6 +6,7 @@ source and the verbs. Everything below them stands in the modules beside this on
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from typing import TypedDict, Unpack
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
@@ -19,29 +20,23 @@ from mailhaul.stores.imap_mailbox import Mailbox
 Trace = Callable[[str], None]
 
 
+class Manner(TypedDict, total=False):
+    """How a mailbox is spoken to; what isn't said is as in `Mailbox`."""
+
+    connections: int
+    spool: Spool | None
+    trace: Trace | None
+    compress: bool
+    """A link that turns out to be slow is compressed, where the server can."""
+
+
 class ImapSource:
-    """A mailbox open for reading: EXAMINE and BODY.PEEK only. `compress`: a link that turns out to
-    be slow is compressed, where the server can."""
+    """A mailbox open for reading: EXAMINE and BODY.PEEK only."""
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        credentials: Credentials,
-        *,
-        connections: int = 1,
-        spool: Spool | None = None,
-        trace: Trace | None = None,
-        compress: bool = True,
+        self, endpoint: Endpoint, credentials: Credentials, **manner: Unpack[Manner]
     ) -> None:
-        self._mailbox = Mailbox(
-            endpoint,
-            credentials,
-            writable=False,
-            connections=connections,
-            spool=spool,
-            trace=trace,
-            compress=compress,
-        )
+        self._mailbox = Mailbox(endpoint, credentials, writable=False, **manner)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -73,27 +68,12 @@ class ImapSource:
 
 
 class ImapTarget:
-    """A mailbox open for writing. `compress` as in `ImapSource`."""
+    """A mailbox open for writing."""
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        credentials: Credentials,
-        *,
-        connections: int = 1,
-        spool: Spool | None = None,
-        trace: Trace | None = None,
-        compress: bool = True,
+        self, endpoint: Endpoint, credentials: Credentials, **manner: Unpack[Manner]
     ) -> None:
-        self._mailbox = Mailbox(
-            endpoint,
-            credentials,
-            writable=True,
-            connections=connections,
-            spool=spool,
-            trace=trace,
-            compress=compress,
-        )
+        self._mailbox = Mailbox(endpoint, credentials, writable=True, **manner)
 
     @property
     def capabilities(self) -> Capabilities:

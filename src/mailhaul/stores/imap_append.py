@@ -5,8 +5,9 @@ under way at once. A batch is all or nothing (RFC 3502): when it is refused, wha
 for first, unless the server is known to keep to that, then its halves are tried until the culprit
 stands alone. A message of which it isn't known what became is never sent again (A2).
 
-Once a folder's target has refused a message, nothing is sent behind a batch before its answer is
-known: so what is tried again keeps its place, and the folder its order.
+What was under way behind the first batch that a folder's target refuses lies before its halves: it
+is moved behind them (`imap_order`). From then on nothing is sent behind a batch before its answer
+is known, so that what is tried again keeps its place.
 """
 
 import asyncio
@@ -17,12 +18,12 @@ from dataclasses import dataclass, field
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import Folder
-from mailhaul.core.message import NO_FLAGS, SYSTEM_FLAGS, Flags, Message
+from mailhaul.core.message import NO_FLAGS, Flags, Message
 from mailhaul.core.store import Appended, FlagChange, Refused
 from mailhaul.imap import commands
 from mailhaul.imap.client import Session
 from mailhaul.imap.codes import Verdict, as_error, judge
-from mailhaul.imap.commands import AppendMessage, Literal, is_flag
+from mailhaul.imap.commands import AppendMessage, Literal
 from mailhaul.imap.lane import MOST_FAILURES
 from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import QuirkName
@@ -34,15 +35,16 @@ from mailhaul.stores.imap_arrivals import (
     missing_flags,
     why_not_told,
 )
+from mailhaul.stores.imap_dress import SYSTEM, Carried, dressed, redress
 from mailhaul.stores.imap_flags import flag
 from mailhaul.stores.imap_mailbox import Mailbox
+from mailhaul.stores.imap_order import can_move, out_of_turn, put_behind
 
 _MOST_MESSAGES = 100
 _MOST_OCTETS = 1536 * 1024
 _MOST_UNDER_WAY = 2
 _MOST_ONE_BY_ONE = 16
 """Messages of a batch where each waits for the server's `+`."""
-_SYSTEM = frozenset(SYSTEM_FLAGS.values())
 _LEARNT_AFTER = 2
 """Times that a message is taken without the keywords it was refused with, before others of the
 same flags go without them at once."""
@@ -51,25 +53,12 @@ _LINGER = 0.01
 
 
 @dataclass(slots=True, eq=False)
-class _Carried:
-    """One message on its way: what is sent of its flags and date, and what became of it."""
-
-    message: Message
-    flags: Flags
-    lost: Flags
-    dated: bool = True
-    binary: bool = False
-    note: str = ""
-    result: Appended | Refused | None = None
-
-
-@dataclass(slots=True, eq=False)
 class _Batch:
     """Messages sent together. `sent` are its commands, each with the messages in it; `begin` is
     the least UID they could get when they were sent."""
 
-    carried: list[_Carried]
-    sent: list[tuple[Pending, list[_Carried]]] = field(default_factory=list)
+    carried: list[Carried]
+    sent: list[tuple[Pending, list[Carried]]] = field(default_factory=list)
     begin: int = 1
 
 
@@ -103,6 +92,7 @@ class _Appending:
         self._gathered = _Batch([])
         self._octets = 0
         self._given: set[int] = set()
+        self._highest = 0
         self._unkept: Counter[Flags] = Counter()
         self._sent: deque[_Batch] = deque()
         self._ended = False
@@ -145,7 +135,7 @@ class _Appending:
                 await messages.aclose()
 
     def _add(self, message: Message) -> None:
-        self._gathered.carried.append(self._prepared(message))
+        self._gathered.carried.append(dressed(self._mailbox, self._folder, message))
         self._octets += message.blob.size
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -159,32 +149,6 @@ class _Appending:
         self._timer = None
         if self._room.is_set() and not self._ended and self._error is None:
             self._submit()
-
-    def _prepared(self, message: Message) -> _Carried:
-        entry, size = message.entry, message.blob.size
-        flags = entry.flags and self._sendable(entry.flags)
-        carried = _Carried(message, flags, entry.flags - flags if entry.flags else NO_FLAGS)
-        limit = self._mailbox.append_limit(self._folder.native)
-        if size == 0:
-            carried.result = Refused(entry, "it is empty at the source: there is nothing to store")
-        elif limit is not None and size > limit:
-            carried.result = Refused(
-                entry, f"it has {size} octets, and the target takes {limit} at most"
-            )
-        return carried
-
-    def _sendable(self, flags: Flags) -> Flags:
-        known = self._mailbox.sendable.get(flags)
-        if known is None:
-            keywords = self._mailbox.capabilities.keeps_keywords
-            known = frozenset(
-                flag
-                for flag in flags
-                if flag in _SYSTEM or (keywords and not flag.startswith("\\") and is_flag(flag))
-            )
-            if len(self._mailbox.sendable) < 10_000:
-                self._mailbox.sendable[flags] = known
-        return known
 
     # --- Sending -----------------------------------------------------------------------------
 
@@ -223,11 +187,11 @@ class _Appending:
                 ]
                 batch.sent.append((session.send(commands.append(native, parts)), group))
 
-    def _leave_out_unkept(self, group: list[_Carried]) -> None:
+    def _leave_out_unkept(self, group: list[Carried]) -> None:
         for carried in group:
             if self._unkept[carried.flags] >= _LEARNT_AFTER:
-                carried.lost |= carried.flags - _SYSTEM
-                carried.flags &= _SYSTEM
+                carried.lost |= carried.flags - SYSTEM
+                carried.flags &= SYSTEM
 
     async def oldest(self) -> _Batch | None:
         """The batch that is to be settled next; None when there will be no more."""
@@ -261,6 +225,7 @@ class _Appending:
                 await self._refused(status, group, batch.begin)
         if looking:
             await self._look(looking, batch.begin)
+        await self._keep_order(batch.carried)
         if not self._mailbox.flags_checked:
             await self._check_flags(batch.carried)
         elif self._mailbox.stores_flags:
@@ -274,6 +239,17 @@ class _Appending:
             if carried.result is not None:
                 results.append(carried.result)
         return results
+
+    async def _keep_order(self, group: Sequence[Carried]) -> None:
+        """Sees to it that the messages lie behind one another, as far as the server can."""
+        stored = {uid: each for each in group if (uid := each.uid) is not None}
+        moving = out_of_turn(list(stored), self._highest)
+        if moving and can_move(self._mailbox):
+            blobs = {uid: stored[uid].message.blob for uid in moving}
+            mailbox, lane, folder = self._mailbox, self._lane, self._folder
+            for old, new in (await put_behind(mailbox, lane, folder, blobs, self._given)).items():
+                self._settle(stored[old], new)
+        self._highest = max([self._highest, *(each.uid or 0 for each in group)])
 
     def raise_what_stopped_it(self) -> None:
         if self._error is not None:
@@ -294,7 +270,7 @@ class _Appending:
             raise self._session.error
         return await self._lane.ready()
 
-    def _told(self, status: Status, group: list[_Carried], begin: int) -> bool:
+    def _told(self, status: Status, group: list[Carried], begin: int) -> bool:
         """Whether the answer tells every message's key, believably."""
         validity = self._mailbox.validity.get(self._folder.native)
         keys = appended_uids(status, len(group), validity, begin)
@@ -307,14 +283,14 @@ class _Appending:
             self._settle(carried, uid)
         return True
 
-    def _settle(self, carried: _Carried, uid: int | None) -> None:
+    def _settle(self, carried: Carried, uid: int | None) -> None:
         carried.result = Appended(carried.message.entry, uid, carried.lost, carried.note)
         if uid is not None:
             self._given.add(uid)
             native = self._folder.native
             self._mailbox.uidnext[native] = max(self._mailbox.uidnext[native], uid + 1)
 
-    async def _refused(self, status: Status, group: list[_Carried], begin: int) -> None:
+    async def _refused(self, status: Status, group: list[Carried], begin: int) -> None:
         judgement = judge(b"APPEND", status, batch=len(group))
         if judgement.verdict not in (Verdict.HALVE, Verdict.REFUSE_MESSAGE):
             self._error = self._error or as_error(judgement)
@@ -334,15 +310,14 @@ class _Appending:
             return
         carried = group[0]
         keywords = carried.flags
-        remedy = self._remedy(carried)
-        if remedy is not None:
-            await self._again([remedy])
+        if redress(self._mailbox, carried):
+            await self._again([carried])
             if isinstance(carried.result, Appended) and carried.flags != keywords:
                 self._unkept[keywords] += 1
         else:
             carried.result = Refused(carried.message.entry, judgement.reason)
 
-    async def _again(self, group: list[_Carried]) -> None:
+    async def _again(self, group: list[Carried]) -> None:
         """Sends messages that were refused, and not stored, once more."""
         self._session = session = await self._lane.ready()
         batch = _Batch(group)
@@ -357,27 +332,7 @@ class _Appending:
         if looking:
             await self._look(looking, batch.begin)
 
-    def _remedy(self, carried: _Carried) -> _Carried | None:
-        """The refused message in another dress, never with other bytes; None when there is none
-        left to try."""
-        entry = carried.message.entry
-        system = carried.flags & _SYSTEM
-        if system != carried.flags:  # D17, D18, B13
-            self._mailbox.quirks[QuirkName.ODD_FLAG] += 1
-            carried.lost |= carried.flags - system
-            carried.flags = system
-            return carried
-        if carried.dated and entry.received is not None and entry.received.year < 1970:
-            carried.dated = False
-            carried.note = "the target would not take its received date"
-            return carried
-        if not carried.binary and "BINARY" in self._mailbox.extensions and _holds_nul(carried):
-            self._mailbox.quirks[QuirkName.NUL_IN_MESSAGE] += 1
-            carried.binary = True  # D1, RFC 3516
-            return carried
-        return None
-
-    async def _look(self, group: list[_Carried], begin: int, strict: bool = False) -> None:
+    async def _look(self, group: list[Carried], begin: int, strict: bool = False) -> None:
         """Finds the keys of messages that were stored; with `strict`, what isn't found was not."""
         blobs = [carried.message.blob for carried in group]
         keys = await keys_of(self._mailbox, self._lane, self._folder, blobs, begin, self._given)
@@ -387,7 +342,7 @@ class _Appending:
 
     # --- Flags that don't stay ---------------------------------------------------------------
 
-    async def _check_flags(self, group: Sequence[_Carried]) -> None:
+    async def _check_flags(self, group: Sequence[Carried]) -> None:
         """Reads the first flagged batch back: some servers keep flags on STORE alone (D19)."""
         known = _flagged(group)
         if not known:
@@ -402,7 +357,7 @@ class _Appending:
         for key, flags in missing.items():
             known[key].lost |= flags
 
-    async def _store_flags(self, group: Sequence[_Carried]) -> None:
+    async def _store_flags(self, group: Sequence[Carried]) -> None:
         changes = [
             FlagChange(key, appended.entry.flags - appended.lost, NO_FLAGS)
             for key, appended in _flagged(group).items()
@@ -411,7 +366,7 @@ class _Appending:
             await flag(self._mailbox, self._folder, changes)
 
 
-def _flagged(group: Sequence[_Carried]) -> dict[int, Appended]:
+def _flagged(group: Sequence[Carried]) -> dict[int, Appended]:
     return {
         carried.result.key: carried.result
         for carried in group
@@ -419,7 +374,3 @@ def _flagged(group: Sequence[_Carried]) -> dict[int, Appended]:
         and isinstance(carried.result.key, int)
         and carried.flags
     }
-
-
-def _holds_nul(carried: _Carried) -> bool:
-    return any(b"\0" in chunk for chunk in carried.message.blob.chunks())

@@ -4,8 +4,10 @@ With QRESYNC the server names what changed and what is gone; with CONDSTORE what
 count tells whether something is gone; else all flags come in one flight. Inventory is never taken
 by SEARCH (C18), sequence numbers are never looked at (C4).
 
-Cursors are written `v1 uidvalidity uidnext modseq count` (modseq 0: the server keeps none) and,
-for a folder's tail, `uidvalidity:uidnext`.
+Cursors are written `v1 uidvalidity uidnext modseq count id` (modseq 0: the server keeps none; no
+id: it tells none) and, for a folder's tail, `uidvalidity:uidnext`. The id is the folder's MAILBOXID
+(RFC 8474): servers give the same UIDVALIDITY to folders made in the same second, so that two that
+have changed places can't be told apart by their numbers (C2, E18).
 """
 
 import re
@@ -28,7 +30,11 @@ PAGE = 5000
 """Messages of one page, about."""
 
 _MOST_VANISHED = 1_000_000
-_CURSOR = re.compile(r"v1 (\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})|(\d{1,20}):(\d{1,20})")
+_NUMBER = r"(\d{1,20})"
+_OBJECT_ID = r"[A-Za-z0-9_-]{1,255}"
+_CURSOR = re.compile(
+    rf"v1 {_NUMBER} {_NUMBER} {_NUMBER} {_NUMBER}(?: ({_OBJECT_ID}))?|{_NUMBER}:{_NUMBER}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class Place:
     uidnext: int
     modseq: int | None = None
     count: int = 0
+    object_id: str = ""
+    """Empty where the server tells none."""
 
 
 def place_of(cursor: Cursor) -> Place:
@@ -46,9 +54,9 @@ def place_of(cursor: Cursor) -> Place:
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         raise CursorExpired(f"“{printable(cursor, 80)}” is no place in an IMAP folder; list anew")
-    if match[5] is not None:
-        return Place(int(match[5]), int(match[6]))
-    return Place(int(match[1]), int(match[2]), int(match[3]), int(match[4]))
+    if match[6] is not None:
+        return Place(int(match[6]), int(match[7]))
+    return Place(int(match[1]), int(match[2]), int(match[3]), int(match[4]), match[5] or "")
 
 
 def tail_of(uidvalidity: int, uidnext: int) -> Cursor:
@@ -277,18 +285,30 @@ def _cursor(mailbox: Mailbox, native: str, facts: Facts, last: int, count: int) 
     uidnext = max(facts.uidnext or 1, last + 1)
     mailbox.uidnext[native] = uidnext
     modseq = facts.modseq if mailbox.condstore and facts.modseq else 0
-    return _written(Place(facts.uidvalidity, uidnext, modseq, count))
+    return _written(Place(facts.uidvalidity, uidnext, modseq, count, _object_id(facts)))
 
 
 def _written(place: Place) -> Cursor:
-    return Cursor(f"v1 {place.uidvalidity} {place.uidnext} {place.modseq or 0} {place.count}")
+    own = f" {place.object_id}" if place.object_id else ""
+    return Cursor(f"v1 {place.uidvalidity} {place.uidnext} {place.modseq or 0} {place.count}{own}")
+
+
+def _object_id(facts: Facts) -> str:
+    told = facts.object_id.decode("latin-1")
+    return told if re.fullmatch(_OBJECT_ID, told) else ""
 
 
 def _check_validity(mailbox: Mailbox, folder: Folder, facts: Facts, place: Place) -> None:
     mailbox.validity[folder.native] = facts.uidvalidity
+    shown = printable("/".join(folder.path), 120)
     if facts.uidvalidity != place.uidvalidity:
-        shown = printable("/".join(folder.path), 120)
         raise CursorExpired(
             f"the folder “{shown}” was renumbered or made anew (UIDVALIDITY {place.uidvalidity} "
             f"became {facts.uidvalidity}); it is listed anew"
+        )
+    now = _object_id(facts)
+    if place.object_id and now and now != place.object_id:
+        raise CursorExpired(
+            f"“{shown}” is another folder now, under the old numbers (MAILBOXID "
+            f"{place.object_id} became {now}); it is listed anew"
         )

@@ -17,9 +17,10 @@ from mailhaul.core.message import Flags
 from mailhaul.core.store import Capabilities, Traffic
 from mailhaul.core.text import printable
 from mailhaul.imap import commands
-from mailhaul.imap.client import BUDGET, Session
+from mailhaul.imap.client import Session
 from mailhaul.imap.connect import connect
 from mailhaul.imap.failures import failure
+from mailhaul.imap.intake import BUDGET
 from mailhaul.imap.lane import Lane
 from mailhaul.imap.name_rules import name_rules
 from mailhaul.imap.pending import Pending
@@ -53,9 +54,9 @@ class Mailbox:
         credentials: Credentials,
         *,
         writable: bool,
-        connections: int,
-        spool: Spool | None,
-        trace: Callable[[str], None] | None,
+        connections: int = 1,
+        spool: Spool | None = None,
+        trace: Callable[[str], None] | None = None,
         compress: bool = True,
     ) -> None:
         self.endpoint = endpoint
@@ -79,6 +80,8 @@ class Mailbox:
         """Whether flags given with APPEND were read back once."""
         self.refusing: set[str] = set()
         """Folders (natives) of which a message was refused: their order wants care."""
+        self.moves_within: bool | None = None
+        """Whether the server moves messages within their folder; None: not tried."""
         self.stores_flags = False
         """They don't stay: they are stored behind every batch (D19)."""
         self.quirks: Counter[QuirkName] = Counter()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailhaul.core.blob import Spool
-from mailhaul.core.errors import Closed, ClosedReason, CursorExpired
+from mailhaul.core.errors import CursorExpired
 from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, NameRules, Role, State
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Capabilities, Changes, Traffic
@@ -24,7 +24,7 @@ from mailhaul.stores.file_messages import (
     blob_of,
     identity_of,
 )
-from mailhaul.stores.found_folders import DEEPEST
+from mailhaul.stores.found_folders import DEEPEST, note
 from mailhaul.stores.line_ends import from_disk
 from mailhaul.stores.maildir_folder import (
     Scan,
@@ -42,6 +42,7 @@ from mailhaul.stores.safe_paths import (
     folds_case,
     open_file,
     open_root,
+    opening,
     telling,
 )
 
@@ -76,16 +77,10 @@ class MaildirSource:
     async def open(self) -> None:
         if self.root >= 0:
             return
-        try:
+        with opening(self.path):
             self.root = open_root(self.path)
             self.layout = maildir_tree.layout_of(self.path) or Layout.PLUS
             self.folds_case = folds_case(self.path)
-        except OSError as error:
-            raise Closed(
-                f"“{printable(str(self.path), 200)}” can't be opened: "
-                f"{printable((error.strerror or '').lower())}",
-                ClosedReason.FORBIDDEN,
-            ) from error
         self.traffic.connections += 1
 
     async def close(self) -> None:
@@ -114,7 +109,8 @@ class MaildirSource:
             here = scan(self.root, maildir_tree.steps(native))
         except OSError as error:
             # It is there and can't be read: whoever looks inside is told so.
-            self.notice(f"“{native}” can't be read: {(error.strerror or '').lower()}")
+            reason = (error.strerror or "").lower()
+            note(self.traffic.notices, f"“{native}” can't be read: {reason}")
             return Folder(path, native, role, subscribed=path in subscribed)
         return Folder(
             path,
@@ -211,7 +207,8 @@ class MaildirSource:
             # It is a message all the same; that it can't be read is told when it is asked for.
             return Entry(key_of(plain), here.flags(name), 0, None)
         except OSError as error:
-            self.notice(f"“{folder.native}/{name}” was left out: {(error.strerror or '').lower()}")
+            reason = (error.strerror or "").lower()
+            note(self.traffic.notices, f"“{folder.native}/{name}” was left out: {reason}")
             return None
         received = datetime.fromtimestamp(int(status.st_mtime), UTC)
         return Entry(key_of(plain), here.flags(name), size, received)
@@ -232,8 +229,3 @@ class MaildirSource:
             except OSError as error:
                 return f"the file can't be read: {printable((error.strerror or '').lower())}"
         return None
-
-    def notice(self, text: str) -> None:
-        shown = printable(text)
-        if shown not in self.traffic.notices:
-            self.traffic.notices.append(shown)

@@ -7,7 +7,7 @@ is no message to anyone, and what it leaves in `cur` is whole.
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -36,21 +36,27 @@ class _Written:
 
 
 class Batch:
-    """Messages written to one folder and not yet announced."""
+    """Messages written to one folder and not yet announced. `stamp` gives microseconds since 1970,
+    more at each call; `keywords` are the folder's."""
 
-    def __init__(self, root: int, steps: Sequence[str]) -> None:
+    def __init__(
+        self, root: int, steps: Sequence[str], keywords: list[str], stamp: Callable[[], int]
+    ) -> None:
         self._root = root
         self._steps = steps
+        self._keywords = keywords
+        self._stamp = stamp
         self._written: list[_Written] = []
         self.octets = 0
 
     def __len__(self) -> int:
         return len(self._written)
 
-    async def add(self, message: Message, stamp: int, keywords: list[str]) -> None:
+    async def add(self, message: Message) -> None:
         """Writes the message to `tmp`, with its date. Raises OSError."""
+        stamp = self._stamp()
         with directory(self._root, self._steps) as here:
-            letters, lost = letters_for(here, keywords, message.entry.flags)
+            letters, lost = letters_for(here, self._keywords, message.entry.flags)
         shape = survey(message.blob.chunks())
         name = _name(stamp, shape)
         with directory(self._root, [*self._steps, "tmp"]) as temporary:
@@ -87,7 +93,7 @@ class Batch:
         self._forget()
         return answers
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Takes back what was not committed."""
         if not self._written:
             return

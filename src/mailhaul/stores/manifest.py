@@ -24,7 +24,7 @@ from typing import Any
 
 from mailhaul.core.errors import CursorExpired, FolderFailed, RetryLater
 from mailhaul.core.folder import Cursor, FolderPath, Role
-from mailhaul.core.message import Entry, Flags
+from mailhaul.core.message import SYSTEM_FLAGS, Entry, Flags, Key
 from mailhaul.core.store import Changes
 from mailhaul.core.text import printable
 from mailhaul.stores.file_messages import PAGE
@@ -358,6 +358,19 @@ def past(place: Cursor, uids: set[int]) -> Cursor:
     while uidnext in uids:
         uidnext += 1
     return Cursor(f"T {match[1]} {uidnext}")
+
+
+def kept(flags: Flags) -> Flags:
+    """Those that are kept. A manifest could hold anything, but `\\Forwarded` and the like are no
+    flags anywhere (D17)."""
+    return frozenset(
+        flag for flag in flags if not flag.startswith("\\") or flag.lower() in SYSTEM_FLAGS
+    )
+
+
+def uid_of(key: Key) -> int:
+    """The uid that a key of a folder with a manifest is; -1 for other keys, which name nothing."""
+    return key if isinstance(key, int) else -1
 
 
 def _place_columns(place: Sequence[Any]) -> "array[int]":

@@ -15,12 +15,12 @@ from hashlib import sha256
 
 from mailhaul.core.errors import RetryLater
 from mailhaul.core.folder import FolderPath
-from mailhaul.core.message import SYSTEM_FLAGS, Entry, Flags, Message
+from mailhaul.core.message import Entry, Message
 from mailhaul.core.store import Appended
 from mailhaul.stores import mbox_tree
 from mailhaul.stores.file_messages import BATCH_OCTETS, Turns
 from mailhaul.stores.line_ends import survey, to_disk
-from mailhaul.stores.manifest import Manifest, Place, Record, line_text, place_line
+from mailhaul.stores.manifest import Manifest, Place, Record, kept, line_text, place_line
 from mailhaul.stores.mbox_folder import View, covered, octets, token_of
 from mailhaul.stores.mbox_format import from_line, quoted
 from mailhaul.stores.safe_paths import (
@@ -241,13 +241,6 @@ def lock(descriptor: int) -> None:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             raise RetryLater("another program has locked the mbox", after=2) from error
-
-
-def kept(flags: Flags) -> Flags:
-    """Those that a manifest keeps: `\\Forwarded` and the like are no flags anywhere (D17)."""
-    return frozenset(
-        flag for flag in flags if not flag.startswith("\\") or flag.lower() in SYSTEM_FLAGS
-    )
 
 
 async def _copied(old: int, new: int, book: Manifest, without: frozenset[int]) -> list[bytes]:

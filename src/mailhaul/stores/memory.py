@@ -6,18 +6,13 @@ after every step that writes ("before append", "after append"; also create, subs
 remove), and where a real server could fail while reading ("open", "folders", "page", "identify",
 "fetch"). It may change the mailbox, raise `Disconnected`, or raise a crash of its own:
 "after append" is the ambiguous window, where the message is stored and nobody was told (A2).
-
-Cursors are written `C uidvalidity uidnext modseq`, tails `T uidvalidity uidnext`; `changes` since
-a tail lists what was added and ends in a tail.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from mailhaul.core.blob import Spool
-from mailhaul.core.errors import Closed, ClosedReason, CursorExpired, FolderFailed
+from mailhaul.core.errors import Closed, ClosedReason, FolderFailed
 from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, Role, State
 from mailhaul.core.identity import header_identity
 from mailhaul.core.message import Entry, Flags, Identity, Key, Message, Unreadable, folded
@@ -32,11 +27,10 @@ from mailhaul.core.store import (
 )
 from mailhaul.core.text import printable
 from mailhaul.stores.found_folders import with_inbox
+from mailhaul.stores.memory_cursor import Place, cursor_of, past, place_of, tail_of
 from mailhaul.stores.memory_mailbox import MemoryFolder, MemoryMailbox, Stored
 
 Faults = Callable[[str, str], None]
-
-_CURSOR = re.compile(r"(?:C (\d+) (\d+) (\d+)|T (\d+) (\d+))")
 
 
 class MemorySource:
@@ -72,10 +66,10 @@ class MemorySource:
     async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
         await self._ask("page", folder.native)
         here = _selected(self.mailbox, folder)
-        place = None if since is None else _place(here, since)
+        place = None if since is None else place_of(here, since)
         entries, vanished, whole = _news(self.mailbox, here, place)
         tail = place is not None and place.modseq is None
-        end = _tail(here) if tail else _cursor(here)
+        end = tail_of(here) if tail else cursor_of(here)
         size = self.mailbox.habits.page
         for start in range(0, len(entries), size):
             yield Changes(entries[start : start + size], whole=whole)
@@ -207,14 +201,7 @@ class MemoryTarget:
             raise Closed("the mailbox is full; make room or raise its quota", ClosedReason.FULL)
 
     def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
-        here = _parsed(place)
-        if here is None:
-            return place
-        uids = {_uid(key) for key in keys}
-        uidnext = here.uidnext
-        while uidnext in uids:
-            uidnext += 1
-        return _written(_Place(here.uidvalidity, uidnext, None))
+        return past(place, {_uid(key) for key in keys})
 
     async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
         await self._flight()
@@ -283,15 +270,6 @@ class MemoryTarget:
         self.mailbox.written[verb] += 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A cursor, read; `modseq` is None in a tail."""
-
-    uidvalidity: int
-    uidnext: int
-    modseq: int | None
-
-
 def _capabilities(mailbox: MemoryMailbox) -> Capabilities:
     habits = mailbox.habits
     quota = None
@@ -311,7 +289,7 @@ def _capabilities(mailbox: MemoryMailbox) -> Capabilities:
 def _shown(mailbox: MemoryMailbox, path: FolderPath) -> Folder:
     here, habits = mailbox.folder(path), mailbox.habits
     look_inside = here.selectable
-    state = State(_cursor(here)) if habits.tells_state and look_inside else None
+    state = State(cursor_of(here)) if habits.tells_state and look_inside else None
     return Folder(
         path=path,
         native=_native(path),
@@ -321,7 +299,7 @@ def _shown(mailbox: MemoryMailbox, path: FolderPath) -> Folder:
         count=len(here.messages) if look_inside else None,
         size=sum(len(stored.data) for stored in here.messages.values()) if look_inside else None,
         state=state,
-        tail=_tail(here) if habits.tells_tail and look_inside else None,
+        tail=tail_of(here) if habits.tells_tail and look_inside else None,
     )
 
 
@@ -333,7 +311,7 @@ def _selected(mailbox: MemoryMailbox, folder: Folder) -> MemoryFolder:
 
 
 def _news(
-    mailbox: MemoryMailbox, here: MemoryFolder, place: _Place | None
+    mailbox: MemoryMailbox, here: MemoryFolder, place: Place | None
 ) -> tuple[list[Entry], list[Key], bool]:
     """Entries, vanished keys, and whether that is the whole folder."""
     messages = here.messages.values()
@@ -360,39 +338,6 @@ def _news(
 
 def _entry(stored: Stored) -> Entry:
     return Entry(stored.uid, stored.flags, len(stored.data), stored.received)
-
-
-def _cursor(here: MemoryFolder) -> Cursor:
-    return _written(_Place(here.uidvalidity, here.uidnext, here.modseq))
-
-
-def _tail(here: MemoryFolder) -> Cursor:
-    return _written(_Place(here.uidvalidity, here.uidnext, None))
-
-
-def _written(place: _Place) -> Cursor:
-    if place.modseq is None:
-        return Cursor(f"T {place.uidvalidity} {place.uidnext}")
-    return Cursor(f"C {place.uidvalidity} {place.uidnext} {place.modseq}")
-
-
-def _parsed(cursor: Cursor) -> _Place | None:
-    match = _CURSOR.fullmatch(cursor)
-    if match is None:
-        return None
-    if match[1] is None:
-        return _Place(int(match[4]), int(match[5]), None)
-    return _Place(int(match[1]), int(match[2]), int(match[3]))
-
-
-def _place(here: MemoryFolder, cursor: Cursor) -> _Place:
-    place = _parsed(cursor)
-    if place is None or place.uidvalidity != here.uidvalidity:
-        raise CursorExpired(f"folder “{printable('/'.join(here.path))}” was renumbered")
-    # A server restored from a backup is behind the cursor with its UIDVALIDITY unchanged.
-    if place.uidnext > here.uidnext or (place.modseq or 0) > here.modseq:
-        raise CursorExpired(f"folder “{printable('/'.join(here.path))}” went back in time")
-    return place
 
 
 def _existing(mailbox: MemoryMailbox, path: FolderPath) -> FolderPath | None:

@@ -55,17 +55,17 @@ def open_target(
 ) -> Target:
     """A target for `endpoint`, not yet opened; else as `open_source`."""
     if endpoint.scheme == "maildir":
-        from mailhaul.stores.maildir_target import MaildirTarget
+        from mailhaul.stores.maildir_target import maildir_target
 
-        return MaildirTarget(Path(endpoint.path), spool)
+        return maildir_target(Path(endpoint.path), spool)
     if endpoint.scheme == "mbox":
-        from mailhaul.stores.mbox import MboxTarget
+        from mailhaul.stores.mbox_target import mbox_target
 
-        return MboxTarget(Path(endpoint.path), spool)
+        return mbox_target(Path(endpoint.path), spool)
     if endpoint.scheme == "eml":
-        from mailhaul.stores.eml_target import EmlTarget
+        from mailhaul.stores.eml_target import eml_target
 
-        return EmlTarget(Path(endpoint.path), spool)
+        return eml_target(Path(endpoint.path), spool)
     if endpoint.scheme in DEFAULT_PORTS:
         from mailhaul.stores.imap import ImapTarget
 

@@ -237,6 +237,19 @@ def telling(shown: str) -> Iterator[None]:
         raise FolderFailed(text) from error
 
 
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """As `telling`, for a store's own directory: without it there is nothing to try again."""
+    try:
+        yield
+    except OSError as error:
+        raise Closed(
+            f"“{printable(str(path), 200)}” can't be opened: "
+            f"{printable((error.strerror or '').lower())}",
+            ClosedReason.FORBIDDEN,
+        ) from error
+
+
 def _plain(name: str) -> str:
     assert name not in ("", ".", "..") and "/" not in name and "\0" not in name, name
     return name
