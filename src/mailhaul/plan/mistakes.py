@@ -1,6 +1,7 @@
 """What is wrong with a plan: every mistake by file and line, with its value and its cure."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ HIDDEN = "***"
 SHOWN = 80
 MOST = 200
 """So many mistakes are told at most: a file of the wrong kind has one a line."""
+_PASSWORD = re.compile(r"(://[^:/?#]*:).*@")
+_VALUE = re.compile(r"^“[^”]*” ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,16 @@ def in_order(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
 
 
 def shown(value: object) -> str:
-    """What a person wrote, fit for a message."""
+    """What a person wrote, fit for a message: a password in an endpoint is hidden."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return printable(str(value), SHOWN)
+    return printable(_PASSWORD.sub(rf"\1{HIDDEN}@", str(value)), SHOWN)
+
+
+def said(error: BadInput) -> tuple[str, str]:
+    """The fact and the cure of an error, without the value that it begins with."""
+    fact, _, cure = str(error).partition("; ")
+    return _VALUE.sub("", fact), cure
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -23,6 +23,12 @@ from pydantic import (
 from mailhaul.plan.durations import duration, duration_text
 
 
+def _day(value: object) -> object:
+    if not isinstance(value, date | str):
+        raise ValueError("it is no date and time")
+    return value
+
+
 def _moment(value: object) -> object:
     if isinstance(value, date) and not isinstance(value, datetime):
         raise ValueError("it has no time of day")
@@ -52,11 +58,14 @@ Duration = Annotated[
 """Written `90s`, `15m`, `1h`, `2d`."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Url = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Yes = Annotated[bool, Strict()]
 Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """Without an offset: in the plan's time zone."""
+Day = Annotated[datetime, BeforeValidator(_day)]
+"""A date begins at midnight; without an offset: in the plan's time zone."""
 Wall = Annotated[time, BeforeValidator(_written), AfterValidator(_wall)]
 """A time of day in the plan's time zone."""
 
@@ -82,7 +91,7 @@ class Budget(_Model):
 class System(_Model):
     """One side: a mail system, how a mailbox there is addressed, and where its secrets lie."""
 
-    url: Name
+    url: Url
     """Endpoint of a mailbox, with {address}, {user} (its part before the @) and {domain} filled in
     for each, or without where mailboxes.csv names one endpoint a row."""
     secret: str = ""
@@ -113,7 +122,7 @@ class Carry(_Model):
     exclude: tuple[str, ...] = ()
     map: dict[str, str] = {}
     """Source folder to target folder, joined by “/”."""
-    since: Moment | None = None
+    since: Day | None = None
     """Older messages are left out, by received date."""
     delete: Delete = Delete.NEVER
     """Until the cutover; after it nothing is ever removed."""
@@ -174,7 +183,7 @@ class Wave(_Model):
 class Webhook(_Model):
     """Where to tell of chosen events, as JSON by POST."""
 
-    url: Name
+    url: Url
     events: tuple[str, ...] = ()
     """Actions of the log; all when left out."""
     secret: str = ""
@@ -184,7 +193,7 @@ class Webhook(_Model):
 class Listed(_Model):
     """One mailbox, as its row in mailboxes.csv says. Empty: by the plan's templates."""
 
-    address: Name
+    address: Url
     wave: str = ""
     source: str = ""
     target: str = ""

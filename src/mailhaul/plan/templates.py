@@ -1,7 +1,7 @@
 """Endpoints and references with {address}, {user} and {domain} in them, filled in for a mailbox.
 
-What is filled in can't break out of its place: in a user name or an option it is percent-encoded, in
-a host it is a domain name, in a path one component, in a command one word.
+What is filled in can't break out of its place: in a user name or an option it is percent-encoded,
+in a host it is a domain name, in a path one component, in a command one word.
 """
 
 import re
@@ -66,7 +66,7 @@ def with_login(template: str, user: str, admin: str = "") -> str:
     if template.partition(":")[0].lower() not in DEFAULT_PORTS or "://" not in template:
         return ""
     head, _, host, options = _parts(template)
-    every = [each for each in options.split("&") if each and not each.startswith("user=")]
+    every = [each for each in options.split("&") if each]
     if admin:
         every = [each for each in every if not each.startswith("admin=")]
         every.append(f"admin={_encoded(admin)}")

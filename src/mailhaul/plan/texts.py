@@ -14,18 +14,21 @@ LARGEST = 16 * 1024 * 1024
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read(path: Path, cure: str) -> tuple[str, list[Mistake]]:
-    """The text of the file and what is wrong with it. What can't be decoded is there as Latin-1, so
-    that the rest can still be looked at. `cure` says how to save it rightly."""
+def read(
+    path: Path, cure: str, missing: str = "name a file that you can read"
+) -> tuple[str, list[Mistake]]:
+    """The text of the file, its lines ended by LF, and what is wrong with it. What isn't UTF-8 is
+    taken for Latin-1, so that the rest can still be looked at; `cure` says how to save it."""
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except OSError as error:
-        why = f"can't be read: {error.strerror}"
-        return "", [Mistake(path.name, 1, "", f"{printable(str(path), 200)} {why}", "name a file")]
+        why = f"{printable(str(path), 200)} can't be read: {error.strerror}"
+        return "", [Mistake(path.name, 1, "", why, missing)]
     if len(raw) > LARGEST:
         return "", [Mistake(path.name, 1, "", "the file is larger than 16 MiB", "split it")]
-    return decoded(raw, path.name, cure)
+    text, mistakes = decoded(raw, path.name, cure)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), mistakes
 
 
 def decoded(raw: bytes, name: str, cure: str) -> tuple[str, list[Mistake]]:

@@ -1,0 +1,159 @@
+"""What can be wrong with the list of mailboxes: with each, and between them."""
+
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from mailhaul.core.endpoint import Endpoint
+from mailhaul.core.errors import BadInput
+from mailhaul.core.pair import mailbox_name, refuse_one_mailbox_twice
+from mailhaul.core.text import printable
+from mailhaul.plan.mistakes import HIDDEN, Mistake, said, shown, suggestion
+from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.shape import UNKNOWN, Lines
+from mailhaul.plan.templates import endpoint_for, has_names
+from mailhaul.plan.validate import secret_faults, url_faults
+
+
+def mailbox_checks(plan: Plan, file: str, lines: Lines, directory: Path) -> Iterator[Mistake]:
+    """All that is wrong with the mailboxes of `plan`, listed in `file`; relative paths count from
+    `directory`."""
+    yield from _waves(plan, file, lines)
+    yield from _addresses(plan, file)
+    yield from _cells(plan, file)
+    shared = list(_shared_templates(plan, lines))
+    yield from shared
+    if not shared:
+        yield from _pairs(plan, file, directory)
+
+
+def _waves(plan: Plan, file: str, lines: Lines) -> Iterator[Mistake]:
+    names = [wave.name for wave in plan.waves if wave.name != UNKNOWN]
+    whole = len(names) == len(plan.waves)
+    for each in plan.mailboxes:
+        if each.wave and each.wave not in names and whole:
+            cure = suggestion(each.wave, names) or (
+                f"there are {', '.join(map(shown, names))}"
+                if names
+                else f'write [[waves]] and name = "{shown(each.wave)}" into plan.toml'
+            )
+            value = f"wave {shown(each.wave)}"
+            yield Mistake(file, each.line, value, "the plan has no such wave", cure)
+        elif not each.wave and names:
+            cure = f"write one of {', '.join(map(shown, names))}"
+            yield Mistake(file, each.line, shown(each.address), "this mailbox has no wave", cure)
+    filled = {each.wave for each in plan.mailboxes}
+    for number, wave in enumerate(plan.waves):
+        # Without a mailbox at all something else is wrong, and has been told.
+        if wave.name != UNKNOWN and wave.name not in filled and plan.mailboxes:
+            text, cure = "this wave has no mailboxes", f"name it in {file}, or take it out"
+            yield lines.mistake(("waves", number, "name"), wave.name, text, cure)
+
+
+def _addresses(plan: Plan, file: str) -> Iterator[Mistake]:
+    seen: dict[str, int] = {}
+    for each in plan.mailboxes:
+        # Nobody tells addresses apart by case, whatever RFC 5321 2.4 says.
+        key = unicodedata.normalize("NFC", each.address).casefold()
+        first = seen.setdefault(key, each.line)
+        if first != each.line:
+            text = f"line {first} is about this address too"
+            value = f"address {shown(each.address)}"
+            yield Mistake(file, each.line, value, text, "list each mailbox once")
+
+
+def _cells(plan: Plan, file: str) -> Iterator[Mistake]:
+    for each in plan.mailboxes:
+        for column, url in (("source", each.source), ("target", each.target)):
+            if url:
+                for text, cure in url_faults(url):
+                    yield Mistake(file, each.line, f"{column} {shown(url)}", text, cure)
+        secrets = (("source_secret", each.source_secret), ("target_secret", each.target_secret))
+        for column, secret in secrets:
+            for text, cure in secret_faults(secret):
+                yield Mistake(file, each.line, f"{column} {HIDDEN}", text, cure)
+
+
+def _shared_templates(plan: Plan, lines: Lines) -> Iterator[Mistake]:
+    """What is wrong with every mailbox alike is told once."""
+    for side, system in (("source", plan.source), ("target", plan.target)):
+        using = [each for each in plan.mailboxes if not getattr(each, side)]
+        sound = system.url != UNKNOWN and not any(url_faults(system.url))
+        if len(using) > 1 and sound and not has_names(system.url):
+            text = f"{len(using)} mailboxes would have this one {side}"
+            cure = "write {address} or {user} where they differ"
+            yield lines.mistake((side, "url"), system.url, text, cure)
+    alike = any(not each.source and not each.target for each in plan.mailboxes)
+    if alike and plan.source.url == plan.target.url != UNKNOWN:
+        text = "this is the source, so every mailbox would be carried into itself"
+        yield lines.mistake(("target", "url"), plan.target.url, text, "name another target")
+
+
+def _pairs(plan: Plan, file: str, directory: Path) -> Iterator[Mistake]:
+    sources: dict[str, int] = {}
+    targets: dict[str, int] = {}
+    paths: dict[PurePath, int] = {}
+    ends: list[tuple[Listed, Endpoint]] = []
+    for each in plan.mailboxes:
+        source = _endpoint(each.source or plan.source.url, each, directory)
+        target = _endpoint(each.target or plan.target.url, each, directory)
+        for side, end in (("source", source), ("target", target)):
+            if isinstance(end, BadInput) and not getattr(each, side):
+                text, cure = said(end)
+                yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
+        if isinstance(source, Endpoint) and isinstance(target, Endpoint):
+            yield from _pair(each, source, target, file)
+        if isinstance(source, Endpoint):
+            sources.setdefault(_name(source), each.line)
+        if isinstance(target, Endpoint):
+            first = targets.setdefault(_name(target), each.line)
+            ends.append((each, target))
+            if target.is_file:
+                paths.setdefault(PurePath(_name(target)), each.line)
+            if first != each.line:
+                text = f"this is the target of line {first} too"
+                cure = "give each mailbox a target of its own"
+                yield Mistake(file, each.line, _shown("target", target), text, cure)
+    for each, target in ends:
+        line = sources.get(_name(target), each.line)
+        if line != each.line:
+            text = f"this is the source of line {line}"
+            cure = "move them in two plans, one after the other"
+            yield Mistake(file, each.line, _shown("target", target), text, cure)
+        around = PurePath(_name(target)).parents if target.is_file else ()
+        inside = next((paths[path] for path in around if path in paths), None)
+        if inside is not None:
+            text = f"this lies inside the target of line {inside}"
+            cure = "name a place of its own"
+            yield Mistake(file, each.line, _shown("target", target), text, cure)
+
+
+def _pair(each: Listed, source: Endpoint, target: Endpoint, file: str) -> Iterator[Mistake]:
+    try:
+        # Names only; whether two hosts are one server, the check before the start finds out.
+        refuse_one_mailbox_twice(source, target, lambda host: frozenset())
+    except BadInput as error:
+        text, cure = said(error)
+        yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
+
+
+def _endpoint(url: str, each: Listed, directory: Path) -> Endpoint | BadInput | None:
+    """The endpoint; None where its mistake has been told for the system or the cell."""
+    if url == UNKNOWN or any(url_faults(url)):
+        return None
+    try:
+        return endpoint_for(url, each.address, directory)
+    except BadInput as error:
+        return error
+
+
+def _name(endpoint: Endpoint) -> str:
+    """Servers that tell logins apart by case are rare, and two such mailboxes rarer: a warning too
+    many is better than two mailboxes in one."""
+    if endpoint.is_file:
+        return str(Path(endpoint.path).expanduser().resolve())
+    return mailbox_name(endpoint).casefold()
+
+
+def _shown(side: str, endpoint: Endpoint) -> str:
+    return f"{side} {printable(str(endpoint), 80)}"
