@@ -1,0 +1,428 @@
+"""One slice of a pass: a mailbox is carried for some minutes, and its rows say how far it has come.
+
+A slice ends when the pass does, when its time is over, or as soon as its row says that a person
+wants something else; always at a message boundary. What it has done is in the ledger by then; what
+goes into our tables is returned, for the phase to write it together with the mailbox's next state.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from mailhaul.core.folder import FolderPath
+from mailhaul.core.text import printable
+from mailhaul.db import tables
+from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.outcomes import (
+    Carried,
+    Event,
+    Fate,
+    Finished,
+    Mapped,
+    Opened,
+    Options,
+    Settled,
+    Waiting,
+)
+from mailhaul.engine.passes import run_pass
+from mailhaul.journey.hours import closes
+from mailhaul.journey.means import Means, opened_pair, pair_of
+from mailhaul.journey.plans import PlanRow, PlanState, plan_row
+from mailhaul.journey.rows import MailboxRow, Stale, mailbox, write
+
+BOUNDARY = 3.0
+"""Seconds that a pass gets to reach the next message boundary before it is cut off; what was in
+flight then is settled by the next pass, which looks before it sends."""
+LONG_WAIT = 60.0
+"""Who is told to wait longer gives its place to others."""
+
+_LEFT = (Fate.REFUSED, Fate.MISSING)
+
+
+class Kind(StrEnum):
+    """What a pass is for."""
+
+    TRIAL = "trial"
+    PRESTAGE = "pre-stage"
+    NEWEST = "newest"
+    INITIAL = "initial"
+    DELTA = "delta"
+    FINAL = "final"
+    SWEEP = "sweep"
+
+
+BY_HOURS = frozenset({Kind.TRIAL, Kind.PRESTAGE, Kind.NEWEST, Kind.INITIAL, Kind.DELTA})
+"""Passes that keep to the working hours."""
+
+
+class Ending(StrEnum):
+    """Why a slice ended."""
+
+    FINISHED = "the pass has ended"
+    TIME = "its time is over"
+    HOURS = "working hours are over"
+    STOPPING = "the worker stops"
+    WAITING = "a server wants us to wait"
+    MOVED_ON = "a person wants something else"
+
+
+@dataclass(slots=True)
+class Course:
+    """What a slice has been told so far. `before` is what earlier slices of this pass did."""
+
+    number: int
+    kind: Kind
+    began: float
+    before: Mapping[str, int]
+    carried: int = 0
+    octets: int = 0
+    targets: dict[FolderPath, FolderPath] = field(default_factory=dict)
+    opened: int = 0
+    waits: Counter[str] = field(default_factory=Counter)
+    left: list[Settled] = field(default_factory=list)
+    wait: Waiting | None = None
+    finished: Finished | None = None
+
+    def take(self, event: Event) -> None:
+        match event:
+            case Opened():
+                self.opened += 1
+            case Mapped():
+                self.targets = {link.source: link.target for link in event.links}
+            case Carried():
+                self.carried += event.messages
+                self.octets += event.octets
+            case Settled(fate=fate) if fate in _LEFT:
+                self.left.append(event)
+            case Waiting():
+                what = "asked for it" if event.throttled else "failed"
+                self.waits[f"{event.side} {what}"] += round(event.seconds)
+                if event.seconds > LONG_WAIT:
+                    self.wait = event
+            case Finished():
+                self.finished = event
+            case _:
+                pass
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A slice that has ended. `row` is the mailbox as it stands with what the slice itself changed
+    in it; `values` are the columns of the mailbox to be written with its next state, `write` makes
+    the other rows."""
+
+    ending: Ending
+    row: MailboxRow
+    course: Course
+    values: Mapping[str, Any]
+    fates: Mapping[FolderPath, Mapping[Fate, int]]
+    lost: tuple[tuple[FolderPath, str, Fate, str], ...]
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """What the pass could not finish, as sentences."""
+        return () if self.course.finished is None else self.course.finished.unfinished
+
+    @property
+    def empty(self) -> bool:
+        """The pass has ended, and there was nothing to be done."""
+        done = self.course.finished
+        if done is None or done.unfinished:
+            return False
+        return not (self.course.before["carried"] + done.tally.carried + done.tally.flagged)
+
+    def write(self, connection: Connection, at: float) -> None:
+        """The pass, the accounting by folder, and what was left over; in the caller's
+        transaction."""
+        _write_pass(connection, self.row.id, self.course, at, _outcome(self))
+        _write_leftovers(connection, self)
+        if self.course.finished is not None:
+            _write_folders(connection, self)
+
+
+async def carry_slice(
+    means: Means, plan: PlanRow, row: MailboxRow, kind: Kind, options: Options
+) -> Slice:
+    """Carries the mailbox for a while. Raises what `run_pass` raises, `Busy` when its ledger is
+    taken, and `Stale` when the mailbox moved on before anything was begun; the pass's row has been
+    written in each case."""
+    row, course = await means.database.run(lambda c: _begin(c, row, kind, means.clock.now()))
+    try:
+        with means.open_ledger(row, pair_of(row)) as ledger:
+            known = _sums(ledger)
+            async with opened_pair(means, plan, row) as pair:
+                events = run_pass(pair.source, pair.target, ledger, options)
+                ending = await _follow(means, plan, row, course, known, events)
+            return _ended(ledger, ending, row, course)
+    except BaseException:
+        # However it ended: what was carried is carried, and stands there.
+        with suppress(Stale):
+            await _asleep(means, lambda c: _broken_off(c, row, course, means.clock.now()))
+        raise
+
+
+async def _follow(
+    means: Means,
+    plan: PlanRow,
+    row: MailboxRow,
+    course: Course,
+    known: Counter[Fate],
+    events: object,
+) -> Ending:
+    stream = cast("AsyncGenerator[Event, None]", events)
+    watch = asyncio.create_task(_watch(means, plan, row, course, known))
+    try:
+        async with aclosing(stream):
+            while True:
+                following = asyncio.ensure_future(anext(stream, None))
+                try:
+                    if not watch.done():
+                        both = {following, watch}
+                        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                    if not following.done():
+                        await asyncio.wait([following], timeout=BOUNDARY)
+                    if not following.done():
+                        return watch.result()
+                finally:
+                    if not following.done():
+                        following.cancel()
+                        await asyncio.wait([following])
+                event = following.result()
+                if event is None:
+                    return Ending.FINISHED
+                course.take(event)
+                if course.wait is not None:
+                    return Ending.WAITING
+                if watch.done() and course.finished is None:
+                    return watch.result()
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+
+
+async def _watch(
+    means: Means, plan: PlanRow, row: MailboxRow, course: Course, known: Counter[Fate]
+) -> Ending:
+    """Writes down the progress, and returns once the slice has to end."""
+    over = time.monotonic() + means.slice_seconds
+    stopping = asyncio.create_task(means.stopping.wait())
+    now = means.clock.now()
+    closing = closes(plan.plan.hours, plan.plan.zone, now) if course.kind in BY_HOURS else None
+    try:
+        while True:
+            await asyncio.wait([stopping], timeout=means.look_seconds)
+            if stopping.done():
+                return Ending.STOPPING
+            try:
+                await means.database.run(lambda c: _look(c, row, course, known))
+            except Stale:
+                return Ending.MOVED_ON
+            if closing is not None and means.clock.now() >= closing:
+                return Ending.HOURS
+            if time.monotonic() >= over:
+                return Ending.TIME
+    finally:
+        stopping.cancel()
+
+
+def _look(connection: Connection, row: MailboxRow, course: Course, known: Counter[Fate]) -> None:
+    """Writes the progress. Raises `Stale` when the mailbox is no longer ours to carry."""
+    if plan_row(connection, row.plan).state is not PlanState.RUNNING:
+        raise Stale("its plan is not running")
+    now = mailbox(connection, row.id)
+    if now.epoch != row.epoch:
+        raise Stale(f"{row.address} is carried elsewhere")
+    write(
+        connection,
+        row,
+        copied=known[Fate.COPIED] + course.carried,
+        octets=row.octets + course.octets,
+    )
+    _write_pass(connection, row.id, course, None, "")
+
+
+def _begin(
+    connection: Connection, row: MailboxRow, kind: Kind, at: float
+) -> tuple[MailboxRow, Course]:
+    """Takes the mailbox's next epoch, so that whoever still writes with an older one is refused;
+    opens the pass's row, or goes on with that of the slice before."""
+    table = tables.passes
+    now = mailbox(connection, row.id)
+    last = connection.execute(
+        select(table).where(table.c.mailbox_id == row.id, table.c.number == now.passes)
+    ).one_or_none()
+    if last is not None and last.outcome == "" and last.kind == kind.value:
+        before = {name: getattr(last, name) for name in ("carried", "flagged", "removed", "octets")}
+        course = Course(last.number, kind, last.began_at, before, waits=Counter(last.waits))
+        return write(connection, row, epoch=now.epoch + 1), course
+    if last is not None and last.outcome == "":
+        values = {"outcome": "broken off", "ended_at": at}
+        _update_pass(connection, row.id, last.number, values)
+    number = now.passes + 1
+    course = Course(number, kind, at, dict.fromkeys(("carried", "flagged", "removed", "octets"), 0))
+    connection.execute(
+        insert(table).values(
+            mailbox_id=row.id,
+            number=number,
+            kind=kind.value,
+            began_at=at,
+            waits={},
+            unfinished=[],
+            notes=[],
+        )
+    )
+    return write(connection, row, epoch=now.epoch + 1, passes=number), course
+
+
+def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> Slice:
+    fates = ledger.fates()
+    sums = _sums(ledger)
+    done = course.finished
+    values: dict[str, Any] = {fate.value: sums[fate] for fate in Fate}
+    values["octets"] = row.octets + course.octets
+    if course.opened == 2:
+        values["opened_once"] = True
+    if done is not None:
+        values |= {fate.value: getattr(done.tally, fate.value) for fate in Fate}
+        values |= {"census": done.tally.census, "octets": row.octets + done.tally.octets}
+    return Slice(ending, row, course, values, fates, _lost(ledger))
+
+
+def _lost(ledger: Ledger) -> tuple[tuple[FolderPath, str, Fate, str], ...]:
+    """Everything that is refused or missing, as the ledger has it."""
+    fates = ledger.fates()
+    return tuple(
+        (folder.source, str(message.source_key), message.fate, message.reason)
+        for folder in ledger.folders()
+        if any(fates.get(folder.source, {}).get(fate) for fate in _LEFT)
+        for message in ledger.left_behind(folder)
+    )
+
+
+def _sums(ledger: Ledger) -> Counter[Fate]:
+    sums: Counter[Fate] = Counter()
+    for fates in ledger.fates().values():
+        sums.update(fates)
+    return sums
+
+
+def _broken_off(connection: Connection, row: MailboxRow, course: Course, at: float) -> None:
+    """The pass goes on with the next slice, if it is of its kind."""
+    _write_pass(connection, row.id, course, None, "")
+    values: dict[str, Any] = {"octets": row.octets + course.octets}
+    if course.opened == 2:
+        values["opened_once"] = True
+    write(connection, row, **values)
+
+
+async def _asleep(means: Means, work: Any) -> None:
+    """Writes even though the task is being cancelled."""
+    await asyncio.shield(means.database.run(work))
+
+
+# rows
+
+
+def _outcome(ended: Slice) -> str:
+    if ended.ending is not Ending.FINISHED or ended.course.finished is None:
+        return ""
+    return "complete" if ended.course.finished.complete else "incomplete"
+
+
+def _write_pass(
+    connection: Connection, mailbox_id: int, course: Course, at: float | None, outcome: str
+) -> None:
+    done, before = course.finished, course.before
+    values: dict[str, Any] = {
+        "carried": before["carried"] + course.carried,
+        "octets": before["octets"] + course.octets,
+        "waits": dict(course.waits),
+    }
+    if done is not None:
+        values |= {
+            "carried": before["carried"] + done.tally.carried,
+            "octets": before["octets"] + done.tally.octets,
+            "flagged": before["flagged"] + done.tally.flagged,
+            "removed": before["removed"] + done.tally.removed,
+            "census": done.tally.census,
+            "unfinished": list(done.unfinished),
+            "notes": list(done.notes),
+        }
+    if outcome:
+        values |= {"outcome": outcome, "ended_at": at}
+    _update_pass(connection, mailbox_id, course.number, values)
+
+
+def _update_pass(
+    connection: Connection, mailbox_id: int, number: int, values: Mapping[str, Any]
+) -> None:
+    table = tables.passes
+    connection.execute(
+        update(table)
+        .where(table.c.mailbox_id == mailbox_id, table.c.number == number)
+        .values(**values)
+    )
+
+
+def _write_folders(connection: Connection, ended: Slice) -> None:
+    done = ended.course.finished
+    assert done is not None
+    table = tables.folder
+    connection.execute(delete(table).where(table.c.mailbox_id == ended.row.id))
+    rows = [
+        {
+            "mailbox_id": ended.row.id,
+            "source": path_text(path),
+            "target": path_text(ended.course.targets.get(path, path)),
+            "census": tally.census,
+            **{fate.value: getattr(tally, fate.value) for fate in Fate},
+        }
+        for path, tally in done.folders.items()
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _write_leftovers(connection: Connection, ended: Slice) -> None:
+    """The table says what the ledger says; what a person has approved stays approved."""
+    table = tables.leftover
+    told = {(path_text(each.folder), str(each.key)): each for each in ended.course.left}
+    now = {(path_text(folder), key): (fate, why) for folder, key, fate, why in ended.lost}
+    before = {
+        (each.folder, each.key): each
+        for each in connection.execute(select(table).where(table.c.mailbox_id == ended.row.id))
+    }
+    for folder, key in before.keys() - now.keys():
+        connection.execute(
+            delete(table).where(
+                table.c.mailbox_id == ended.row.id, table.c.folder == folder, table.c.key == key
+            )
+        )
+    fresh = [
+        {
+            "mailbox_id": ended.row.id,
+            "folder": place[0],
+            "key": place[1],
+            "fate": fate.value,
+            "reason": printable(why, 1000),
+            "subject": told[place].subject if place in told else "",
+            "saved": str(told[place].saved or "") if place in told else "",
+        }
+        for place, (fate, why) in now.items()
+        if place not in before
+    ]
+    if fresh:
+        connection.execute(insert(table), fresh)
+
+
+def path_text(path: FolderPath) -> str:
+    """As the tables write a folder: joined by “/”, printable."""
+    return printable("/".join(path), 1000)

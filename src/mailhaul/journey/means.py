@@ -1,0 +1,181 @@
+"""What the phases work with: the database, the clock, and what opens mailboxes and ledgers.
+
+The worker makes one `Means` for all its runs. What differs between a rehearsal and the real thing,
+and between one machine and several, is in here and nowhere else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mailhaul.check.checked import Checked
+from mailhaul.core.blob import Spool
+from mailhaul.core.endpoint import Credentials, Endpoint, parse_endpoint
+from mailhaul.core.errors import Closed, MailhaulError
+from mailhaul.core.folder_text import folder_path
+from mailhaul.core.pair import pair_name
+from mailhaul.core.store import Source, Target
+from mailhaul.db.database import Database
+from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.outcomes import Options, Side
+from mailhaul.journey.clock import Clock
+from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.rows import MailboxRow
+from mailhaul.stores.registry import open_source, open_target
+
+CLOSING = 5.0
+"""Seconds for a polite goodbye to a server."""
+
+
+Examine = Callable[[Source, Target, PlanRow, MailboxRow], Awaitable[Checked]]
+Resolve = Callable[[str, Path], Awaitable[Credentials]]
+"""The credentials that a reference of a plan leads to now. Raises `Closed` (credentials)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both sides of a mailbox, ready to be opened."""
+
+    source: Source
+    target: Target
+    credentials: Mapping[Side, Credentials]
+
+
+class Opener(Protocol):
+    """Makes the stores of one side; budgets ration what they do."""
+
+    def source(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Source: ...
+
+    def target(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Target: ...
+
+    def admitted(self, plan: PlanRow, row: MailboxRow) -> AbstractAsyncContextManager[None]:
+        """Holds the connections that the mailbox needs. Raises `RetryLater` (throttled) when none
+        are free now, or the day's budget is used up."""
+
+
+class PlainOpener:
+    """Opens what the registry knows, without budgets."""
+
+    def source(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Source:
+        """See `Opener`."""
+        each = plan.plan.source.connections_each
+        return open_source(endpoint, login, connections=each, spool=spool)
+
+    def target(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Target:
+        """See `Opener`."""
+        each = plan.plan.target.connections_each
+        return open_target(endpoint, login, connections=each, spool=spool)
+
+    @asynccontextmanager
+    async def admitted(self, plan: PlanRow, row: MailboxRow) -> AsyncIterator[None]:
+        """See `Opener`: always."""
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """See the module. `directory` is the installation's, `salt` what fingerprints are made with."""
+
+    database: Database
+    clock: Clock
+    worker: str
+    directory: Path
+    resolve: Resolve
+    fingerprint: Callable[[Credentials], str | None]
+    examine: Examine
+    open_ledger: Callable[[MailboxRow, str], Ledger]
+    """The mailbox's ledger, by the pair's name. Raises `Busy` while somebody else has it."""
+    opener: Opener = field(default_factory=PlainOpener)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the worker is asked to stop: what is under way stops at a message boundary."""
+    slice_seconds: float = 900.0
+    """Of a clock on the wall: so long may one mailbox be carried before others have their turn."""
+    look_seconds: float = 1.0
+    """So often a pass under way looks at its row."""
+
+    def spool(self, row: MailboxRow) -> Spool:
+        """Where large messages lie for a moment."""
+        directory = self.directory / "spool" / str(row.id)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Spool(directory)
+
+
+def ledgers_in(directory: Path) -> Callable[[MailboxRow, str], Ledger]:
+    """Ledgers as files, one directory a mailbox: for one machine."""
+
+    def open_ledger(row: MailboxRow, pair: str) -> Ledger:
+        return Ledger.open(directory / "ledgers" / str(row.id), pair)
+
+    return open_ledger
+
+
+def pair_of(row: MailboxRow) -> str:
+    """The name of the row's pair."""
+    return pair_name(parse_endpoint(row.source), parse_endpoint(row.target))
+
+
+@asynccontextmanager
+async def opened_pair(means: Means, plan: PlanRow, row: MailboxRow) -> AsyncIterator[Pair]:
+    """Both stores, made but not opened yet, with the secrets of this moment; closed at the end.
+
+    Errors of secrets say which side they are about. Holds the connections that the plan's budgets
+    grant; raises `RetryLater` when they grant none.
+    """
+    async with means.opener.admitted(plan, row):
+        logins = {
+            Side.SOURCE: await login_of(means, plan, row, Side.SOURCE),
+            Side.TARGET: await login_of(means, plan, row, Side.TARGET),
+        }
+        spool = means.spool(row)
+        source = means.opener.source(
+            plan, row, parse_endpoint(row.source), logins[Side.SOURCE], spool
+        )
+        target = means.opener.target(
+            plan, row, parse_endpoint(row.target), logins[Side.TARGET], spool
+        )
+        try:
+            yield Pair(source, target, logins)
+        finally:
+            for store in (source, target):
+                with suppress(TimeoutError, MailhaulError):
+                    async with asyncio.timeout(CLOSING):
+                        await store.close()
+
+
+async def login_of(means: Means, plan: PlanRow, row: MailboxRow, side: Side) -> Credentials:
+    """What logs in to that side now; nothing for a side without a reference. Raises `Closed`."""
+    reference = row.source_secret if side is Side.SOURCE else row.target_secret
+    if not reference:
+        return Credentials()
+    try:
+        return await means.resolve(reference, plan.directory)
+    except Closed as error:
+        error.side = side
+        raise
+
+
+def folder_options(plan: PlanRow) -> Options:
+    """The part of a pass's options that is the same for all passes of the plan, and for check and
+    verification."""
+    carry = plan.plan.carry
+    since = carry.since
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=plan.plan.zone)
+    return Options(
+        folders=carry.folders,
+        exclude=carry.exclude,
+        maps={folder_path(source): folder_path(target) for source, target in carry.map.items()},
+        since=since,
+        connections=max(plan.plan.source.connections_each, plan.plan.target.connections_each),
+    )

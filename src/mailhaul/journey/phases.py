@@ -1,0 +1,603 @@
+"""What is done for a mailbox in each state: one function a phase, all by way of `perform`.
+
+A run reads the mailbox's row; when that is no longer what the run was for, nothing is done. Else
+the work is done, and one transaction writes what came of it and moves the row on. Every run that
+was not stale leaves its mailbox with another step, state or generation, and with the moment at
+which it is due again. So any run may be performed again, at any time, by anybody.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from mailhaul.check.checked import Checked
+from mailhaul.check.codes import Severity
+from mailhaul.core.errors import (
+    Busy,
+    Closed,
+    ClosedReason,
+    MailhaulError,
+    RetryLater,
+)
+from mailhaul.core.text import printable
+from mailhaul.db import tables
+from mailhaul.engine.outcomes import Delete, Options, Side
+from mailhaul.journey.carrying import Ending, Kind, Slice, carry_slice
+from mailhaul.journey.engine import Next, Run
+from mailhaul.journey.events import Record, record
+from mailhaul.journey.hours import opens
+from mailhaul.journey.means import Means, folder_options, login_of, opened_pair
+from mailhaul.journey.plans import PlanRow, PlanState, plan_row
+from mailhaul.journey.proving import proven, write_proof
+from mailhaul.journey.rows import MailboxRow, Stale, mailbox, move, write
+from mailhaul.journey.states import PHASES, Phase, State, Trigger
+from mailhaul.plan.model import Delete as PlanDelete
+from mailhaul.plan.model import Order
+
+ANSWER_EVERY = 60.0
+"""Seconds between two looks whether refused credentials have changed."""
+TOKEN_EVERY = 3600.0
+"""Seconds after which a program is asked for another token when a server refused its last one."""
+BUSY_PAUSE = 10.0
+SHORTEST_PAUSE = 30.0
+LONGEST_PAUSE = 3600.0
+INCOMPLETE_TRIES = 3
+"""So often is an incomplete pass tried again at once; what is still lacking then is told, and left
+to the passes that come."""
+
+NO_SECRET = "none"  # noqa: S105 - says that there is none
+TOKEN = "token"  # noqa: S105 - says that it was one
+
+
+@dataclass(slots=True)
+class Standing:
+    """A mailbox whose turn it is, and its plan."""
+
+    run: Run
+    row: MailboxRow
+    plan: PlanRow
+
+
+Work = Callable[[Means, Standing], Awaitable[Next | None]]
+
+
+def run_of(row: MailboxRow) -> Run | None:
+    """The run that the row's state asks for; None when nothing runs in it."""
+    phase = PHASES.get(row.state)
+    if phase is None:
+        return None
+    return Run(row.id, row.generation, row.step, phase, partition_of(row.plan, phase))
+
+
+def partition_of(plan: int, phase: Phase) -> str:
+    """Who shares a limit: what moves much mail, what people wait for at a cutover, what only looks
+    something up."""
+    if phase in (Phase.FINAL, Phase.SWEEP):
+        return f"{plan}:switch"
+    return f"{plan}:look" if phase is Phase.ANSWER else f"{plan}:carry"
+
+
+async def perform(means: Means, run: Run) -> Next | None:
+    """Does what the run is for, if it is still to be done; what is to follow at once."""
+    standing = await means.database.run(lambda c: _standing(c, run, means.clock.now()))
+    if standing is None:
+        return None
+    try:
+        return await _WORK[run.phase](means, standing)
+    except Stale:
+        return None
+    except MailhaulError as error:
+        await _troubled(means, standing, error)
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        name = f" at {printable(str(error.filename), 200)}" if error.filename else ""
+        await _later(means, standing, f"this machine says: {said}{name}", SHORTEST_PAUSE)
+    return None
+
+
+def _standing(connection: Connection, run: Run, at: float) -> Standing | None:
+    row = mailbox(connection, run.mailbox)
+    if run_of(row) != run:
+        return None
+    plan = plan_row(connection, row.plan)
+    if plan.state is not PlanState.RUNNING or plan.started_at is None:
+        # It is the same work for another run, once the plan goes on.
+        write(connection, row, step=row.step + 1)
+        return None
+    return Standing(run, row, plan)
+
+
+# phases
+
+
+async def _check(means: Means, standing: Standing) -> Next | None:
+    plan, row = standing.plan, standing.row
+    async with opened_pair(means, plan, row) as pair:
+        checked = await means.examine(pair.source, pair.target, plan, row)
+    refused = await _secrets_of(means, standing, checked.refused)
+
+    def done(connection: Connection) -> None:
+        now = means.clock.now()
+        _write_findings(connection, row, checked, now)
+        blocking = [each for each in checked.findings if each.severity is Severity.BLOCKS]
+        why = printable("; ".join(each.evidence for each in blocking[:3]), 1000)
+        if refused:
+            due = now + ANSWER_EVERY
+            move(connection, row, Trigger.REFUSED, at=now, due=due, why=why, refused_secret=refused)
+        elif checked.again_after is not None:
+            away = checked.findings[0].evidence if checked.findings else "a server is away"
+            pause = _doubled(checked.again_after, row.failures)
+            _delayed(connection, row, printable(away, 1000), now, pause, {}, {})
+        else:
+            move(
+                connection,
+                row,
+                Trigger.BLOCKED if blocking else Trigger.CHECKED,
+                at=now,
+                why=why,
+                figures={
+                    "findings": len(checked.findings),
+                    "messages": checked.messages,
+                    "octets": checked.octets,
+                },
+                expected_messages=checked.messages,
+                expected_octets=checked.octets,
+                failures=0,
+            )
+
+    await means.database.run(done)
+    return None
+
+
+def _write_findings(connection: Connection, row: MailboxRow, checked: Checked, at: float) -> None:
+    table = tables.finding
+    connection.execute(delete(table).where(table.c.mailbox_id == row.id))
+    rows = [
+        {
+            "mailbox_id": row.id,
+            "code": each.code,
+            "severity": each.severity.value,
+            "evidence": printable(each.evidence, 2000),
+            "remedy": printable(each.remedy, 2000),
+            "found_at": at,
+        }
+        for each in checked.findings
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+async def _answer(means: Means, standing: Standing) -> Next | None:
+    """Looks whether the credentials that were refused have changed; asks no server."""
+    row = standing.row
+    answered = True
+    for each in (row.refused_secret or "").split():
+        side, _, refused = each.partition(":")
+        now = await _secret_of(means, standing, Side(side))
+        if now == TOKEN == refused:
+            # Tokens differ from one login to the next: it is the account that has to change.
+            answered &= means.clock.now() - row.since_at >= TOKEN_EVERY
+        else:
+            answered &= now not in (NO_SECRET, refused)
+
+    def done(connection: Connection) -> None:
+        now = means.clock.now()
+        if answered:
+            move(connection, row, Trigger.ANSWERED, at=now, due=now, refused_secret=None)
+        else:
+            write(connection, row, step=row.step + 1, due_at=now + ANSWER_EVERY)
+
+    await means.database.run(done)
+    return None
+
+
+async def _copy(means: Means, standing: Standing) -> Next | None:
+    if standing.row.state is State.READY:
+        if later := _opening(means, standing):
+            await _closed_hours(means, standing, later)
+            return None
+        # The same run goes on: it is step 0 of copying too.
+        now = means.clock.now()
+        row = standing.row
+        standing.row = await means.database.run(
+            lambda c: move(c, row, Trigger.BEGUN, at=now, due=now)
+        )
+    kind, options = await means.database.run(
+        lambda c: _stage(c, standing.plan, standing.row, means.clock.now())
+    )
+    return await _carry(means, standing, kind, options)
+
+
+async def _delta(means: Means, standing: Standing) -> Next | None:
+    return await _carry(means, standing, Kind.DELTA, _options(standing.plan))
+
+
+async def _final(means: Means, standing: Standing) -> Next | None:
+    return await _carry(means, standing, Kind.FINAL, _after_cutover(standing.plan))
+
+
+async def _sweep(means: Means, standing: Standing) -> Next | None:
+    return await _carry(means, standing, Kind.SWEEP, _after_cutover(standing.plan))
+
+
+async def _verify(means: Means, standing: Standing) -> Next | None:
+    plan, row = standing.plan, standing.row
+    proof = await proven(means, plan, row)
+
+    def done(connection: Connection) -> None:
+        graded = write_proof(connection, row, proof)
+        why = printable("; ".join(graded.reasons), 1000)
+        move(
+            connection,
+            row,
+            Trigger.VERIFIED,
+            at=means.clock.now(),
+            why=why,
+            figures={
+                "grade": graded.grade.value,
+                "messages": proof.verdict.messages,
+                "identical": proof.verdict.identical,
+                "differences": sum(proof.verdict.differences.values()),
+            },
+            grade=graded.grade.value,
+            approved_by=None,
+            approved_at=None,
+            failures=0,
+        )
+
+    await means.database.run(done)
+    return None
+
+
+_WORK: dict[Phase, Work] = {
+    Phase.CHECK: _check,
+    Phase.ANSWER: _answer,
+    Phase.COPY: _copy,
+    Phase.DELTA: _delta,
+    Phase.FINAL: _final,
+    Phase.SWEEP: _sweep,
+    Phase.VERIFY: _verify,
+}
+
+
+# passes
+
+
+def _options(plan: PlanRow) -> Options:
+    carry = plan.plan.carry
+    delete_ = Delete.MIRROR if carry.delete is PlanDelete.MIRROR else Delete.NEVER
+    return replace(folder_options(plan), delete=delete_, max_delete=carry.max_delete)
+
+
+def _after_cutover(plan: PlanRow) -> Options:
+    """From the switch on nothing is removed at the target, whatever the plan says of before."""
+    return folder_options(plan)
+
+
+def _stage(
+    connection: Connection, plan: PlanRow, row: MailboxRow, at: float
+) -> tuple[Kind, Options]:
+    """Which part of the initial copy is next: the first whose pass has not ended."""
+    table = tables.passes
+    ended = set(
+        connection.execute(
+            select(table.c.kind).where(
+                table.c.mailbox_id == row.id,
+                table.c.ended_at.is_not(None),
+                table.c.undone_at.is_(None),
+                table.c.outcome.in_(("complete", "incomplete")),
+            )
+        ).scalars()
+    )
+    stages = stages_of(plan, at)
+    return next((each for each in stages if each[0].value not in ended), stages[-1])
+
+
+def stages_of(plan: PlanRow, at: float) -> list[tuple[Kind, Options]]:
+    """The parts of the initial copy, in their order; the last is everything."""
+    options, carry = _options(plan), plan.plan.carry
+    stages: list[tuple[Kind, Options]] = []
+    if carry.order is Order.NEWEST_FIRST:
+        newest = _before(at, carry.newest_window)
+        if options.since is not None:
+            newest = max(newest, options.since)
+        stages.append((Kind.NEWEST, replace(options, since=newest)))
+    stages.append((Kind.INITIAL, options))
+    return stages
+
+
+def _before(at: float, window: timedelta) -> datetime:
+    return datetime.fromtimestamp(at, UTC) - window
+
+
+async def _carry(means: Means, standing: Standing, kind: Kind, options: Options) -> Next | None:
+    if standing.row.state not in (State.FINAL, State.SWEEPING) and (
+        later := _opening(means, standing)
+    ):
+        await _closed_hours(means, standing, later)
+        return None
+    ended = await carry_slice(means, standing.plan, standing.row, kind, options)
+    standing.row = ended.row
+    return await means.database.run(lambda c: _carried(c, means, standing, kind, ended))
+
+
+def _carried(
+    connection: Connection, means: Means, standing: Standing, kind: Kind, ended: Slice
+) -> Next | None:
+    """Writes down how the slice went, and what is to follow."""
+    now = means.clock.now()
+    ended.write(connection, now)
+    row = standing.row
+    if ended.ending is Ending.FINISHED:
+        after = _finished(connection, standing, kind, ended, now)
+    elif ended.ending is Ending.MOVED_ON:
+        if mailbox(connection, row.id).epoch == row.epoch:
+            write(connection, row, step=row.step + 1, **ended.values)
+        return None
+    else:
+        due, why = _pause_after(standing, ended, now)
+        sliced = {
+            State.COPYING: Trigger.SLICED,
+            State.FINAL: Trigger.SLICED,
+        }.get(row.state)
+        values = {**ended.values, "failures": 0}
+        if sliced is None:
+            values |= {"due_at": due, "reason": why, "step": row.step + 1}
+            after = write(connection, row, **values)
+        else:
+            figures = {"carried": ended.course.carried, "octets": ended.course.octets}
+            after = move(
+                connection, row, sliced, at=now, due=due, why=why, figures=figures, **values
+            )
+    following = run_of(after)
+    if following is None or after.due_at is None or after.due_at > now:
+        return None
+    return Next(following)
+
+
+def _pause_after(standing: Standing, ended: Slice, now: float) -> tuple[float, str]:
+    """When the next slice is due, and why not at once."""
+    wait = ended.course.wait
+    match ended.ending:
+        case Ending.WAITING if wait is not None:
+            return now + wait.seconds, printable(f"{wait.side}: {wait.reason}", 1000)
+        case Ending.HOURS:
+            zone = standing.plan.plan.zone
+            return opens(standing.plan.plan.hours, zone, now), "waits for its working hours"
+        case _:
+            return now, ""
+
+
+def _finished(
+    connection: Connection, standing: Standing, kind: Kind, ended: Slice, now: float
+) -> MailboxRow:
+    row, plan = standing.row, standing.plan.plan
+    done = ended.course.finished
+    assert done is not None
+    figures: dict[str, Any] = {
+        "pass": ended.course.number,
+        "kind": kind.value,
+        "carried": ended.course.before["carried"] + done.tally.carried,
+        "flagged": ended.course.before["flagged"] + done.tally.flagged,
+        "removed": ended.course.before["removed"] + done.tally.removed,
+        "census": done.tally.census,
+        "refused": done.tally.refused,
+        "missing": done.tally.missing,
+        "unfinished": len(ended.unfinished),
+    }
+    why = printable("; ".join(ended.unfinished), 1000)
+    values = dict(ended.values)
+    if ended.unfinished and row.failures < INCOMPLETE_TRIES:
+        # Tried again while others have their turn; a pass of its own, for this one has ended.
+        pause = _doubled(SHORTEST_PAUSE, row.failures)
+        return _delayed(connection, row, why, now, pause, figures, values)
+    values["failures"] = 0
+    if kind is Kind.NEWEST or kind is Kind.PRESTAGE or kind is Kind.TRIAL:
+        record(connection, row.plan, Record("pass_ended", mailbox=row.id, figures=figures), now)
+        return write(connection, row, step=row.step + 1, due_at=now, reason=why, **values)
+
+    def moved(trigger: Trigger, due: float | None, **more: Any) -> MailboxRow:
+        return move(
+            connection,
+            row,
+            trigger,
+            at=now,
+            due=due,
+            why=why,
+            figures=figures,
+            **{**values, **more},
+        )
+
+    match row.state:
+        case State.COPYING:
+            return moved(Trigger.CARRIED, _delta_due(standing, now))
+        case State.SYNCED:
+            return moved(Trigger.TOUCHED_UP, _delta_due(standing, now))
+        case State.FINAL:
+            return moved(
+                Trigger.CARRIED,
+                now + plan.sweeps.every.total_seconds(),
+                sweeps=0,
+                quiet_sweeps=0,
+            )
+        case _:
+            assert row.state is State.SWEEPING
+            quiet = row.quiet_sweeps + 1 if ended.empty else 0
+            more = {"sweeps": row.sweeps + 1, "quiet_sweeps": quiet}
+            over = now - _cutover(connection, row) >= plan.sweeps.for_.total_seconds()
+            if over and quiet >= plan.sweeps.until_quiet:
+                return moved(Trigger.QUIET, now, **more)
+            return moved(Trigger.SWEPT, now + plan.sweeps.every.total_seconds(), **more)
+
+
+def _cutover(connection: Connection, row: MailboxRow) -> float:
+    """When the mailbox's final pass ended, from which on the sweeps' time counts."""
+    table = tables.passes
+    ended = connection.execute(
+        select(table.c.ended_at)
+        .where(
+            table.c.mailbox_id == row.id,
+            table.c.kind == Kind.FINAL.value,
+            table.c.ended_at.is_not(None),
+        )
+        .order_by(table.c.number.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return row.since_at if ended is None else float(ended)
+
+
+def _delta_due(standing: Standing, now: float) -> float:
+    plan = standing.plan.plan
+    return opens(plan.hours, plan.zone, now + plan.deltas.every.total_seconds())
+
+
+def _opening(means: Means, standing: Standing) -> float | None:
+    """When the working hours begin, outside of them."""
+    plan, now = standing.plan.plan, means.clock.now()
+    later = opens(plan.hours, plan.zone, now)
+    return later if later > now else None
+
+
+async def _closed_hours(means: Means, standing: Standing, due: float) -> None:
+    row = standing.row
+    await means.database.run(
+        lambda c: write(c, row, step=row.step + 1, due_at=due, reason="waits for its working hours")
+    )
+
+
+# trouble
+
+
+async def _troubled(means: Means, standing: Standing, error: MailhaulError) -> None:
+    """Only what a person must decide stops the mailbox; everything else waits and says why."""
+    side = f"{error.side}: " if error.side else ""
+    why = printable(f"{side}{error}", 1000)
+    match error:
+        case Busy():
+            await _briefly(means, standing, why)
+        case RetryLater(throttled=True):
+            await _later(means, standing, why, error.after, doubling=False)
+        case RetryLater():
+            await _later(means, standing, why, max(error.after, SHORTEST_PAUSE))
+        case Closed(reason=ClosedReason.UNREACHABLE):
+            await _later(means, standing, why, SHORTEST_PAUSE)
+        case Closed(reason=ClosedReason.CREDENTIALS):
+            await _refused(means, standing, error, why)
+        case _:
+            await _failed(means, standing, why)
+
+
+async def _refused(means: Means, standing: Standing, error: Closed, why: str) -> None:
+    """From here on nobody logs in until the secret is another one."""
+    row = await _current(means, standing)
+    side = Side(error.side) if error.side else Side.SOURCE
+    refused = await _secrets_of(means, standing, {side})
+
+    def done(connection: Connection) -> None:
+        now = means.clock.now()
+        due = now + ANSWER_EVERY
+        move(connection, row, Trigger.REFUSED, at=now, due=due, why=why, refused_secret=refused)
+
+    await _unless_stale(means, done)
+
+
+async def _secrets_of(means: Means, standing: Standing, sides: Collection[Side]) -> str:
+    """By what it is known again what was refused, side by side: `source:FINGERPRINT`."""
+    return " ".join(
+        [
+            f"{side.value}:{await _secret_of(means, standing, side)}"
+            for side in Side
+            if side in sides
+        ]
+    )
+
+
+async def _secret_of(means: Means, standing: Standing, side: Side) -> str:
+    try:
+        login = await login_of(means, standing.plan, standing.row, side)
+    except Closed:
+        return NO_SECRET
+    if login.token is not None:
+        return TOKEN
+    return await asyncio.to_thread(means.fingerprint, login) or NO_SECRET
+
+
+async def _failed(means: Means, standing: Standing, why: str) -> None:
+    row = await _current(means, standing)
+    await _unless_stale(
+        means, lambda c: move(c, row, Trigger.FAILED, at=means.clock.now(), why=why)
+    )
+
+
+async def failed_by_defect(means: Means, run: Run, why: str) -> None:
+    """The run ended in a way that mailhaul itself is to blame for: a person must look."""
+    standing = await means.database.run(lambda c: _standing(c, run, means.clock.now()))
+    if standing is not None:
+        await _failed(means, standing, why)
+
+
+async def _briefly(means: Means, standing: Standing, why: str) -> None:
+    row = await _current(means, standing)
+    due = means.clock.now() + BUSY_PAUSE
+    await _unless_stale(means, lambda c: write(c, row, step=row.step + 1, due_at=due, reason=why))
+
+
+async def _later(
+    means: Means, standing: Standing, why: str, pause: float, *, doubling: bool = True
+) -> None:
+    row = await _current(means, standing)
+    now = means.clock.now()
+    if doubling:
+        pause = _doubled(pause, row.failures)
+        pause *= 0.75 + random.random() / 2  # noqa: S311 - spreads retries, guards nothing
+    await _unless_stale(means, lambda c: _delayed(c, row, why, now, pause, {}, {}))
+
+
+def _doubled(pause: float, failures: int) -> float:
+    return max(pause, min(pause * 2.0 ** min(failures, 20), LONGEST_PAUSE))
+
+
+def _delayed(
+    connection: Connection,
+    row: MailboxRow,
+    why: str,
+    now: float,
+    pause: float,
+    figures: dict[str, Any],
+    values: dict[str, Any],
+) -> MailboxRow:
+    """Something temporary: it is told, and tried again after a pause."""
+    told = {**figures, "state": row.state.value, "pause": round(pause), "tries": row.failures + 1}
+    record(connection, row.plan, Record("delayed", mailbox=row.id, why=why, figures=told), now)
+    return write(
+        connection,
+        row,
+        **{
+            **values,
+            "step": row.step + 1,
+            "due_at": now + pause,
+            "reason": why,
+            "failures": row.failures + 1,
+        },
+    )
+
+
+async def _current(means: Means, standing: Standing) -> MailboxRow:
+    """The row with what a slice has written in it since; if it is still the same one."""
+    before = standing.row
+    row = await means.database.run(lambda c: mailbox(c, before.id))
+    same = (row.generation, row.state, row.step) == (before.generation, before.state, before.step)
+    return row if same else before
+
+
+async def _unless_stale(means: Means, work: Callable[[Connection], object]) -> None:
+    try:
+        await means.database.run(work)
+    except Stale:
+        # It has moved on, and so has the trouble.
+        return
