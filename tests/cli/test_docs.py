@@ -18,10 +18,14 @@ def page(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
+def file_of(command: str) -> str:
+    return command.replace(" ", "-")
+
+
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_every_command_has_a_page_that_quotes_its_help(name: str) -> None:
     quoted = f"```\n$ mailhaul {name} --help\n{help_text(command_named(name))}```\n"
-    assert quoted in page(f"cli/{name}.md")
+    assert quoted in page(f"cli/{file_of(name)}.md")
 
 
 def test_the_overview_is_quoted() -> None:
@@ -29,7 +33,10 @@ def test_the_overview_is_quoted() -> None:
 
 
 def test_no_page_is_about_a_command_that_is_gone() -> None:
-    assert {path.stem for path in (DOCS / "cli").glob("*.md")} == {*SUMMARIES, "README"}
+    assert {path.stem for path in (DOCS / "cli").glob("*.md")} == {
+        *map(file_of, SUMMARIES),
+        "README",
+    }
 
 
 def test_every_scheme_and_every_option_of_an_endpoint_is_explained() -> None:

@@ -26,7 +26,8 @@ SUMMARIES = {
     "ls": "list a mailbox: folders, roles, counts, sizes, quota, abilities",
     "doctor": "connect step by step and say what fails and where the switch is",
 }
-"""Each command's own summary, so that the list can be shown without importing any."""
+"""Each command's own summary, so that the list can be shown without importing any. A command is
+named by one word or two; its module is called like it."""
 
 
 def main() -> int:
@@ -76,8 +77,16 @@ def overview() -> str:
     """The text of `mailhaul --help`."""
     lines = ["usage: mailhaul COMMAND …", ""]
     lines += ["Carries mailboxes from one mail system to another, exactly and provably.", ""]
-    lines += [f"  {name:<10}{summary}" for name, summary in SUMMARIES.items()]
+    lines += _listed(SUMMARIES)
     lines += ["", "More on each: mailhaul COMMAND --help", "Version: mailhaul --version"]
+    return "\n".join(lines) + "\n"
+
+
+def group_overview(word: str) -> str:
+    """The text of `mailhaul WORD --help`, where WORD begins the names of several commands."""
+    lines = [f"usage: mailhaul {word} COMMAND …", ""]
+    lines += _listed(_group(word))
+    lines += ["", f"More on each: mailhaul {word} COMMAND --help"]
     return "\n".join(lines) + "\n"
 
 
@@ -88,7 +97,7 @@ def command_named(name: str) -> Command:
 
         hint = closest(name, list(SUMMARIES)) or f"; there are {', '.join(SUMMARIES)}"
         raise BadInput(f"“{printable(name, 60)}” is no command{hint}")
-    command = importlib.import_module(f"mailhaul.cli.{name}").COMMAND
+    command = importlib.import_module(f"mailhaul.cli.{name.replace(' ', '_')}").COMMAND
     assert isinstance(command, Command)
     return command
 
@@ -107,16 +116,39 @@ def _dispatch(words: Sequence[str], surroundings: Surroundings) -> Exit:
         console.say(f"mailhaul {__version__}\n")
         return Exit.COMPLETE
     if first == "help":
-        first, rest = rest[0], ["--help"]
+        first, rest = rest[0], [*rest[1:2], "--help"]
     if first.startswith("-"):
         raise BadInput(f"{printable(first, 60)} stands before the command; see mailhaul --help")
-    command = command_named(first)
+    name = first
+    if rest and f"{first} {rest[0]}" in SUMMARIES:
+        name, *rest = f"{first} {rest[0]}", *rest[1:]
+    elif first not in SUMMARIES and _group(first):
+        if rest and not rest[0].startswith("-"):
+            name = f"{first} {rest[0]}"
+        elif rest and rest[0] not in ("--help", "-h"):
+            raise BadInput(
+                f"{printable(rest[0], 60)} stands before the command; see mailhaul {first} --help"
+            )
+        else:
+            console.say(group_overview(first))
+            return Exit.COMPLETE if rest else Exit.USAGE
+    command = command_named(name)
     if "--help" in rest or "-h" in rest:
         console.say(help_text(command))
         return Exit.COMPLETE
     from mailhaul.cli.parsing import parse  # noqa: PLC0415 - argparse takes its time
 
     return command.run(parse(command, rest), surroundings)
+
+
+def _group(word: str) -> dict[str, str]:
+    """The commands whose names begin with `word` and go on."""
+    return {name: text for name, text in SUMMARIES.items() if name.startswith(f"{word} ")}
+
+
+def _listed(commands: dict[str, str]) -> list[str]:
+    width = max(map(len, commands)) + 2
+    return [f"  {name:<{width}}{summary}" for name, summary in commands.items()]
 
 
 def _told(code: Exit, text: str, surroundings: Surroundings, as_json: bool) -> Exit:

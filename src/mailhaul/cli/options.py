@@ -32,10 +32,14 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """What must be given without a name."""
+    """What is given without a name; it must be, unless it is optional."""
 
     name: str
     text: str
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return f"[{self.name}]" if self.optional else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,12 @@ class Command:
 
 def help_text(command: Command) -> str:
     """The text of `mailhaul COMMAND --help`, ending in a line end."""
-    operands = " ".join(operand.name for operand in command.operands)
-    lines = [f"usage: mailhaul {command.name} {operands} [options]", ""]
+    words = [command.name, *map(str, command.operands)] + (["[options]"] if command.options else [])
+    lines = [f"usage: mailhaul {' '.join(words)}", ""]
     lines += _wrapped(command.story)
-    lines.append("")
-    lines += [row for operand in command.operands for row in _row(operand.name, operand.text)]
+    if command.operands:
+        lines.append("")
+    lines += [row for operand in command.operands for row in _row(str(operand), operand.text)]
     for group in command.groups:
         lines += ["", f"{group.title}:"]
         for option in group.options:

@@ -23,7 +23,7 @@ def parse(command: Command, words: Sequence[str]) -> Arguments:
     """
     parser = _Parser(prog=f"mailhaul {command.name}", add_help=False, allow_abbrev=False)
     for operand in command.operands:
-        parser.add_argument(operand.name)
+        parser.add_argument(operand.name, nargs="?" if operand.optional else None)
     for option in command.options:
         if not option.metavar:
             parser.add_argument(option.name, action="store_true")
@@ -32,7 +32,11 @@ def parse(command: Command, words: Sequence[str]) -> Arguments:
         else:
             parser.add_argument(option.name, action="append")
     _no_unknown_options(command, words)
-    known, strange = parser.parse_known_args(list(words))
+    if any(operand.optional for operand in command.operands):
+        # Otherwise an option before it makes argparse think that it was left out.
+        known, strange = parser.parse_known_intermixed_args(list(words))
+    else:
+        known, strange = parser.parse_known_args(list(words))
     given: dict[str, object] = vars(known)
     if strange:
         raise BadInput(
@@ -42,6 +46,9 @@ def parse(command: Command, words: Sequence[str]) -> Arguments:
     values: dict[str, str | int | bool | tuple[str, ...] | None] = {}
     for operand in command.operands:
         value = given[operand.name]
+        if value is None and operand.optional:
+            values[operand.name] = None
+            continue
         if not isinstance(value, str) or not value:
             raise BadInput(f"{operand.name} is empty; {_advice(command)}")
         values[operand.name] = value
@@ -49,7 +56,7 @@ def parse(command: Command, words: Sequence[str]) -> Arguments:
         values[option.name] = _value(
             option, given[option.name.removeprefix("--").replace("-", "_")]
         )
-    return Arguments(command.name, values, (command.name, *words))
+    return Arguments(command.name, values, (*command.name.split(), *words))
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -136,5 +143,5 @@ def _number(option: Option, word: str) -> int:
 
 
 def _advice(command: Command) -> str:
-    operands = " ".join(operand.name for operand in command.operands)
-    return f"write mailhaul {command.name} {operands} (more by --help)"
+    words = [command.name, *map(str, command.operands)]
+    return f"write mailhaul {' '.join(words)} (more by --help)"
