@@ -30,6 +30,8 @@ def of_the_map(folder_map: FolderMap) -> Iterator[Finding]:
     """Where folders go, and which stay."""
     for problem in folder_map.problems:
         yield found(Code.FOLDER_MAP, problem)
+    if folder_map.problems:
+        return
     renamed = [link for link in folder_map.links if _is_renamed(link)]
     if renamed:
         told = [f"{shown(link.source)} → {shown(link.target)}" + _why(link) for link in renamed]

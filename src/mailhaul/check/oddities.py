@@ -87,9 +87,9 @@ def oddities_in(message: bytes) -> frozenset[Oddity]:
     return frozenset(found)
 
 
-def probe_messages(now: datetime, append_limit: int | None) -> list[OddMessage]:
-    """The odd messages, in a fixed order; the big one is left out where the target takes none of
-    that size."""
+def probe_messages(now: datetime, largest: int | None) -> list[OddMessage]:
+    """The odd messages, in a fixed order; the big one is left out where the target has no
+    room for it."""
     usual = (now - timedelta(days=30)).replace(microsecond=0)
     made = [
         OddMessage(oddity, data, NO_FLAGS, usual)
@@ -121,7 +121,7 @@ def probe_messages(now: datetime, append_limit: int | None) -> list[OddMessage]:
             (now + timedelta(days=400)).replace(microsecond=0),
         ),
     ]
-    if append_limit is None or append_limit > 2 * BIG:
+    if largest is None or largest > 2 * BIG:
         made.append(OddMessage(Oddity.BIG, _mail("big", _lines(BIG)), NO_FLAGS, usual))
     return made
 

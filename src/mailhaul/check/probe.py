@@ -17,7 +17,7 @@ from mailhaul.core.blob import MemoryBlob
 from mailhaul.core.errors import FolderFailed, MailhaulError, RetryLater
 from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.message import Entry, Key, Message, folded
-from mailhaul.core.store import Discards, Refused, Target
+from mailhaul.core.store import Capabilities, Discards, Refused, Target
 from mailhaul.engine.alterations import compare
 from mailhaul.engine.census import seconds
 from mailhaul.engine.listed import received_difference
@@ -48,7 +48,7 @@ async def try_out(target: Target, now: datetime, token: str) -> Probed:
     """Tries the target out. `token` makes the scratch folder's name one that nobody else has.
     Raises nothing that a store raises: what went wrong is part of the answer."""
     probed = Probed()
-    odd = probe_messages(now, target.capabilities.append_limit)
+    odd = probe_messages(now, _largest(target.capabilities))
     folder: Folder | None = None
     try:
         folder = await target.create((f"{SCRATCH}{token}",), None)
@@ -59,6 +59,16 @@ async def try_out(target: Target, now: datetime, token: str) -> Probed:
     if folder is not None and not await _cleaned_up(target, folder):
         probed.left = folder.path
     return probed
+
+
+def _largest(can: Capabilities) -> int | None:
+    """How large a message may be tried; None: as large as one likes. A probe never fills anybody's
+    mailbox."""
+    quota = can.quota
+    limits = [] if can.append_limit is None else [can.append_limit]
+    if quota is not None and quota.limit and quota.used is not None:
+        limits.append(max(quota.limit - quota.used, 0) // 4)
+    return min(limits, default=None)
 
 
 async def _put(
