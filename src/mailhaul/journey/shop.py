@@ -1,0 +1,128 @@
+"""A worker's shop, from what a command line gives: the installation's directory, its database."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select
+
+from mailhaul.check.checked import Checked
+from mailhaul.check.mailbox import check_mailbox
+from mailhaul.core.endpoint import Credentials
+from mailhaul.core.errors import BadInput
+from mailhaul.core.store import Source, Target
+from mailhaul.core.text import Secret
+from mailhaul.db import tables
+from mailhaul.db.database import Database
+from mailhaul.journey.clock import Clock, installed_clock
+from mailhaul.journey.dbos_engine import DbosEngine, engine_url
+from mailhaul.journey.means import Examine, Means, folder_options, ledgers_in
+from mailhaul.journey.opening import BudgetedOpener
+from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.rows import MailboxRow
+from mailhaul.journey.slots import take_slot
+from mailhaul.journey.webhooks import deliver_due
+from mailhaul.journey.worker import Shop, Tell
+from mailhaul.plan.presets import Side, budget_of
+from mailhaul.vault.references import fingerprint, resolve
+from mailhaul.vault.usual import usual_vault
+
+SALT = "secret salt"
+FASTEST = 0.05
+"""Seconds: so often at most anybody looks, however fast the clock is wound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an installation is. `database` is a PostgreSQL URL, or None for the file in
+    `directory`."""
+
+    directory: Path
+    database: str | None
+    environ: Mapping[str, str]
+    learn: Callable[[Secret], None] = lambda secret: None
+    warn: Callable[[str], None] = lambda text: None
+    tell: Tell = field(default=lambda error: type(error).__name__)
+
+
+@asynccontextmanager
+async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
+    """The shop of a worker on `database`, whose tables are there. Raises `Busy` and `BadInput` when
+    there is no slot for it."""
+    clock, salt = await database.run(lambda c: (installed_clock(c), salt_of(c)))
+    slot = take_slot(place.database, place.directory)
+    opener = BudgetedOpener(database, clock, slot.name)
+    vault = usual_vault(place.environ)
+
+    async def resolved(reference: str, directory: Path) -> Credentials:
+        return await resolve(
+            reference, directory, place.environ, vault, learn=place.learn, warn=place.warn
+        )
+
+    async def key(reference: str, directory: Path) -> Secret:
+        found = await resolved(reference, directory)
+        if found.password is None:
+            raise BadInput("a webhook's key is no token; write file:, env:, keyring: or vault:")
+        return found.password
+
+    means = Means(
+        database=database,
+        clock=clock,
+        worker=slot.name,
+        directory=place.directory,
+        resolve=resolved,
+        fingerprint=lambda login: fingerprint(login, salt),
+        examine=_examining(clock),
+        open_ledger=ledgers_in(place.directory),
+        opener=opener,
+    )
+    # An hour of a wound clock may be a second: who waits for it looks more often.
+    every = min(1.0, max(FASTEST, 30.0 / clock.speed))
+    engine = DbosEngine(
+        engine_url(place.database, place.directory),
+        slot.name,
+        speed=clock.speed,
+        polling=min(0.25, every),
+    )
+    try:
+        yield Shop(
+            means,
+            engine,
+            slot,
+            deliver=lambda: deliver_due(database, clock, key),
+            tell=place.tell,
+            reconcile_every=every,
+        )
+    finally:
+        await opener.close()
+        slot.release()
+
+
+def salt_of(connection: Connection) -> bytes:
+    """The installation's salt for fingerprints of secrets; made at the first asking."""
+    table = tables.installation
+    found = connection.execute(
+        select(table.c.value).where(table.c.name == SALT)
+    ).scalar_one_or_none()
+    if found is None:
+        found = secrets.token_hex(16)
+        connection.execute(insert(table).values(name=SALT, value=found))
+    return bytes.fromhex(found)
+
+
+def _examining(
+    clock: Clock,
+) -> Examine:
+    async def examine(source: Source, target: Target, plan: PlanRow, row: MailboxRow) -> Checked:
+        return await check_mailbox(
+            source,
+            target,
+            folder_options(plan),
+            now=clock.now,
+            source_budget=budget_of(plan.plan.source, Side.SOURCE),
+            target_budget=budget_of(plan.plan.target, Side.TARGET),
+        )
+
+    return examine
