@@ -28,6 +28,7 @@ from mailhaul.engine.sending import send
 from mailhaul.engine.sides import closing
 from mailhaul.engine.survey import check_source, learn, source_renumbered, survey
 from mailhaul.engine.visit import Carrier, Visit
+from mailhaul.engine.window import left_out, reconsidered
 
 
 async def carry(
@@ -70,6 +71,7 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
     whole = False
     known = visit.known
     cursor: Cursor | None = None
+    listed = 0
     listing = visit.ahead if since is None else None
     visit.ahead = None
     if listing is None:
@@ -81,6 +83,9 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
             if whole and known:
                 seen.extend(entry.key for entry in page.entries)
             visit.last = cursor is not None
+            if visit.carrier.options.newest is not None and page.whole:
+                listed += len(page.entries)
+                visit.behind = _behind(page.entries, (visit.source.count or 0) - listed)
             if page.entries:
                 await _entries(visit, page.entries, since is not None)
             if page.vanished:
@@ -132,27 +137,32 @@ async def _entries(visit: Visit, entries: Sequence[Entry], delta: bool) -> None:
         await send(visit, fresh)
 
 
+def _behind(entries: Sequence[Entry], after: int) -> dict[Key, int]:
+    """How many messages of the folder come after each of the page; `after` come after the page. A
+    message that has come in since the folder was counted is among the newest."""
+    last = len(entries) - 1
+    return {entry.key: after + last - place for place, entry in enumerate(entries)}
+
+
 def _again(visit: Visit, row: MessageRow) -> bool:
     """Whether a message that was decided about is decided about anew."""
     options = visit.carrier.options
     if row.fate is Fate.REFUSED:
         return options.retry_refused
     if row.fate is Fate.SKIPPED:
-        return options.since is None or (
-            row.received is not None and row.received >= options.since.timestamp()
-        )
+        return reconsidered(options, row)
     return row.fate is Fate.MISSING
 
 
 def _sift(visit: Visit, entries: Sequence[Entry]) -> list[Entry]:
     """Leaves out what is skipped by the options."""
-    since = visit.carrier.options.since
-    if since is None:
+    options = visit.carrier.options
+    if options.since is None and options.before is None and options.newest is None:
         return list(entries)
     kept, rows = [], []
-    reason = f"received before {since:%Y-%m-%d}"
     for entry in entries:
-        if entry.received is not None and entry.received < since:
+        reason = left_out(options, entry, visit.behind.get(entry.key))
+        if reason:
             rows.append(decided(entry, Fate.SKIPPED, reason))
         else:
             kept.append(entry)

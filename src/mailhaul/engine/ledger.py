@@ -64,6 +64,8 @@ class MessageRow:
     digest: bytes | None = None
     reason: str = ""
     id: int | None = None
+    passed: int = 0
+    """The number of the pass that wrote it to the target."""
 
 
 _FOLDER_COLUMNS = (
@@ -71,7 +73,8 @@ _FOLDER_COLUMNS = (
     " target_anchor, subscribed"
 )
 _COLUMNS = (
-    "rowid, source_key, target_key, fate, flags, size, received, identity, named, digest, reason"
+    "rowid, source_key, target_key, fate, flags, size, received, identity, named, digest, reason,"
+    " pass"
 )
 
 
@@ -88,6 +91,8 @@ class Ledger:
         self.directory = directory
         self.quiet = quiet
         """Seconds that nobody had written to it when it was opened."""
+        self.number = 0
+        """Of the pass that writes now; who wants to undo one gives each its own."""
         self._sql = connection
         self._lock = lock
 
@@ -201,8 +206,8 @@ class Ledger:
         commits. Returns the folder's row as it stands now."""
         self._sql.executemany(
             "INSERT OR REPLACE INTO message (folder, source_key, target_key, fate, flags, size,"
-            " received, identity, named, digest, reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-            [_values(folder.id, row) for row in rows],
+            " received, identity, named, digest, reason, pass) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            [(*_values(folder.id, row), self.number) for row in rows],
         )
         if tail != folder.target_tail:
             self._sql.execute("UPDATE folder SET target_tail = ? WHERE id = ?", (tail, folder.id))
@@ -226,16 +231,24 @@ class Ledger:
         row = self._sql.execute("SELECT 1 FROM message WHERE folder = ? LIMIT 1", (folder.id,))
         return row.fetchone() is not None
 
-    def undecided(self, *, since: float | None, refused: bool) -> set[int]:
+    def undecided(
+        self, *, since: float | None, before: float | None, skipped: bool, refused: bool
+    ) -> set[int]:
         """The folders (ids) some of whose source messages may fare better now: those that were
-        missing, those that were skipped and were received `since` then (seconds since 1970; None:
-        all), and, if asked, those that were refused."""
+        missing, if asked those that were skipped and were received in that time (seconds since
+        1970; None: without bound), and, if asked, those that were refused."""
         rows = self._sql.execute(
             "SELECT DISTINCT folder FROM message"  # noqa: S608 - constants
             f" WHERE {ledger_file.NOT_COPIED}"
-            " AND (fate = 'missing' OR fate = 'skipped' AND (? IS NULL OR received >= ?)"
+            " AND (fate = 'missing'"
+            " OR ? AND fate = 'skipped' AND (received IS NULL OR received >= ? AND received < ?)"
             " OR ? AND fate = 'refused')",
-            (since, since, refused),
+            (
+                skipped,
+                -math.inf if since is None else since,
+                math.inf if before is None else before,
+                refused,
+            ),
         )
         return {folder for (folder,) in rows}
 
@@ -357,13 +370,35 @@ class Ledger:
             "target_key",
         )
 
+    def written_by(self, folder: FolderRow, number: int) -> list[MessageRow]:
+        """What that pass itself put into the target's folder, and is there under a known key."""
+        return self._rows(
+            folder, "pass = ? AND fate = 'copied' AND target_key IS NOT NULL", "target_key", number
+        )
+
+    def rows(self, folder: FolderRow) -> Iterator[MessageRow]:
+        """Every message of the source that was decided about, in the source's order."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
+            " ORDER BY source_key",
+            (folder.id,),
+        )
+        return map(_row, rows)
+
+    def undo(self, rows: Iterable[int], reason: str) -> None:
+        """These rows (by id) are no longer at the target; a later pass may carry them again."""
+        numbers = [(row,) for row in rows]
+        self._sql.executemany("DELETE FROM message WHERE rowid = ? AND source_key IS NULL", numbers)
+        self._sql.executemany(
+            "UPDATE message SET fate = 'skipped', target_key = NULL, reason = ? WHERE rowid = ?",
+            [(reason, *number) for number in numbers],
+        )
+
     def forget(self, rows: Iterable[int]) -> None:
         """Deletes rows by id."""
         self._sql.executemany("DELETE FROM message WHERE rowid = ?", [(row,) for row in rows])
 
-    def _rows(
-        self, folder: FolderRow, where: str, order: str, *values: Key | str
-    ) -> list[MessageRow]:
+    def _rows(self, folder: FolderRow, where: str, order: str, *values: Key) -> list[MessageRow]:
         rows = self._sql.execute(
             f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND {where} ORDER BY {order}",  # noqa: S608 - constants of this module
             (folder.id, *values),
@@ -463,7 +498,8 @@ def _values(folder: int, row: MessageRow) -> tuple[object, ...]:
 
 
 def _row(row: tuple[object, ...]) -> MessageRow:
-    number, source, target, fate, flags, size, received, identity, named, digest, reason = row
+    number, source, target, fate, flags, size, received, identity, named, digest, *rest = row
+    reason, passed = rest
     return MessageRow(
         source_key=source,  # type: ignore[arg-type]  # SQLite gives back what was put in
         target_key=target,  # type: ignore[arg-type]
@@ -475,4 +511,5 @@ def _row(row: tuple[object, ...]) -> MessageRow:
         digest=digest,  # type: ignore[arg-type]
         reason=reason,  # type: ignore[arg-type]
         id=number,  # type: ignore[arg-type]
+        passed=passed,  # type: ignore[arg-type]
     )

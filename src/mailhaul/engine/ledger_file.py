@@ -10,7 +10,7 @@ from pathlib import Path
 from mailhaul.core.errors import BadInput, Busy
 from mailhaul.core.text import printable
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x6D68_616C
 """In the file's header: that it is a ledger of mailhaul's and not somebody's other database."""
 FILE = "ledger.sqlite"
@@ -43,7 +43,8 @@ CREATE TABLE message (
     identity BLOB,
     named INTEGER,
     digest BLOB,                  -- SHA-256
-    reason TEXT NOT NULL DEFAULT ''
+    reason TEXT NOT NULL DEFAULT '',
+    pass INTEGER NOT NULL DEFAULT 0  -- the number of the pass that wrote it to the target
 );
 CREATE UNIQUE INDEX message_source ON message (folder, source_key);
 CREATE INDEX message_target ON message (folder, target_key);
@@ -90,6 +91,7 @@ def connect(directory: Path, pair: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             _create(connection, pair)
+        _bring_up(connection)
         _check(connection, pair, directory)
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -110,6 +112,7 @@ def look(directory: Path, pair: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
     try:
         _check_ours(connection, directory)
+        connection = _brought_up_copy(connection)
         _check(connection, pair, directory)
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -138,6 +141,32 @@ def _create(connection: sqlite3.Connection, pair: str) -> None:
     )
     with connection:
         connection.execute("INSERT INTO meta VALUES ('pair', ?)", (pair,))
+
+
+_STEPS = {1: "ALTER TABLE message ADD COLUMN pass INTEGER NOT NULL DEFAULT 0"}
+"""What brings a ledger of that version to the next one."""
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """A ledger of an earlier version becomes one of ours, in one transaction a version."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    while version in _STEPS:
+        connection.executescript(
+            f"BEGIN; {_STEPS[version]}; PRAGMA user_version = {version + 1}; COMMIT"
+        )
+        version += 1
+
+
+def _brought_up_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The same ledger when it is of our version; else a copy in memory: nothing is written."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in _STEPS:
+        return connection
+    copy = sqlite3.connect(":memory:")
+    connection.backup(copy)
+    connection.close()
+    _bring_up(copy)
+    return copy
 
 
 def _check(connection: sqlite3.Connection, pair: str, directory: Path) -> None:

@@ -45,6 +45,10 @@ class Options:
     """Source path to target path; what lies below follows."""
     since: datetime | None = None
     """Older messages are skipped, by received date."""
+    before: datetime | None = None
+    """Messages received then or later are skipped: another pass carries them."""
+    newest: int | None = None
+    """Only so many of each folder, from its end; the others are skipped, for another pass."""
     delete: Delete = Delete.NEVER
     max_delete: int = 100
     """With mirror: when more than this many would be removed, none is, and the pass says so."""

@@ -48,10 +48,17 @@ class Standing:
 
 def standing_of(ledger: Ledger, options: Options) -> Standing:
     """What the ledger says now."""
-    since = None if options.since is None else options.since.timestamp()
+    since, before = (
+        None if moment is None else moment.timestamp() for moment in (options.since, options.before)
+    )
     return Standing(
         {(row.source, row.target): row for row in ledger.folders()},
         ledger.fates(),
         ledger.unsettled(),
-        ledger.undecided(since=since, refused=options.retry_refused),
+        ledger.undecided(
+            since=since,
+            before=before,
+            skipped=options.newest is None,
+            refused=options.retry_refused,
+        ),
     )

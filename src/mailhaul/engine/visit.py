@@ -58,6 +58,8 @@ class Visit:
         """The target's tail, once it was looked at."""
         self.last = False
         """The page at hand is the source's last."""
+        self.behind: dict[Key, int] = {}
+        """How many messages come after each of the page at hand, where that matters."""
         self.surprised = False
         """A listing of changes named a message as old that no row knows: list whole."""
 

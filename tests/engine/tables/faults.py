@@ -370,6 +370,52 @@ FAULTS: tuple[Scenario, ...] = (
         unordered=True,
     ),
     Scenario(
+        "the older first, the newer in another pass",
+        source="INBOX: A@3 B@9 C@5 D@8",
+        target="INBOX:",
+        story=(
+            Sync("copied 2, skipped 2", Options(before=_day(8)), writes="append 2"),
+            at_source("mark INBOX A +F"),
+            Sync("copied 4", writes="append 2, flag 1"),
+        ),
+        ends="INBOX: A@3:F C@5 B@9 D@8",
+        unordered=True,
+    ),
+    Scenario(
+        "a window of time that moves on",
+        source="INBOX: A@3 B@9 C@5",
+        target="INBOX:",
+        story=(
+            Sync("copied 1, skipped 2", Options(since=_day(5), before=_day(8)), writes="append 1"),
+            Sync("copied 2, skipped 1", Options(since=_day(8)), writes="append 1"),
+            Sync("copied 3", writes="append 1"),
+        ),
+        ends="INBOX: C@5 B@9 A@3",
+        unordered=True,
+    ),
+    Scenario(
+        "the two newest of each folder first, then the rest",
+        source="INBOX: A B C D E | Work: F | Old: G H I",
+        target="INBOX:",
+        story=(
+            Sync("copied 5, skipped 4", Options(newest=2), writes="create 2, append 5"),
+            Sync("copied 9", writes="append 4"),
+        ),
+        ends="INBOX: D E A B C | Work: F | Old: H I G",
+        unordered=True,
+    ),
+    Scenario(
+        "the newest, when more came in since: they are the newest, and what was skipped stays so",
+        source="INBOX: A B C",
+        target="INBOX:",
+        story=(
+            Sync("copied 1, skipped 2", Options(newest=1), writes="append 1"),
+            at_source("deliver INBOX: D"),
+            Sync("copied 2, skipped 2", Options(newest=1), writes="append 1"),
+        ),
+        ends="INBOX: C D",
+    ),
+    Scenario(
         "a later --since leaves what is there",
         source="INBOX: A@3 B@9",
         target="INBOX:",
