@@ -105,6 +105,7 @@ mailbox = Table(
         "approved_by", Text, comment="who accepted the grade; NULL again after each verification"
     ),
     Column("approved_at", Double),
+    Column("started_at", Double, comment="when a person let it begin; NULL: it waits for that"),
     Column(
         "left_out",
         Boolean,

@@ -154,8 +154,8 @@ def is_open(connection: Connection, plan: PlanRow, gate: Gate, wave: str = "") -
 
 
 def admissible(connection: Connection) -> list[MailboxRow]:
-    """Mailboxes of all plans for which `ADMITTED` is due: checked, in a plan that has been started,
-    whose objects gate is open or which has none."""
+    """Mailboxes of all plans for which `ADMITTED` is due: checked and started, in a plan that
+    runs, whose objects gate is open or which has none."""
     table = tables.mailbox
     found: list[MailboxRow] = []
     for plan in all_plans(connection):
@@ -164,7 +164,11 @@ def admissible(connection: Connection) -> list[MailboxRow]:
         if is_open(connection, plan, Gate.OBJECTS):
             rows = connection.execute(
                 select(table)
-                .where(table.c.plan_id == plan.id, table.c.state == State.CHECKED.value)
+                .where(
+                    table.c.plan_id == plan.id,
+                    table.c.state == State.CHECKED.value,
+                    table.c.started_at.is_not(None),
+                )
                 .order_by(table.c.position)
             )
             found += map(from_row, rows)

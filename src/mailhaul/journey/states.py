@@ -77,6 +77,7 @@ class Trigger(StrEnum):
     REFUSED = "credentials were refused, or there are none"
     ANSWERED = "the credentials have changed"
     FAILED = "a person must act"
+    CHANGED = "the plan says other endpoints for it"
     RETRIED = "a person asked to try again"
     PAUSED = "a person paused it"
     RESUMED = "a person let it go on"
@@ -101,6 +102,11 @@ ACTIVE = frozenset(
     }
 )
 """States from which the journey goes on by itself, or with a gate."""
+
+UNBEGUN = frozenset(
+    {State.PLANNED, State.BLOCKED, State.CHECKED, State.READY, State.WAITING, State.FAILED}
+)
+"""States in which nothing may have been carried yet."""
 
 UNDER_WAY = ACTIVE | {State.WAITING, State.BLOCKED, State.VERIFIED, State.FAILED, State.PAUSED}
 """Neither ended nor being undone."""
@@ -136,6 +142,9 @@ def _all() -> Iterator[Transition]:
     yield Transition(State.VERIFIED, Trigger.SIGNED, State.COMPLETED)
     yield Transition(State.VERIFIED, Trigger.AGAIN, State.SWEEPING)
     yield Transition(State.BLOCKED, Trigger.RETRIED, State.PLANNED)
+    # Only while nothing has been carried; `loading` sees to that.
+    for state in sorted(UNBEGUN):
+        yield Transition(state, Trigger.CHANGED, State.PLANNED)
     yield Transition(State.FAILED, Trigger.RETRIED, None)
     yield Transition(State.WAITING, Trigger.RETRIED, None)
     yield Transition(State.WAITING, Trigger.ANSWERED, None)

@@ -1,0 +1,196 @@
+"""A plan comes into the database, for the first time or changed.
+
+A changed plan adds mailboxes, changes waves, limits, times and references. What a journey has
+begun with it keeps: endpoints once something has been carried, the wave once it has gone. Mailboxes
+that are no longer listed stay; a person cancels them.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from mailhaul.core.errors import BadInput
+from mailhaul.db import tables
+from mailhaul.journey.events import Record, record
+from mailhaul.journey.gates import opened
+from mailhaul.journey.plans import PlanState, plan_text
+from mailhaul.journey.questions import Gate
+from mailhaul.journey.rows import Change, MailboxRow, from_row, move_all
+from mailhaul.journey.states import ENDED, UNBEGUN, State, Trigger
+from mailhaul.plan.model import Listed, Plan
+
+_BEFORE_GO = frozenset(State) - {
+    *ENDED,
+    *(State.FINAL, State.SWEEPING, State.VERIFYING, State.VERIFIED, State.UNDOING),
+}
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What loading did. `changed` and `kept` are sentences: what is new, and what stays as it was
+    although the plan says otherwise, and why."""
+
+    plan: int
+    new: bool = False
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    @property
+    def anything(self) -> bool:
+        return self.new or bool(self.added or self.changed)
+
+
+def load(
+    connection: Connection,
+    plan: Plan,
+    mailboxes: Sequence[Listed],
+    directory: Path,
+    *,
+    at: float,
+    actor: str,
+) -> Loaded:
+    """Brings the plan of that name and its mailboxes up to date; nothing is begun by it.
+
+    Each of `mailboxes` has its endpoints and references filled in; `directory` is what relative
+    references count from. Raises `BadInput` for a plan of that name that has ended.
+    """
+    table = tables.plan
+    found = connection.execute(
+        select(table).where(table.c.name == plan.name).with_for_update()
+    ).one_or_none()
+    values = {
+        "text": plan_text(plan),
+        "directory": str(directory),
+        "webhooks": json.dumps([list(hook.events) for hook in plan.webhooks]),
+    }
+    if found is None:
+        number = connection.execute(
+            insert(table)
+            .values(name=plan.name, state=PlanState.RUNNING.value, loaded_at=at, **values)
+            .returning(table.c.id)
+        ).scalar_one()
+        loaded = Loaded(number, new=True)
+    else:
+        if found.state in (PlanState.CANCELLED, PlanState.COMPLETED):
+            raise BadInput(
+                f"plan {plan.name} is {found.state}; what is still to be moved goes into a plan "
+                "of another name"
+            )
+        loaded = Loaded(found.id)
+        if found.text != values["text"] or found.directory != values["directory"]:
+            loaded.changed += _settings(found.text, values["text"])
+            connection.execute(update(table).where(table.c.id == found.id).values(**values))
+    _mailboxes(connection, loaded, mailboxes, at, actor)
+    if loaded.anything:
+        what = Record(
+            "loaded",
+            actor,
+            why="; ".join(loaded.changed)[:1000],
+            figures={"added": len(loaded.added), "mailboxes": len(mailboxes)},
+        )
+        record(connection, loaded.plan, what, at)
+    return loaded
+
+
+def _settings(before: str, after: str) -> Iterator[str]:
+    """Names of the plan's parts that say something else now."""
+    old, new = json.loads(before), json.loads(after)
+    for name in new:
+        if old.get(name) != new[name]:
+            yield f"{name} changed"
+
+
+def _mailboxes(
+    connection: Connection, loaded: Loaded, mailboxes: Sequence[Listed], at: float, actor: str
+) -> None:
+    table = tables.mailbox
+    known = {
+        row.address: from_row(row)
+        for row in connection.execute(select(table).where(table.c.plan_id == loaded.plan))
+    }
+    sent = {gate.wave for gate in opened(connection, loaded.plan) if gate.gate is Gate.GO}
+    new: list[dict[str, Any]] = []
+    updates: list[dict[str, Any]] = []
+    restarts: list[Change] = []
+    for position, listed in enumerate(mailboxes):
+        row = known.pop(listed.address, None)
+        if row is None:
+            loaded.added.append(listed.address)
+            new.append(_new(loaded.plan, position, listed, at, listed.wave in sent))
+            continue
+        values = _changes(loaded, row, listed, sent)
+        if values.keys() & {"source", "target"}:
+            due = at if row.started_at is not None else None
+            restarts.append(Change(row, Trigger.CHANGED, due, values={"failures": 0}))
+        if values or row.position != position:
+            updates.append({**_as_is(row), **values, "position": position, "number": row.id})
+    loaded.kept += [
+        f"{address} is no longer listed and goes on; mailhaul cancel --mailbox ends it"
+        for address, row in known.items()
+        if row.state not in ENDED
+    ]
+    if new:
+        connection.execute(insert(table), new)
+    if updates:
+        names = updates[0].keys() - {"number"}
+        statement = update(table).where(table.c.id == bindparam("number"))
+        connection.execute(statement.values({name: bindparam(name) for name in names}), updates)
+    move_all(connection, restarts, at=at, actor=actor)
+
+
+def _new(plan: int, position: int, listed: Listed, at: float, left_out: bool) -> dict[str, Any]:
+    return {
+        "plan_id": plan,
+        "position": position,
+        "address": listed.address,
+        "wave": listed.wave,
+        "source": listed.source,
+        "target": listed.target,
+        "source_secret": listed.source_secret,
+        "target_secret": listed.target_secret,
+        "state": State.PLANNED.value,
+        "since_at": at,
+        # Nobody has agreed to its going: the wave went without it.
+        "left_out": left_out,
+    }
+
+
+def _as_is(row: MailboxRow) -> dict[str, Any]:
+    return {
+        "wave": row.wave,
+        "source": row.source,
+        "target": row.target,
+        "source_secret": row.source_secret,
+        "target_secret": row.target_secret,
+        "left_out": row.left_out,
+    }
+
+
+def _changes(loaded: Loaded, row: MailboxRow, listed: Listed, sent: set[str]) -> dict[str, Any]:
+    """The columns that change; what must stay is told in `loaded.kept`."""
+    values: dict[str, Any] = {}
+    if listed.wave != row.wave:
+        if (row.resume_state or row.state) in _BEFORE_GO and row.state in _BEFORE_GO:
+            values |= {"wave": listed.wave, "left_out": listed.wave in sent}
+            loaded.changed.append(f"{row.address} moves to wave “{listed.wave}”")
+        else:
+            loaded.kept.append(f"{row.address} has gone with wave “{row.wave}” and stays in it")
+    if (listed.source, listed.target) != (row.source, row.target):
+        if row.passes == 0 and {row.state, row.resume_state or row.state} <= UNBEGUN:
+            values |= {"source": listed.source, "target": listed.target}
+            loaded.changed.append(f"{row.address} has other endpoints and is checked again")
+        else:
+            loaded.kept.append(
+                f"{row.address} keeps its endpoints, for it is {row.state}; to move between others "
+                "cancel it and list it in a plan of another name"
+            )
+    secrets = {"source_secret": listed.source_secret, "target_secret": listed.target_secret}
+    if secrets != {"source_secret": row.source_secret, "target_secret": row.target_secret}:
+        values |= secrets
+        loaded.changed.append(f"{row.address} has other references to its secrets")
+    return values

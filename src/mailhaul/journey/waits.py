@@ -1,0 +1,134 @@
+"""What waits for what in a plan, and what a person can do about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from mailhaul.db import tables
+from mailhaul.journey.gates import Opened
+from mailhaul.journey.hours import opens
+from mailhaul.journey.plans import PlanRow, PlanState
+from mailhaul.journey.questions import Gate, may_open, wave_words
+from mailhaul.journey.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something waits: how many mailboxes, for what, and what a person can do about it."""
+
+    what: str
+    mailboxes: int
+    cure: str = ""
+    examples: tuple[str, ...] = ()
+
+
+def what_waits(
+    connection: Connection,
+    plan: PlanRow,
+    count: Mapping[State, int],
+    gates: Sequence[Opened],
+    at: float,
+) -> list[Wait]:
+    """What the plan's mailboxes wait for, given how many are in which state and what is open."""
+    waits = []
+    if plan.state is PlanState.PAUSED:
+        waits.append(Wait("the plan is paused", 0, "mailhaul resume"))
+    waits += _unstarted(connection, plan)
+    waits += _shut(connection, plan, count, gates)
+    waits += _reasons(connection, plan)
+    due = opens(plan.plan.hours, plan.plan.zone, at)
+    if due > at and (copying := count.get(State.READY, 0) + count.get(State.COPYING, 0)):
+        waits.append(Wait("the working hours to begin", copying))
+    return waits
+
+
+def _unstarted(connection: Connection, plan: PlanRow) -> list[Wait]:
+    table = tables.mailbox
+    idle = connection.execute(
+        select(func.count()).where(
+            table.c.plan_id == plan.id,
+            table.c.started_at.is_(None),
+            table.c.state.in_([State.PLANNED.value, State.CHECKED.value]),
+        )
+    ).scalar_one()
+    return [Wait("to be started", idle, "mailhaul start")] if idle else []
+
+
+def _shut(
+    connection: Connection, plan: PlanRow, count: Mapping[State, int], gates: Sequence[Opened]
+) -> list[Wait]:
+    """Mailboxes that stand before a gate."""
+    waits = []
+    model = plan.plan
+    objects = any(each.gate is Gate.OBJECTS for each in gates)
+    if may_open(model, Gate.OBJECTS) is not None and not objects and count.get(State.CHECKED, 0):
+        waits.append(_before(plan, Gate.OBJECTS, count[State.CHECKED]))
+    table = tables.mailbox
+    sent = {each.wave for each in gates if each.gate is Gate.GO}
+    synced = connection.execute(
+        select(table.c.wave, table.c.left_out, func.count().label("mailboxes"))
+        .where(table.c.plan_id == plan.id, table.c.state == State.SYNCED.value)
+        .group_by(table.c.wave, table.c.left_out)
+        .order_by(table.c.wave, table.c.left_out)
+    )
+    waits += [
+        _before(plan, Gate.GO, row.mailboxes, row.wave)
+        for row in synced
+        if row.left_out or row.wave not in sent
+    ]
+    if verified := count.get(State.VERIFIED, 0):
+        waits.append(_before(plan, Gate.SIGN_OFF, verified))
+    return waits
+
+
+def _before(plan: PlanRow, gate: Gate, mailboxes_there: int, wave: str | None = None) -> Wait:
+    names = may_open(plan.plan, gate)
+    who = " or ".join(names) if names else "somebody"
+    what = f"the gate “{gate}”" + ("" if wave is None else f" of {wave_words(wave)}")
+    option = f" --wave {wave}" if wave else ""
+    cure = (
+        "mailhaul complete"
+        if gate is Gate.SIGN_OFF
+        else f"mailhaul approve --gate {gate}{option}, by {who}"
+    )
+    return Wait(what, mailboxes_there, cure if gate is not Gate.SIGN_OFF else f"{cure}, by {who}")
+
+
+CURES = {
+    State.WAITING: "change what its secret refers to; it goes on by itself",
+    State.BLOCKED: "mend it, then mailhaul retry",
+    State.FAILED: "mend it, then mailhaul retry",
+    State.PAUSED: "mailhaul resume",
+    State.UNDOING: "mend it, then mailhaul retry",
+}
+
+
+def _reasons(connection: Connection, plan: PlanRow) -> list[Wait]:
+    """What waits for a person, most frequent reason first."""
+    table = tables.mailbox
+    resting = [state.value for state in CURES if state is not State.UNDOING]
+    stuck = table.c.state.in_(resting) | (
+        (table.c.state == State.UNDOING.value) & table.c.due_at.is_(None)
+    )
+    grouped = (
+        select(
+            table.c.state,
+            table.c.reason,
+            func.count().label("mailboxes"),
+            func.min(table.c.address).label("first"),
+            func.max(table.c.address).label("last"),
+        )
+        .where(table.c.plan_id == plan.id, stuck)
+        .group_by(table.c.state, table.c.reason)
+        .order_by(func.count().desc(), table.c.state, table.c.reason)
+        .limit(50)
+    )
+    waits = []
+    for row in connection.execute(grouped):
+        state = State(row.state)
+        what = f"{state}: {row.reason}" if row.reason else state.value
+        waits.append(
+            Wait(what, row.mailboxes, CURES[state], tuple(dict.fromkeys((row.first, row.last))))
+        )
+    return waits
