@@ -25,6 +25,15 @@ SUMMARIES = {
     "verify": "prove that a target holds what its source holds",
     "ls": "list a mailbox: folders, roles, counts, sizes, quota, abilities",
     "doctor": "connect step by step and say what fails and where the switch is",
+    "init": "write a plan: what moves from where to where, when",
+    "plan check": "read a plan and name every mistake by its line",
+    "plan show": "show a plan: waves, mailboxes, sizes, how long it will take",
+    "plan schema": "print the JSON Schema of plan.toml, for editors",
+    "check": "look at every mailbox of a plan and say what will go wrong, before it does",
+    "vault set": "keep a secret under a name, sealed",
+    "vault list": "list the names in the vault",
+    "vault remove": "forget a secret of the vault",
+    "vault rekey": "change the key or passphrase that opens the vault",
 }
 """Each command's own summary, so that the list can be shown without importing any. A command is
 named by one word or two; its module is called like it."""

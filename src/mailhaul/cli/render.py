@@ -7,6 +7,7 @@ Results go to standard output; progress, warnings and errors to standard error, 
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
 
@@ -71,6 +72,14 @@ class Console:
         """A remark, on standard error."""
         self._write(self.err, Line(text, tone))
         self.err.flush()
+
+    def ask(self, question: str, usual: str = "") -> str:
+        """What a person types, stripped; `usual` for nothing. Asked on standard error, so that
+        results can be kept in a file."""
+        self.uncover()
+        self.err.write(self.scrubber.clean(f"{question}{f' [{usual}]' if usual else ''}: "))
+        self.err.flush()
+        return sys.stdin.readline().strip() or usual
 
     def warn(self, text: str) -> None:
         self.uncover()

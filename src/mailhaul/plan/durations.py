@@ -4,7 +4,8 @@ import re
 from datetime import timedelta
 
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_WRITTEN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+PATTERN = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?"
+_WRITTEN = re.compile(PATTERN, re.ASCII)
 
 
 def duration(value: object) -> timedelta:

@@ -88,8 +88,9 @@ def _endpoint(login: Login, template: str, address: str) -> str:
     if login.host and not _is_elsewhere(login):
         scheme, _, host = login.host.rpartition("//")
         admin = f"?admin={quote(login.admin, safe='')}" if login.admin else ""
-        return f"{scheme or 'imaps:'}//{quote(user, safe='-._~')}@{host}{admin}"
-    found = with_login(template, user, login.admin)
+        found = f"{scheme or 'imaps:'}//{quote(user, safe='-._~')}@{host}{admin}"
+    else:
+        found = with_login(template, user, login.admin)
     try:
         return "" if found == filled_url(template, address) else found
     except BadInput:

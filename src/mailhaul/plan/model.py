@@ -80,6 +80,7 @@ class Budget(_Model):
     connections: Count | None = None
     """Open at the same time; each mailbox takes `connections_each` of them."""
     messages_per_second: Rate | None = None
+    """All mailboxes together."""
     octets_per_day: Count | None = None
     """Message octets; a new day begins at midnight in the plan's time zone."""
     messages_per_second_each: Rate | None = None
@@ -119,7 +120,9 @@ class Carry(_Model):
     """What is carried, and how."""
 
     folders: tuple[str, ...] = ()
+    """Only folders whose path matches one of these; * matches “/” too. None: all."""
     exclude: tuple[str, ...] = ()
+    """No folder whose path matches one of these."""
     map: dict[str, str] = {}
     """Source folder to target folder, joined by “/”."""
     since: Day | None = None
@@ -127,9 +130,11 @@ class Carry(_Model):
     delete: Delete = Delete.NEVER
     """Until the cutover; after it nothing is ever removed."""
     max_delete: Count = 100
+    """With mirror: no pass removes more messages than this."""
     prestage_older_than: Duration | None = None
     """First everything older than this, later the rest: what users look at moves last."""
     order: Order = Order.OLDEST_FIRST
+    """Which messages of the initial copy go first."""
     newest_window: Duration = timedelta(days=30)
     """With newest-first: so much of the newest is carried first, then the rest."""
     verify_deep: Yes = False
@@ -140,7 +145,9 @@ class Sweeps(_Model):
     """The passes after the cutover, for mail that still went to the old system."""
 
     every: Duration = timedelta(hours=1)
+    """From the end of one sweep to the begin of the next."""
     for_: Annotated[Duration, Field(alias="for")] = timedelta(hours=48)
+    """Counted from the cutover."""
     until_quiet: Annotated[int, Strict(), Field(ge=0)] = 3
     """The time over, sweeps go on until so many in a row found nothing."""
 
@@ -151,12 +158,14 @@ class Deltas(_Model):
     """The passes between the initial copy and the cutover."""
 
     every: Duration = timedelta(hours=24)
+    """From the end of one pass to the begin of the next."""
 
 
 class Hours(_Model):
     """When initial copies and deltas may run. The final pass and sweeps always may."""
 
     start: Wall
+    """When work may begin, in the plan's time zone."""
     end: Wall
     """Before `start`: on the next day."""
     days: tuple[Annotated[int, Strict(), Field(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
@@ -169,15 +178,18 @@ class Gates(_Model):
     objects: tuple[Name, ...] | None = None
     """The accounts at the target have been looked at. Left out: there is no such gate."""
     go: tuple[Name, ...] = ()
+    """Go or no-go: the cutover may be made."""
     sign_off: tuple[Name, ...] = ()
+    """All is there; the journey is complete."""
 
 
 class Wave(_Model):
     """Mailboxes that move together."""
 
     name: Name
+    """As mailboxes.csv calls it."""
     cutover: Moment | None = None
-    """Left out: the plan's."""
+    """When this wave's mail is switched. Left out: the plan's cutover."""
 
 
 class Webhook(_Model):
@@ -206,18 +218,31 @@ class Plan(_Model):
     """A whole plan."""
 
     name: Name
+    """What the plan is called in lists, reports and the log."""
     cutover: Moment | None = None
+    """When mail is switched to the target; a wave can have its own."""
     time_zone: str = "UTC"
+    """IANA name; of every time that is written without an offset, and of [hours]."""
     mailboxes_file: str = "mailboxes.csv"
+    """The list of mailboxes, relative to this file."""
     source: System
+    """Where the mail is. Nothing is ever written there."""
     target: System
+    """Where the mail goes."""
     carry: Carry = Carry()
+    """What is carried, and how."""
     deltas: Deltas = Deltas()
+    """The passes between the initial copy and the cutover."""
     sweeps: Sweeps = Sweeps()
+    """The passes after the cutover, for mail that still went to the old system."""
     hours: Hours | None = None
+    """When initial copies and deltas may run. Left out: always."""
     gates: Gates = Gates()
+    """Who may open which gate."""
     waves: tuple[Wave, ...] = ()
+    """Mailboxes that move together, in this order. Left out: all in one."""
     webhooks: tuple[Webhook, ...] = ()
+    """Where to tell of chosen events."""
     mailboxes: tuple[Listed, ...] = ()
 
     @property

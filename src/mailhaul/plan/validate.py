@@ -6,7 +6,7 @@ incomplete (`shape.UNKNOWN`), for everything is to be told at once.
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -120,8 +120,10 @@ def _moments(plan: Plan, lines: Lines, now: datetime | None) -> Iterator[Mistake
         elif zone is not None:
             yield from _moment(place, moment, zone, lines, now)
         elif now is not None:
-            # No zone is more than a day away from any other.
-            yield from _moment(place, moment, ZoneInfo("UTC"), lines, now - timedelta(days=1))
+            # What time it is there nobody knows; no zone is more than a day away from any other.
+            yield from _past(
+                place, moment, moment.replace(tzinfo=UTC), lines, now, timedelta(days=1)
+            )
 
 
 def _every_moment(plan: Plan) -> Iterator[tuple[Place, datetime]]:
@@ -150,16 +152,22 @@ def _moment(
         if fault is not None:
             yield lines.mistake(place, moment, *fault)
             return
-        moment = moment.replace(tzinfo=zone)
-    if now is None:
-        return
-    today = now.astimezone(zone).isoformat(sep=" ", timespec="minutes")
-    if place[-1] == "cutover" and moment <= now:
-        cure = f"write a time after {today}, which is now"
-        yield lines.mistake(place, moment, "the cutover lies in the past", cure)
-    if place[-1] == "since" and moment > now:
+    if now is not None:
+        real = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+        yield from _past(place, moment, real, lines, now.astimezone(zone), timedelta())
+
+
+def _past(
+    place: Place, written: datetime, real: datetime, lines: Lines, now: datetime, doubt: timedelta
+) -> Iterator[Mistake]:
+    """What is told of a time that lies on the wrong side of `now`, by more than `doubt`."""
+    today = now.isoformat(sep=" ", timespec="minutes")
+    if place[-1] == "cutover" and real <= now - doubt:
+        cure = f"write a time to come; now it is {today}"
+        yield lines.mistake(place, written, "the cutover lies in the past", cure)
+    if place[-1] == "since" and real > now + doubt:
         text = "this lies in the future, so nothing would be carried"
-        yield lines.mistake(place, moment, text, f"write a time before {today}, which is now")
+        yield lines.mistake(place, written, text, f"write a time before now, {today}")
 
 
 def _carry(plan: Plan, lines: Lines) -> Iterator[Mistake]:

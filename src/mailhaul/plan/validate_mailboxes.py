@@ -11,7 +11,7 @@ from mailhaul.core.text import printable
 from mailhaul.plan.mistakes import HIDDEN, Mistake, said, shown, suggestion
 from mailhaul.plan.model import Listed, Plan
 from mailhaul.plan.shape import UNKNOWN, Lines
-from mailhaul.plan.templates import endpoint_for, has_names
+from mailhaul.plan.templates import endpoint_for, filled_reference, has_names
 from mailhaul.plan.validate import secret_faults, url_faults
 
 
@@ -101,6 +101,7 @@ def _pairs(plan: Plan, file: str, directory: Path) -> Iterator[Mistake]:
             if isinstance(end, BadInput) and not getattr(each, side):
                 text, cure = said(end)
                 yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
+        yield from _references(plan, each, file)
         if isinstance(source, Endpoint) and isinstance(target, Endpoint):
             yield from _pair(each, source, target, file)
         if isinstance(source, Endpoint):
@@ -126,6 +127,18 @@ def _pairs(plan: Plan, file: str, directory: Path) -> Iterator[Mistake]:
             text = f"this lies inside the target of line {inside}"
             cure = "name a place of its own"
             yield Mistake(file, each.line, _shown("target", target), text, cure)
+
+
+def _references(plan: Plan, each: Listed, file: str) -> Iterator[Mistake]:
+    for secret in (
+        each.source_secret or plan.source.secret,
+        each.target_secret or plan.target.secret,
+    ):
+        try:
+            filled_reference(secret, each.address)
+        except BadInput as error:
+            text, cure = said(error)
+            yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
 
 
 def _pair(each: Listed, source: Endpoint, target: Endpoint, file: str) -> Iterator[Mistake]:
