@@ -56,8 +56,10 @@ async def try_out(target: Target, now: datetime, token: str) -> Probed:
         probed.fidelity = await _look(target, folder, odd, refused, now)
     except MailhaulError as error:
         probed.problem = str(error)
-    if folder is not None and not await _cleaned_up(target, folder):
-        probed.left = folder.path
+    finally:
+        # Also when a person breaks the check off: nothing of ours stays if it can be helped.
+        if folder is not None and not await _cleaned_up(target, folder):
+            probed.left = folder.path
     return probed
 
 
