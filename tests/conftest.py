@@ -13,10 +13,12 @@ import pytest
 from tests.engine.tally import tally
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
+from tests.servers.postgres import Postgres
 from tests.servers.process import RunningServer, Unavailable
 from tests.servers.pymap import Pymap
 
-FIXTURES = {"dovecot": "dovecot", "cyrus": "cyrus", "pymap_server": "pymap"}
+MAIL = {"dovecot": "dovecot", "cyrus": "cyrus", "pymap_server": "pymap"}
+FIXTURES = {**MAIL, "postgres": "postgres"}
 NEEDED = frozenset(FIXTURES.values())
 MISSING = "server is missing: "
 
@@ -42,7 +44,14 @@ def pymap_server() -> Iterator[Pymap]:
         yield server
 
 
-@pytest.fixture(params=list(FIXTURES))
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for the whole run; take a fresh `postgres.database()` in each test."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=list(MAIL))
 def server(request: pytest.FixtureRequest) -> RunningServer:
     """Each of the three servers in turn."""
     running = request.getfixturevalue(request.param)

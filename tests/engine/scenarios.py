@@ -30,6 +30,7 @@ from mailhaul.core.errors import Disconnected
 from mailhaul.core.folder import Folder
 from mailhaul.core.store import Source
 from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.ledger_file import FileRows
 from mailhaul.engine.outcomes import Event, Finished, Mapped, Options, Side, Tally, Waiting
 from mailhaul.engine.passes import run_pass
 from mailhaul.stores.memory import MemorySource, MemoryTarget
@@ -223,7 +224,8 @@ class World:
         target = MemoryTarget(self.mailboxes[TARGET], self._faults(TARGET))
         try:
             with Ledger.open(self.state, "source → target") as ledger:
-                ledger._sql.set_trace_callback(self._statement)
+                assert isinstance(ledger._sql, FileRows)
+                ledger._sql.connection.set_trace_callback(self._statement)
                 await self._pass(source, target, ledger, sync.options)
         except (Killed, Stopped) as error:
             return error

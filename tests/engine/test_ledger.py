@@ -15,7 +15,7 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, State
 from mailhaul.core.message import NO_FLAGS, Identity, Key
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
-from mailhaul.engine.ledger_file import FILE, VERSION
+from mailhaul.engine.ledger_file import FILE, VERSION, FileRows
 from mailhaul.engine.outcomes import Fate
 
 PAIR = "imap://ada@old.example → imap://ada@new.example"
@@ -390,7 +390,8 @@ def test_a_process_killed_between_commits_leaves_whole_batches(tmp_path: Path) -
 
     with Ledger.open(state, PAIR) as ledger:
         folder = ledger.link(("INBOX",), ("INBOX",))
-        ledger._sql.set_trace_callback(freeze)
+        assert isinstance(ledger._sql, FileRows)
+        ledger._sql.connection.set_trace_callback(freeze)
         for batch in range(6):
             rows = [_row(batch * 10 + number, batch * 10 + number) for number in range(10)]
             folder = ledger.add(folder, rows, Cursor(f"T {batch}"))

@@ -24,6 +24,10 @@ class Busy(BadInput):
     """Somebody else works on the same thing; the text says who. It is free again when they end."""
 
 
+class Superseded(MailhaulError):
+    """Another worker has taken over what this one was doing; whatever it was, it is theirs now."""
+
+
 class RetryLater(MailhaulError):
     """Not now: try the same again after `after` seconds. Never counted against a message.
 

@@ -288,7 +288,7 @@ ledger_folder = Table(
     Column("target_tail", Text),
     Column("target_seen", Text),
     Column("target_anchor", Text),
-    Column("subscribed", Integer, nullable=False, default=0),
+    Column("subscribed", Integer, nullable=False, server_default="0"),
     UniqueConstraint("mailbox_id", "source"),
 )
 
@@ -297,8 +297,8 @@ ledger_message = Table(
     metadata,
     _number(),
     Column("folder", ForeignKey("ledger_folder.id"), nullable=False),
-    Column("source_key", Text),
-    Column("target_key", Text),
+    Column("source_key", LargeBinary),
+    Column("target_key", LargeBinary),
     Column("fate", String(10), nullable=False),
     Column("flags", Text, nullable=False),
     Column("size", BigInteger),
@@ -318,3 +318,24 @@ ledger_intent = Table(
     Column("folder", ForeignKey("ledger_folder.id"), nullable=False, index=True),
     Column("keys", Text, nullable=False),
 )
+
+VIEWS = (
+    """CREATE SCHEMA ledger""",
+    """CREATE VIEW ledger.folder AS
+        SELECT * FROM ledger_folder
+        WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint
+        WITH CHECK OPTION""",
+    """ALTER VIEW ledger.folder ALTER COLUMN mailbox_id
+        SET DEFAULT current_setting('mailhaul.mailbox')::bigint""",
+    """CREATE VIEW ledger.message AS
+        SELECT *, id AS rowid FROM ledger_message
+        WHERE folder IN (SELECT id FROM ledger_folder
+            WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint)
+        WITH CHECK OPTION""",
+    """CREATE VIEW ledger.intent AS
+        SELECT * FROM ledger_intent
+        WHERE folder IN (SELECT id FROM ledger_folder
+            WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint)
+        WITH CHECK OPTION""",
+)
+"""On PostgreSQL: a mailbox's ledger under the names that a ledger's file has (`db.ledger_rows`)."""

@@ -1,4 +1,7 @@
-"""What has been carried: one row a message of a mailbox pair, in one SQLite file.
+"""What has been carried: one row a message of a mailbox pair, in a SQLite file of its own.
+
+Where several machines must see it, the rows lie in a server's database instead: whoever opens the
+ledger hands in what speaks to it (`Rows`); the statements are the same.
 
 The ledger is the truth about a pair between passes. What is written becomes durable in the order in
 which it was written, at the next `commit`: intents before anything is sent, rows as soon as their
@@ -11,13 +14,12 @@ in line (docs/decisions/0002).
 import json
 import math
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, FolderPath, State
@@ -78,14 +80,48 @@ _COLUMNS = (
 )
 
 
+_WRITTEN = (
+    *("target_key", "fate", "flags", "size", "received"),
+    *("identity", "named", "digest", "reason", "pass"),
+)
+_INSERT = (
+    f"INSERT INTO message (folder, source_key, {', '.join(_WRITTEN)})"  # noqa: S608 - constants
+    f" VALUES ({', '.join('?' * (len(_WRITTEN) + 2))})"
+    f" ON CONFLICT (folder, source_key) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _WRITTEN)
+)
+
+
+class Rows(Protocol):
+    """Where the rows lie: a connection that speaks SQL with the tables of `ledger_file`, in a
+    transaction that `commit` ends."""
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """A cursor."""
+
+    def executemany(self, statement: str, values: Iterable[Sequence[Any]]) -> Any: ...
+
+    def commit(self) -> None:
+        """Makes the transaction durable. Raises `Superseded` when somebody else has taken the
+        pair over; nothing of the transaction is written then."""
+
+    def close(self) -> None: ...
+
+    def stored(self, key: Key | None) -> Any:
+        """The key as it lies in a column, in the same order."""
+
+    def key(self, stored: Any) -> Any:
+        """The key that `stored` gave; None for NULL."""
+
+
 class Ledger:
     """The open ledger of one pair. One process at a time; `close` lets go."""
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        rows: Rows,
         directory: Path,
-        lock: int | None,
+        lock: int | None = None,
         quiet: float = math.inf,
     ) -> None:
         self.directory = directory
@@ -93,7 +129,7 @@ class Ledger:
         """Seconds that nobody had written to it when it was opened."""
         self.number = 0
         """Of the pass that writes now; who wants to undo one gives each its own."""
-        self._sql = connection
+        self._sql = rows
         self._lock = lock
 
     @classmethod
@@ -105,7 +141,7 @@ class Ledger:
         or when the file is no ledger of this version.
         """
         if read_only:
-            return cls(ledger_file.look(directory, pair), directory, None)
+            return cls(ledger_file.FileRows(ledger_file.look(directory, pair)), directory)
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = ledger_file.lock(directory)
@@ -116,7 +152,8 @@ class Ledger:
             ) from error
         try:
             quiet = ledger_file.quiet(directory)
-            return cls(ledger_file.connect(directory, pair), directory, lock, quiet)
+            rows = ledger_file.FileRows(ledger_file.connect(directory, pair))
+            return cls(rows, directory, lock, quiet)
         except BaseException:
             os.close(lock)
             raise
@@ -169,12 +206,12 @@ class Ledger:
             self._sql.execute("DELETE FROM message WHERE folder = ?", (number,))
             self._sql.execute("DELETE FROM intent WHERE folder = ?", (number,))
             self._sql.execute("DELETE FROM folder WHERE id = ?", (number,))
-        made = self._sql.execute(
+        self._sql.execute(
             "INSERT INTO folder (source, target) VALUES (?, ?)",
             (json.dumps(source), json.dumps(target)),
         )
-        assert made.lastrowid is not None
-        return FolderRow(made.lastrowid, source, target)
+        made = self._sql.execute("SELECT id FROM folder WHERE source = ?", (json.dumps(source),))
+        return FolderRow(made.fetchone()[0], source, target)
 
     def move(self, folder: FolderRow) -> None:
         """Writes the folder's cursors as they stand in `folder`."""
@@ -205,9 +242,7 @@ class Ledger:
         """Writes new rows (replacing those of the same source key), moves the target's tail, and
         commits. Returns the folder's row as it stands now."""
         self._sql.executemany(
-            "INSERT OR REPLACE INTO message (folder, source_key, target_key, fate, flags, size,"
-            " received, identity, named, digest, reason, pass) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-            [(*_values(folder.id, row), self.number) for row in rows],
+            _INSERT, [(folder.id, *self._values(row), self.number) for row in rows]
         )
         if tail != folder.target_tail:
             self._sql.execute("UPDATE folder SET target_tail = ? WHERE id = ?", (tail, folder.id))
@@ -218,7 +253,13 @@ class Ledger:
         """The rows whose source key lies in that closed range, by source key."""
         return {
             row.source_key: row
-            for row in self._rows(folder, "source_key BETWEEN ? AND ?", "rowid", first, last)
+            for row in self._rows(
+                folder,
+                "source_key BETWEEN ? AND ?",
+                "rowid",
+                self._sql.stored(first),
+                self._sql.stored(last),
+            )
             if row.source_key is not None
         }
 
@@ -261,9 +302,9 @@ class Ledger:
             " WHERE folder IN (SELECT id FROM folder WHERE target = ?)"
             " AND target_key BETWEEN ? AND ?"
             " AND NOT (source_key IS NULL AND reason = 'renumbered')",
-            (json.dumps(folder.target), first, last),
+            (json.dumps(folder.target), self._sql.stored(first), self._sql.stored(last)),
         )
-        return {key for (key,) in rows}
+        return {self._sql.key(key) for (key,) in rows}
 
     def source_keys(self, folder: FolderRow) -> list[Key]:
         """The keys of all rows still at the source, ascending."""
@@ -272,7 +313,7 @@ class Ledger:
             " ORDER BY source_key",
             (folder.id,),
         )
-        return [key for (key,) in rows]
+        return [self._sql.key(key) for (key,) in rows]
 
     def agree(self, changes: Iterable[tuple[int, Flags]]) -> None:
         """Both sides now agree on these flags; by row id."""
@@ -285,14 +326,14 @@ class Ledger:
         """Rows (by id) that were lost are found again under these source keys."""
         self._sql.executemany(
             "UPDATE message SET source_key = ?, reason = '' WHERE rowid = ?",
-            [(key, row) for row, key in pairs],
+            [(self._sql.stored(key), row) for row, key in pairs],
         )
 
     def find_target(self, pairs: Iterable[tuple[int, Key]]) -> None:
         """Rows (by id) learn under which key they are at the target."""
         self._sql.executemany(
             "UPDATE message SET target_key = ? WHERE rowid = ?",
-            [(key, row) for row, key in pairs],
+            [(self._sql.stored(key), row) for row, key in pairs],
         )
 
     def lose_sources(self, folder: FolderRow) -> FolderRow:
@@ -349,7 +390,7 @@ class Ledger:
         """These messages are gone from the source. What was never put at the target is forgotten,
         the rest kept without source key. Returns how many were known."""
         known = 0
-        for key in keys:
+        for key in map(self._sql.stored, keys):
             self._sql.execute(
                 "DELETE FROM message WHERE folder = ? AND source_key = ?"
                 " AND fate NOT IN ('copied', 'adopted')",
@@ -383,7 +424,7 @@ class Ledger:
             " ORDER BY source_key",
             (folder.id,),
         )
-        return map(_row, rows)
+        return map(self._row, rows)
 
     def undo(self, rows: Iterable[int], reason: str) -> None:
         """These rows (by id) are no longer at the target; a later pass may carry them again."""
@@ -398,12 +439,12 @@ class Ledger:
         """Deletes rows by id."""
         self._sql.executemany("DELETE FROM message WHERE rowid = ?", [(row,) for row in rows])
 
-    def _rows(self, folder: FolderRow, where: str, order: str, *values: Key) -> list[MessageRow]:
+    def _rows(self, folder: FolderRow, where: str, order: str, *values: Any) -> list[MessageRow]:
         rows = self._sql.execute(
             f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND {where} ORDER BY {order}",  # noqa: S608 - constants of this module
             (folder.id, *values),
         )
-        return [_row(row) for row in rows]
+        return [self._row(row) for row in rows]
 
     def left_behind(self, folder: FolderRow) -> Iterator[MessageRow]:
         """The rows still at the source that no pass so far could carry: refused or missing, in the
@@ -413,7 +454,7 @@ class Ledger:
             " AND fate <> 'copied' AND fate IN ('refused', 'missing') ORDER BY rowid",
             (folder.id,),
         )
-        return map(_row, rows)
+        return map(self._row, rows)
 
     # intents
 
@@ -461,6 +502,40 @@ class Ledger:
                 fates[Fate.COPIED] = copied
         return counts
 
+    # what lies in a row
+
+    def _values(self, row: MessageRow) -> tuple[object, ...]:
+        identity = row.identity
+        return (
+            self._sql.stored(row.source_key),
+            self._sql.stored(row.target_key),
+            row.fate.value,
+            _flags_text(row.flags),
+            row.size,
+            row.received,
+            None if identity is None else identity.digest,
+            None if identity is None else int(identity.named),
+            row.digest,
+            row.reason,
+        )
+
+    def _row(self, row: Sequence[Any]) -> MessageRow:
+        number, source, target, fate, flags, size, received, identity, named, digest, *rest = row
+        reason, passed = rest
+        return MessageRow(
+            source_key=self._sql.key(source),
+            target_key=self._sql.key(target),
+            fate=Fate(fate),
+            flags=_flags(flags),
+            size=size,
+            received=received,
+            identity=None if identity is None else Identity(identity, bool(named)),
+            digest=digest,
+            reason=reason,
+            id=number,
+            passed=passed,
+        )
+
 
 def _folder_row(row: Any) -> FolderRow:
     return FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:])
@@ -478,38 +553,3 @@ def _flags_text(flags: Flags) -> str:
 @lru_cache(maxsize=4096)
 def _flags(text: str) -> Flags:
     return frozenset(text.split())
-
-
-def _values(folder: int, row: MessageRow) -> tuple[object, ...]:
-    identity = row.identity
-    return (
-        folder,
-        row.source_key,
-        row.target_key,
-        row.fate.value,
-        _flags_text(row.flags),
-        row.size,
-        row.received,
-        None if identity is None else identity.digest,
-        None if identity is None else identity.named,
-        row.digest,
-        row.reason,
-    )
-
-
-def _row(row: tuple[object, ...]) -> MessageRow:
-    number, source, target, fate, flags, size, received, identity, named, digest, *rest = row
-    reason, passed = rest
-    return MessageRow(
-        source_key=source,  # type: ignore[arg-type]  # SQLite gives back what was put in
-        target_key=target,  # type: ignore[arg-type]
-        fate=Fate(str(fate)),
-        flags=_flags(flags),
-        size=size,  # type: ignore[arg-type]
-        received=received,  # type: ignore[arg-type]
-        identity=None if identity is None else Identity(identity, bool(named)),  # type: ignore[arg-type]
-        digest=digest,  # type: ignore[arg-type]
-        reason=reason,  # type: ignore[arg-type]
-        id=number,  # type: ignore[arg-type]
-        passed=passed,  # type: ignore[arg-type]
-    )

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from mailhaul.core.errors import BadInput, Busy
+from mailhaul.core.message import Key
 from mailhaul.core.text import printable
 
 VERSION = 2
@@ -51,6 +52,27 @@ CREATE INDEX message_target ON message (folder, target_key);
 CREATE INDEX message_fate ON message (folder, fate) WHERE {NOT_COPIED};
 CREATE TABLE intent (folder INTEGER NOT NULL REFERENCES folder, keys TEXT NOT NULL);
 """
+
+
+class FileRows:
+    """The rows in a file of their own; SQLite keeps keys as they are."""
+
+    __slots__ = ("close", "commit", "connection", "execute", "executemany")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+        self.commit = connection.commit
+        self.close = connection.close
+
+    @staticmethod
+    def stored(key: Key | None) -> Key | None:
+        return key
+
+    @staticmethod
+    def key(stored: Key | None) -> Key | None:
+        return stored
 
 
 def lock(directory: Path) -> int:

@@ -1,0 +1,1 @@
+"""What brings a database of an earlier mailhaul to `db.tables`, one revision a file, by Alembic."""

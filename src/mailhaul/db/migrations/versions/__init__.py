@@ -1,0 +1,1 @@
+"""The revisions. Each stands as it was released: it never imports `db.tables`."""
