@@ -7,7 +7,7 @@ descriptions are what a person reads in an editor. A plan holds references to se
 
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -21,6 +21,11 @@ from pydantic import (
 )
 
 from mailhaul.plan.durations import duration, duration_text
+
+
+def _like(example: str) -> Any:
+    """What an editor shows as an example."""
+    return Field(json_schema_extra={"examples": [example]})
 
 
 def _day(value: object) -> object:
@@ -62,11 +67,11 @@ Url = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Yes = Annotated[bool, Strict()]
 Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment), _like("2030-01-31 20:00:00")]
 """Without an offset: in the plan's time zone."""
-Day = Annotated[datetime, BeforeValidator(_day)]
+Day = Annotated[datetime, BeforeValidator(_day), _like("2020-01-01")]
 """A date begins at midnight; without an offset: in the plan's time zone."""
-Wall = Annotated[time, BeforeValidator(_written), AfterValidator(_wall)]
+Wall = Annotated[time, BeforeValidator(_written), AfterValidator(_wall), _like("20:00")]
 """A time of day in the plan's time zone."""
 
 
@@ -196,6 +201,7 @@ class Webhook(_Model):
     """Where to tell of chosen events, as JSON by POST."""
 
     url: Url
+    """A web address: https, or http on this machine."""
     events: tuple[str, ...] = ()
     """Actions of the log; all when left out."""
     secret: str = ""
@@ -230,11 +236,11 @@ class Plan(_Model):
     target: System
     """Where the mail goes."""
     carry: Carry = Carry()
-    """What is carried, and how."""
+    """What is carried of each mailbox, and how."""
     deltas: Deltas = Deltas()
-    """The passes between the initial copy and the cutover."""
+    """How often what is new is carried before the cutover."""
     sweeps: Sweeps = Sweeps()
-    """The passes after the cutover, for mail that still went to the old system."""
+    """How often, and how long, what is new is carried after it."""
     hours: Hours | None = None
     """When initial copies and deltas may run. Left out: always."""
     gates: Gates = Gates()
