@@ -1,5 +1,6 @@
 """One row a case: what both sides are like, and what is said about it. Nothing is changed."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -515,7 +516,7 @@ async def test_without_asking_for_it_nothing_is_tried() -> None:
         (
             Habits(alters=lambda data: data.replace(b"\0", b"\x80")),
             "PROBE_ALTERED",
-            "NUL octets: NUL → 0x80 (0 of 3 sampled",
+            "NUL octets: NUL → 0x80",
         ),
         (
             Habits(refuses=lambda data: "no NUL here" if b"\0" in data else None),
@@ -569,3 +570,24 @@ def test_every_code_has_its_meaning() -> None:
     assert all(MEANINGS[code].remedy for code in blocking)
     assert all(known.remedy for known in KNOWN.values())
     assert not set(KNOWN) & {code.value for code in Code}
+
+
+class Hanging(MemoryTarget):
+    """Stores what it is given, and doesn't answer."""
+
+    async def append(self, folder, messages):  # type: ignore[no-untyped-def]
+        async for answer in super().append(folder, messages):
+            yield answer
+            await asyncio.sleep(60)
+
+
+async def test_a_probe_that_is_cancelled_still_cleans_up() -> None:
+    target = mailbox()
+    work = check_mailbox(
+        MemorySource(plain()), Hanging(target), Options(), probe=True, now=NOW.timestamp
+    )
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await work
+    assert target.written["append"] == 1
+    assert target.paths == [("INBOX",)]

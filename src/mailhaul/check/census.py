@@ -25,8 +25,9 @@ Patient = Callable[[Work], Awaitable[None]]
 
 HEADERS = 1000
 """Headers asked for at once."""
-SAMPLE_EACH = 8
 SAMPLE = 64
+SAMPLE_EACH = 8
+"""Messages of one folder that are read whole, at the least; all together at most `SAMPLE`."""
 SAMPLE_LARGEST = 4 * 1024 * 1024
 SAMPLE_OCTETS = 16 * 1024 * 1024
 SHOWN = 3
@@ -119,9 +120,10 @@ async def take_census(
     over; a folder that fails is noted and the others go on."""
     samples: list[tuple[Folder, list[Entry]]] = []
     doubtful: dict[str, int] = {}
+    each = max(SAMPLE_EACH, SAMPLE // max(1, len(folders)))
     for folder in folders:
         try:
-            listing = await _list(source, folder, census, patient)
+            listing = await _list(source, folder, each, census, patient)
             await _identify(source, folder, listing, census, patient)
         except (FolderFailed, CursorExpired) as error:
             seen = FolderCensus(folder.path, stated=folder.count, problem=str(error))
@@ -147,16 +149,18 @@ async def take_census(
     await _read_sample(source, samples, census, patient)
 
 
-async def _list(source: Source, folder: Folder, census: SourceCensus, patient: Patient) -> _Listing:
+async def _list(
+    source: Source, folder: Folder, each: int, census: SourceCensus, patient: Patient
+) -> _Listing:
     listing = _Listing()
-    every = max(1, (folder.count or 0) // SAMPLE_EACH)
+    every = max(1, (folder.count or 0) // each)
 
     async def work() -> None:
         nonlocal listing
         listing = _Listing()
         async for page in source.changes(folder, None):
             for entry in page.entries:
-                if len(listing.keys) % every == 0 and len(listing.sample) < SAMPLE_EACH:
+                if len(listing.keys) % every == 0 and len(listing.sample) < each:
                     listing.sample.append(entry)
                 listing.keys.append(entry.key)
                 listing.sizes.append(entry.size)
@@ -317,7 +321,7 @@ async def _read_sample(
 
         try:
             await patient(work)
-        except FolderFailed:
+        except (FolderFailed, CursorExpired):
             # It opened a moment ago; whoever removed it meanwhile knows.
             continue
     seconds = time.monotonic() - began

@@ -143,7 +143,8 @@ def of_the_probe(probed: Probed, census: SourceCensus | None) -> Iterator[Findin
             told = f"{each.oddity.value}: {each.detail}{_in_sample(each.oddity, census)}"
             yield found(code, told)
         if each.date:
-            yield found(Code.PROBE_DATES, f"{each.oddity.value}: {each.date}")
+            # The reason alone, where one is known: it is the same for every mailbox.
+            yield found(Code.PROBE_DATES, f"{each.oddity.value}: {each.date.rpartition(': ')[2]}")
         if each.flags:
             yield found(Code.PROBE_FLAGS, f"{each.oddity.value}: {each.flags}")
     if probed.fidelity and all(_faithful(each) for each in probed.fidelity):
@@ -155,7 +156,7 @@ def _faithful(each: Fidelity) -> bool:
 
 
 def _in_sample(oddity: Oddity, census: SourceCensus | None) -> str:
-    if census is None or not census.sampled or oddity in WITHOUT_CONTENT:
+    if census is None or not census.oddities[oddity] or oddity in WITHOUT_CONTENT:
         return ""
     return f" ({census.oddities[oddity]} of {census.sampled} sampled messages are of that kind)"
 

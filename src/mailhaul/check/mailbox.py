@@ -136,11 +136,12 @@ async def check_mailbox(
             )
     for each in obstacles:
         await _ask(each, seen, patient)
+    # Before the probe: what the connection had to say about our own odd messages is no news.
+    servers = {Side.SOURCE: _server(source, ours), Side.TARGET: _server(target, theirs)}
     probed: Probed | None = None
     if probe and theirs is not None:
         probed = await try_out(target, moment, token or secrets.token_hex(4))
         seen.findings += judging.of_the_probe(probed, census)
-    servers = {Side.SOURCE: _server(source, ours), Side.TARGET: _server(target, theirs)}
     for side, server in servers.items():
         notices = () if server is None else server.notices
         seen.findings += [found(Code.NOTICE, f"{side.value}: {text}") for text in notices]

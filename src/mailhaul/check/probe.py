@@ -5,6 +5,7 @@ of its own with a name that nobody else has, and takes that folder away again; w
 finding says so. What came back tells what the target will do to the source's mail.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -24,6 +25,7 @@ from mailhaul.engine.listed import received_difference
 
 SCRATCH = "mailhaul-probe-"
 _TRIES = 3
+_PAUSE = 1.0
 
 
 @dataclass(slots=True)
@@ -161,8 +163,8 @@ async def _cleaned_up(target: Target, folder: Folder) -> bool:
             if keys:
                 await target.remove(folder, keys)
             return isinstance(target, Discards) and await target.discard(folder)
-        except RetryLater:
-            continue
+        except RetryLater as error:
+            await asyncio.sleep(min(error.after, _PAUSE))
         except MailhaulError:
             return False
     return False

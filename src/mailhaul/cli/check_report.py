@@ -17,7 +17,7 @@ from mailhaul.plan.model import Plan
 from mailhaul.plan.presets import Side, budget_of
 
 EACH_CODE = 5
-"""Mailboxes named under one code."""
+"""So much evidence is shown under one code."""
 VERDICTS = {
     Severity.BLOCKS: "blocked",
     Severity.WARNS: "warnings",
@@ -258,13 +258,23 @@ def _findings(rows: Sequence[Row]) -> Iterator[Line]:
         yield Line()
         told = plural(mailboxes, "mailbox", "mailboxes")
         yield Line(f"{severity.value}: {code} ({told})", _TONES[severity])
-        for row, finding in found[:EACH_CODE]:
-            yield Line(f"  {printable(row.address, 80)}: {finding.evidence}")
-        if len(found) > EACH_CODE:
-            yield Line(f"  and {count(len(found) - EACH_CODE)} more (all by --json)")
+        together: dict[str, list[str]] = {}
+        for row, finding in found:
+            together.setdefault(finding.evidence, []).append(row.address)
+        for evidence, addresses in list(together.items())[:EACH_CODE]:
+            yield Line(f"  {_named(addresses)}: {evidence}")
+        if len(together) > EACH_CODE:
+            yield Line(f"  and {count(len(together) - EACH_CODE)} more (all by --json)")
         remedy = found[0][1].remedy
         if remedy:
             yield Line(f"  → {remedy}", Tone.FAINT)
+
+
+def _named(addresses: Sequence[str]) -> str:
+    """The first of them by name."""
+    first = ", ".join(printable(address, 80) for address in addresses[:2])
+    more = len(addresses) - 2
+    return f"{first} and {count(more)} more" if more > 0 else first
 
 
 def _servers(rows: Sequence[Row]) -> Iterator[Line]:
@@ -316,9 +326,13 @@ def _forecast(plan: Plan, waves: Sequence[WaveForecast]) -> Iterator[Line]:
                 f"    latest safe start {_moment(wave.latest, plan)} "
                 f"for the cutover at {_moment(wave.cutover, plan)}"
             )
-        for relief in wave.forecast.reliefs[:3]:
-            saved = remaining(relief.seconds) if _finite(relief.seconds) else "infinitely"
-            yield Line(f"    without the limit “{relief.limit}”: {saved} shorter", Tone.FAINT)
+        reliefs = [
+            f"{relief.limit}"
+            + (f", by {remaining(relief.seconds)}" if _finite(relief.seconds) else "")
+            for relief in wave.forecast.reliefs[:3]
+        ]
+        if reliefs:
+            yield Line(f"    what would shorten it: {'; '.join(reliefs)}", Tone.FAINT)
 
 
 def _left_out(wave: WaveForecast) -> str:

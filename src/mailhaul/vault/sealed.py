@@ -73,9 +73,9 @@ class Vault:
     def set(self, name: str, secret: Secret) -> None:
         """Keeps `secret` under `name`, in place of an older one. Raises `BadInput`."""
         _check_name(name)
-        octets = secret.reveal().encode()
-        if not octets or len(octets) > LONGEST_SECRET:
-            raise BadInput(f"a secret in the vault has 1 to {LONGEST_SECRET} octets")
+        octets = secret.reveal().encode(errors="replace")
+        if not 0 < len(octets) <= LONGEST_SECRET or octets.decode() != secret.reveal():
+            raise BadInput(f"a secret in the vault is 1 to {LONGEST_SECRET} octets of UTF-8")
         with only_writer(self.path):
             text = read_vault(self.path)
             key = self._opened(text)
