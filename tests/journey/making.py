@@ -30,7 +30,7 @@ def plan_model(**more: Any) -> Plan:
 def listed(address: str, wave: str = "", **more: str) -> Listed:
     """A row of the plan with its endpoints filled in."""
     user = address.replace("@", "%40")
-    values = {
+    values: dict[str, Any] = {
         "source": f"imaps://{user}@old.example",
         "target": f"imaps://{user}@new.example",
         "source_secret": "env:OLD",

@@ -4,9 +4,9 @@ import pytest
 
 from mailhaul.db.database import Database
 from mailhaul.journey.events import broken
-from mailhaul.journey.rows import Change, Stale, due, mailbox, move, move_all, write
+from mailhaul.journey.rows import Change, Stale, mailbox, move, move_all, write
 from mailhaul.journey.states import State, Trigger
-from tests.journey.making import ACTOR, NOW, actions, listed, loaded, put, row, started
+from tests.journey.making import ACTOR, NOW, actions, listed, loaded, put, row
 
 A, B = "anna@acme.example", "bert@acme.example"
 
@@ -110,17 +110,3 @@ def test_many_rows_move_together_or_not_at_all(database: Database) -> None:
     with database.begin() as connection:
         assert mailbox(connection, old[0].id).state is State.PLANNED
         assert actions(connection) == ["loaded", "checked"]
-
-
-def test_due_is_what_has_a_phase_in_a_plan_that_runs(database: Database) -> None:
-    with database.begin() as connection:
-        plan, _ = loaded(connection, *(listed(f"m{n}@x") for n in range(5)))
-        started(connection, plan)
-        put(connection, "m0@x", State.COPYING, due_at=NOW)
-        put(connection, "m1@x", State.COPYING, due_at=NOW + 1)
-        put(connection, "m2@x", State.VERIFIED, due_at=NOW)
-        put(connection, "m3@x", State.UNDOING, due_at=NOW - 1)
-        put(connection, "m4@x", State.SYNCED, due_at=None)
-        assert [each.address for each in due(connection, NOW)] == ["m3@x", "m0@x"]
-        connection.exec_driver_sql("update plan set state = 'cancelled'")
-        assert [each.address for each in due(connection, NOW)] == ["m3@x"]

@@ -22,6 +22,8 @@ from mailhaul.journey.questions import Gate
 from mailhaul.journey.rows import Change, MailboxRow, from_row, move_all
 from mailhaul.journey.states import ENDED, UNBEGUN, State, Trigger
 from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.templates import endpoint_text
+from mailhaul.plan.waves import resolved
 
 _BEFORE_GO = frozenset(State) - {
     *ENDED,
@@ -95,6 +97,23 @@ def load(
         )
         record(connection, loaded.plan, what, at)
     return loaded
+
+
+def filled_in(plan: Plan, directory: Path) -> list[Listed]:
+    """The plan's mailboxes in its order, each with its own endpoints and references. Raises
+    `BadInput` where an address doesn't fit the plan's templates."""
+    return [
+        Listed(
+            address=each.address,
+            wave=each.wave,
+            source=endpoint_text(each.source),
+            target=endpoint_text(each.target),
+            source_secret=each.source_secret,
+            target_secret=each.target_secret,
+            line=each.line,
+        )
+        for each in resolved(plan, directory)
+    ]
 
 
 def _settings(before: str, after: str) -> Iterator[str]:

@@ -25,7 +25,8 @@ from mailhaul.journey.states import ENDED, State, Trigger, follows
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Addresses and waves; all mailboxes when both are empty."""
+    """Mailboxes with one of those addresses, in one of those waves; an empty tuple restricts
+    nothing."""
 
     mailboxes: tuple[str, ...] = ()
     waves: tuple[str, ...] = ()
@@ -65,16 +66,18 @@ def chosen(connection: Connection, plan: PlanRow, selection: Selection) -> list[
             select(table).where(table.c.plan_id == plan.id).order_by(table.c.position, table.c.id)
         )
     ]
-    if selection.all:
-        return rows
+    addresses = {address.casefold() for address in selection.mailboxes}
     for address in selection.mailboxes:
-        if all(row.address != address for row in rows):
+        if all(row.address.casefold() != address.casefold() for row in rows):
             raise BadInput(f"plan {plan.name} has no mailbox {printable(address, 100)}")
     for wave in selection.waves:
         if all(row.wave != wave for row in rows):
             raise BadInput(f"plan {plan.name} has no wave “{printable(wave, 100)}”")
     return [
-        row for row in rows if row.address in selection.mailboxes or row.wave in selection.waves
+        row
+        for row in rows
+        if (not addresses or row.address.casefold() in addresses)
+        and (not selection.waves or row.wave in selection.waves)
     ]
 
 

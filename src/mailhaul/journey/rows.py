@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.db import tables
@@ -158,23 +158,6 @@ def move_all(
             raise Stale("a mailbox has moved on")
     plan = changes[0].row.plan
     record_all(connection, plan, [_record(change, actor) for change in changes], at)
-
-
-def due(connection: Connection, at: float) -> list[MailboxRow]:
-    """Mailboxes of all plans whose phase is to run by `at`: in plans that run, and what is being
-    undone in cancelled ones too. The longest due come first."""
-    table, plan = tables.mailbox, tables.plan
-    rows = connection.execute(
-        select(table)
-        .join(plan, plan.c.id == table.c.plan_id)
-        .where(
-            table.c.due_at <= at,
-            table.c.state.in_([state.value for state in PHASES]),
-            or_(plan.c.state == "running", table.c.state == State.UNDOING.value),
-        )
-        .order_by(table.c.due_at, table.c.id)
-    )
-    return [*map(from_row, rows)]
 
 
 def due_in(state: State, at: float) -> float | None:

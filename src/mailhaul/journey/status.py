@@ -12,7 +12,6 @@ from mailhaul.journey.grades import Grade, worst
 from mailhaul.journey.hours import passed
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.questions import Gate
-from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.states import State
 from mailhaul.journey.waits import Wait, what_waits
 
@@ -164,17 +163,6 @@ def status(connection: Connection, plan: PlanRow, at: float) -> Status:
         grades=_grades(connection, plan),
         workers=_workers(connection),
     )
-
-
-def mailboxes(
-    connection: Connection, plan: PlanRow, states: frozenset[State] = frozenset()
-) -> list[MailboxRow]:
-    """The plan's mailboxes in its order; those in `states` only, unless that is empty."""
-    table = tables.mailbox
-    query = select(table).where(table.c.plan_id == plan.id).order_by(table.c.position, table.c.id)
-    if states:
-        query = query.where(table.c.state.in_([state.value for state in states]))
-    return [*map(from_row, connection.execute(query))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""A gate is opened: the text is shown, the person answers, the answer is kept."""
+
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailhaul.cli.blocks import Line, Tone
+from mailhaul.cli.figures import plural
+from mailhaul.cli.installation import Installation, login_name
+from mailhaul.cli.surroundings import Surroundings
+from mailhaul.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from mailhaul.journey.gates import Opened
+    from mailhaul.journey.plans import PlanRow
+    from mailhaul.journey.questions import Gate, Question
+
+ROUNDS = 5
+"""So often is the text shown again when its figures have changed while it was read."""
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the person answers: by name, and without being asked when `yes` was given."""
+
+    who: str
+    yes: bool
+    quiet: bool = False
+
+
+def open_gate(
+    home: Installation,
+    surroundings: Surroundings,
+    plan: "PlanRow",
+    gate: "Gate",
+    answer: Answer,
+    wave: str = "",
+    without: Collection[str] = (),
+) -> "Opened | None":
+    """Shows the text and opens the gate when the answer is yes; None when it is not. Raises
+    `BadInput`, and `Shut` when something is lacking, after showing what."""
+    from mailhaul.journey import gates  # noqa: PLC0415 - needs the database
+    from mailhaul.journey.questions import ask  # noqa: PLC0415
+
+    # Before anybody reads a text that they may not agree to.
+    gates.check_name(plan.plan, gate, answer.who)
+    with home.database.begin() as connection:
+        question = ask(connection, plan, gate, wave, without)
+    for _ in range(ROUNDS):
+        _show(surroundings, question, answer)
+        if not answer.yes and not _agreed(surroundings):
+            return None
+        try:
+            with home.database.begin() as connection:
+                return gates.open_gate(
+                    connection,
+                    plan,
+                    question,
+                    who=answer.who,
+                    login=login_name(surroundings.environ),
+                    without=without,
+                    at=home.clock.now(),
+                )
+        except gates.TextChanged as changed:
+            surroundings.console.tell(str(changed), Tone.WARNING)
+            question = changed.question
+    raise BadInput("the figures keep changing; pause the plan, or use --yes")
+
+
+def _show(surroundings: Surroundings, question: "Question", answer: Answer) -> None:
+    from mailhaul.journey.gates import Shut  # noqa: PLC0415 - needs the database
+
+    if not answer.quiet:
+        surroundings.console.show([Line(text) for text in question.text.split("\n")])
+    if question.lacking:
+        for lacking in question.lacking[:SHOWN]:
+            surroundings.console.tell(lacking, Tone.WARNING)
+        more = len(question.lacking) - SHOWN
+        if more > 0:
+            surroundings.console.tell(f"and {more} more", Tone.WARNING)
+        things = plural(len(question.lacking), "thing is", "things are")
+        raise Shut(f"the gate “{question.gate}” stays shut: {things} lacking", question.lacking)
+
+
+def _agreed(surroundings: Surroundings) -> bool:
+    """Whether the next line of standard input is a yes."""
+    surroundings.console.tell("type yes to agree:")
+    return sys.stdin.readline().strip().casefold() == "yes"

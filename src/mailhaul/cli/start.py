@@ -1,0 +1,87 @@
+"""`mailhaul start`: a plan, or what has changed in it, is loaded, and its mailboxes begin."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailhaul.cli.blocks import Block, Line, Tone
+from mailhaul.cli.exits import Exit
+from mailhaul.cli.figures import plural
+from mailhaul.cli.installation import installation, login_name, plan_meant, selection
+from mailhaul.cli.options import Arguments
+from mailhaul.cli.ordering import exit_code, order, result_line, told
+from mailhaul.cli.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from mailhaul.journey.loading import Loaded
+
+# ruff: noqa: PLC0415 - the database is imported once the command line is good.
+
+SHOWN = 20
+
+
+def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
+    """Loads and starts. Raises `BadInput` with every mistake of a plan that is wrong."""
+    from mailhaul.journey import orders
+    from mailhaul.journey.loading import filled_in, load
+    from mailhaul.journey.plans import plan_row
+    from mailhaul.plan.load import load_plan
+
+    word = arguments.text("PLAN") or ""
+    path = Path(word).expanduser().absolute()
+    actor = login_name(surroundings.environ)
+    chosen = selection(arguments)
+    plan = load_plan(path) if path.is_file() else None
+    mailboxes = filled_in(plan, path.parent) if plan is not None else []
+    loaded: Loaded | None = None
+    with installation(arguments, surroundings, make=plan is not None) as home:
+        at = home.clock.now()
+        with home.database.begin() as connection:
+            if plan is None:
+                row = plan_meant(connection, word)
+            else:
+                loaded = load(connection, plan, mailboxes, path.parent, at=at, actor=actor)
+                row = plan_row(connection, loaded.plan)
+                if loaded.new:
+                    # Times that are past are mistakes in a plan that begins now; what is wrong
+                    # takes back what was loaded.
+                    load_plan(path, now=datetime.fromtimestamp(at, UTC))
+            result = orders.start(connection, row, chosen, at=at, actor=actor)
+    if arguments.given("--json"):
+        line = result_line("start", row.name, result)
+        if loaded is not None:
+            line |= {"added": loaded.added, "changed": loaded.changed, "kept": loaded.kept}
+        surroundings.console.json(line)
+    else:
+        shown = [] if loaded is None else _loaded(row.name, loaded)
+        # What had been started is no surprise where all are meant.
+        if chosen.all:
+            result.left.clear()
+        surroundings.console.show([*shown, *told(result, "started")])
+    return exit_code(result, chosen)
+
+
+def _loaded(name: str, loaded: "Loaded") -> list[Block]:
+    verb = "loaded" if loaded.new else "brought up to date" if loaded.anything else "unchanged"
+    added = plural(len(loaded.added), "new mailbox", "new mailboxes")
+    blocks: list[Block] = [Line(f"plan {name}: {verb}, {added}", Tone.HEADING)]
+    for texts, tone in ((loaded.changed, Tone.PLAIN), (loaded.kept, Tone.WARNING)):
+        blocks += [Line(text, tone) for text in texts[:SHOWN]]
+        if len(texts) > SHOWN:
+            blocks.append(Line(f"and {len(texts) - SHOWN} more", tone))
+    return blocks
+
+
+COMMAND = order(
+    "start",
+    "load a plan, or what has changed in it, and let its mailboxes begin",
+    "Reads the plan's file and its list of mailboxes, refuses them whole if anything is wrong, and "
+    "keeps them; then mailboxes begin with their checks as soon as a worker runs (`mailhaul run` "
+    "or `mailhaul worker`). Started again, it takes over what has changed: new mailboxes, waves, "
+    "limits and times. What a journey has begun with it keeps, and it says so.",
+    start,
+    examples=(
+        "mailhaul start plan.toml",
+        "mailhaul start plan.toml --wave Pilot",
+    ),
+)
