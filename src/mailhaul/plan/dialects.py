@@ -109,6 +109,8 @@ def read_rows(text: str, name: str) -> Rows:
         unknown = Mistake(name, line, "", "this heading is not known", _CURE)
         return Rows(None, (), (unknown,))
     mistakes = list(_heading_mistakes(heading, name))
+    if len(set(heading.columns)) < len(heading.columns):
+        return Rows(heading.dialect, (), tuple(mistakes))
     rows: list[Row] = []
     for line, cells in _records(text, heading, name, mistakes):
         if heading.dialect is Dialect.IMAPSYNC and cells[0].startswith("#"):

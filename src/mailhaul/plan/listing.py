@@ -77,7 +77,8 @@ def _row_mistakes(row: Row, dialect: Dialect | None, name: str) -> Iterator[Mist
 
 def _is_elsewhere(login: Login) -> bool:
     """Exchange is named by the URL of its web service; by IMAP it is what the plan says."""
-    return login.host.lower().startswith("https://") and login.kind.casefold() != "imap"
+    web = login.host.lower().startswith("https://")
+    return web and login.kind.casefold().startswith("exchange")
 
 
 def _endpoint(login: Login, template: str, address: str) -> str:

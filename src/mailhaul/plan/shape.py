@@ -100,6 +100,9 @@ def _take_out(raw: dict[str, Any], detail: ErrorDetails) -> None:
         raw.pop(str(place[0]), None)
     elif last in ("name", "url", "source", "target") and last in around:
         around[last] = deepcopy(_STAND_INS[str(last)])
+    elif last in ("start", "end"):
+        # Hours are whole or not at all.
+        raw.pop(str(place[0]), None)
     elif isinstance(around, dict):
         around.pop(last, None)
     elif isinstance(around, list):

@@ -53,13 +53,16 @@ def _waves(plan: Plan, file: str, lines: Lines) -> Iterator[Mistake]:
 def _addresses(plan: Plan, file: str) -> Iterator[Mistake]:
     seen: dict[str, int] = {}
     for each in plan.mailboxes:
-        # Nobody tells addresses apart by case, whatever RFC 5321 2.4 says.
-        key = unicodedata.normalize("NFC", each.address).casefold()
-        first = seen.setdefault(key, each.line)
+        first = seen.setdefault(_same(each.address), each.line)
         if first != each.line:
             text = f"line {first} is about this address too"
             value = f"address {shown(each.address)}"
             yield Mistake(file, each.line, value, text, "list each mailbox once")
+
+
+def _same(address: str) -> str:
+    """Nobody tells addresses apart by case, whatever RFC 5321 2.4 says."""
+    return unicodedata.normalize("NFC", address).casefold()
 
 
 def _cells(plan: Plan, file: str) -> Iterator[Mistake]:
@@ -94,7 +97,11 @@ def _pairs(plan: Plan, file: str, directory: Path) -> Iterator[Mistake]:
     targets: dict[str, int] = {}
     paths: dict[PurePath, int] = {}
     ends: list[tuple[Listed, Endpoint]] = []
+    # A mailbox that is listed twice has been told.
+    once: dict[str, Listed] = {}
     for each in plan.mailboxes:
+        once.setdefault(_same(each.address), each)
+    for each in once.values():
         source = _endpoint(each.source or plan.source.url, each, directory)
         target = _endpoint(each.target or plan.target.url, each, directory)
         for side, end in (("source", source), ("target", target)):
