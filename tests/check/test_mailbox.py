@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from mailhaul.core.message import Flags
 from mailhaul.core.store import Quota
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.plan.model import Budget
+from mailhaul.stores.maildir_target import maildir_target
 from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import Habits, MemoryMailbox
 
@@ -591,3 +593,12 @@ async def test_a_probe_that_is_cancelled_still_cleans_up() -> None:
             await work
     assert target.written["append"] == 1
     assert target.paths == [("INBOX",)]
+
+
+async def test_files_are_not_probed(tmp_path: Path) -> None:
+    target = maildir_target(tmp_path / "out")
+    checked = await check_mailbox(
+        MemorySource(plain()), target, Options(), probe=True, now=NOW.timestamp
+    )
+    assert codes(checked) == ["PROBE_SKIPPED"]
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,7 @@
 """Against Dovecot and Cyrus: a check changes not one octet, and a probe tells what they do."""
 
 import imaplib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,10 @@ from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import Account, RunningServer
 
+READING = {
+    *("AUTHENTICATE", "LOGIN", "CAPABILITY", "ENABLE", "ID", "NAMESPACE", "NOOP", "LOGOUT"),
+    *("LIST", "STATUS", "SELECT", "EXAMINE", "UNSELECT", "FETCH", "GETQUOTAROOT", "COMPRESS"),
+}
 MAIL = b"Subject: %d\r\nMessage-ID: <%d@x>\r\n\r\n" + b"x" * 60 + b"\r\n"
 
 
@@ -45,12 +50,14 @@ async def check(
     *,
     probe: bool = False,
     password: str | None = None,
+    lines: list[str] | None = None,
 ) -> tuple[Checked, ImapTarget]:
-    ours = ImapSource(source[0].endpoint(source[1]), source[0].credentials(source[1]))
+    said = lines.append if lines is not None else None
+    ours = ImapSource(source[0].endpoint(source[1]), source[0].credentials(source[1]), trace=said)
     credentials = target[0].credentials(target[1])
     if password is not None:
         credentials = Credentials(password=Secret(password))
-    theirs = ImapTarget(target[0].endpoint(target[1]), credentials)
+    theirs = ImapTarget(target[0].endpoint(target[1]), credentials, trace=said)
     try:
         now = datetime.now(UTC).timestamp
         return await check_mailbox(ours, theirs, Options(), probe=probe, now=now), theirs
@@ -78,8 +85,11 @@ async def test_a_check_changes_nothing_at_either_side(dovecot: Dovecot) -> None:
     fill(dovecot, ours, {"INBOX": [MAIL % (1, 1)] * 2, "Work": [MAIL % (2, 2)]})
     fill(dovecot, theirs, {"INBOX": [MAIL % (3, 3)]})
     before = content(dovecot.home(ours), places=True), content(dovecot.home(theirs))
-    checked, target = await check((dovecot, ours), (dovecot, theirs))
+    lines: list[str] = []
+    checked, target = await check((dovecot, ours), (dovecot, theirs), lines=lines)
     assert target.traffic.writes == 0
+    verbs = {m[1] for line in lines if (m := re.match(r"\S+ C: M\d+ (?:UID )?(\w+)", line))}
+    assert {"EXAMINE", "SELECT", "FETCH", "LIST"} <= verbs <= READING, lines
     # Any client that opens the target's inbox for writing takes \\Recent away, and that alone.
     after = content(dovecot.home(ours), places=True), content(dovecot.home(theirs))
     assert after == before

@@ -1,11 +1,12 @@
 """The census of the source: every folder listed, every header fetched, nothing changed.
 
 STATUS, the listing and FETCH are three answers that servers give from three places; where they
-disagree, mail may be invisible (failure-modes C18, D24). Memory: some 100 octets a message of one
+disagree, mail may be invisible (failure-modes C18, D24). Memory: some 200 octets a message of one
 folder at a time.
 """
 
 import time
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,6 +32,7 @@ SAMPLE_EACH = 8
 SAMPLE_LARGEST = 4 * 1024 * 1024
 SAMPLE_OCTETS = 16 * 1024 * 1024
 SHOWN = 3
+UNKNOWN = -1
 FIRST_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -109,7 +111,7 @@ class _Listing:
 
     counts: Counts = field(default_factory=Counts)
     keys: list[Key] = field(default_factory=list)
-    sizes: list[int | None] = field(default_factory=list)
+    sizes: "array[int]" = field(default_factory=lambda: array("q"))
     sample: list[Entry] = field(default_factory=list)
 
 
@@ -163,7 +165,7 @@ async def _list(
                 if len(listing.keys) % every == 0 and len(listing.sample) < each:
                     listing.sample.append(entry)
                 listing.keys.append(entry.key)
-                listing.sizes.append(entry.size)
+                listing.sizes.append(UNKNOWN if entry.size is None else entry.size)
                 _count(listing.counts, entry, census)
 
     await patient(work)
@@ -198,25 +200,32 @@ async def _identify(
     source: Source, folder: Folder, listing: _Listing, census: SourceCensus, patient: Patient
 ) -> None:
     """Fetches every header: what can't be fetched, what lies there twice, what has no name."""
-    keys, counts = listing.keys, listing.counts
-    identities: dict[Key, tuple[bytes, bool]] = {}
+    keys, sizes, counts = listing.keys, listing.sizes, listing.counts
+    seen: set[int] = set()
+    silent: set[Key] = set()
+    place = 0
 
     async def work() -> None:
-        for start in range(0, len(keys), HEADERS):
-            wanted = [key for key in keys[start : start + HEADERS] if key not in identities]
-            if wanted:
-                async for key, identity in source.identify(folder, wanted):
-                    identities[key] = identity.digest, identity.named
+        nonlocal place
+        while place < len(keys):
+            batch = range(place, min(place + HEADERS, len(keys)))
+            told = {
+                key: identity
+                async for key, identity in source.identify(folder, [keys[n] for n in batch])
+            }
+            for number in batch:
+                identity = told.get(keys[number])
+                if identity is None:
+                    silent.add(keys[number])
+                    continue
+                counts.unnamed += not identity.named
+                # 64 bits of a keyed hash tell apart what one folder can hold.
+                trait = hash((identity.digest, sizes[number]))
+                counts.duplicates += trait in seen
+                seen.add(trait)
+            place = batch.stop
 
     await patient(work)
-    seen: Counter[tuple[bytes, int | None]] = Counter(
-        (identities[key][0], size)
-        for key, size in zip(keys, listing.sizes, strict=True)
-        if key in identities
-    )
-    counts.duplicates = sum(times - 1 for times in seen.values())
-    counts.unnamed = sum(not named for _, named in identities.values())
-    silent = {key for key in keys if key not in identities}
     if silent:
         await _ask_again(source, folder, silent, census, patient)
 

@@ -48,6 +48,7 @@ class Code(StrEnum):
     PROBE_ALTERED = "PROBE_ALTERED"
     PROBE_FAILED = "PROBE_FAILED"
     PROBE_FOLDER_LEFT = "PROBE_FOLDER_LEFT"
+    PROBE_SKIPPED = "PROBE_SKIPPED"
     PROBE_DATES = "PROBE_DATES"
     PROBE_FLAGS = "PROBE_FLAGS"
     PROBE_FAITHFUL = "PROBE_FAITHFUL"
@@ -83,7 +84,7 @@ _CREDENTIALS = Meaning(
 _UNREACHABLE = Meaning(
     Severity.BLOCKS,
     "no connection, TLS failed, or what answers doesn't speak IMAP as needed",
-    "check host, port and certificate; mailhaul doctor goes step by step",
+    "check host, port and certificate, or the path; mailhaul doctor goes step by step",
 )
 _FORBIDDEN = Meaning(
     Severity.BLOCKS,
@@ -186,6 +187,10 @@ MEANINGS: dict[Code, Meaning] = {
         Severity.WARNS,
         "a scratch folder of a probe is still at the target",
         "remove it by hand; it holds nothing but our own odd messages",
+    ),
+    Code.PROBE_SKIPPED: Meaning(
+        Severity.TELLS,
+        "the target can't take a scratch folder back (files), so that none was made",
     ),
     Code.PROBE_DATES: Meaning(
         Severity.TELLS,

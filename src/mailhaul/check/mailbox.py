@@ -34,7 +34,7 @@ from mailhaul.core.errors import (
     RetryLater,
 )
 from mailhaul.core.folder import Folder, NameRules
-from mailhaul.core.store import Source, Target
+from mailhaul.core.store import Discards, Source, Target
 from mailhaul.core.text import printable
 from mailhaul.engine.folders import FolderMap, plan_folders
 from mailhaul.engine.outcomes import Options, Side
@@ -139,7 +139,9 @@ async def check_mailbox(
     # Before the probe: what the connection had to say about our own odd messages is no news.
     servers = {Side.SOURCE: _server(source, ours), Side.TARGET: _server(target, theirs)}
     probed: Probed | None = None
-    if probe and theirs is not None:
+    if probe and theirs is not None and not isinstance(target, Discards):
+        seen.findings.append(found(Code.PROBE_SKIPPED, target.capabilities.server))
+    elif probe and theirs is not None:
         probed = await try_out(target, moment, token or secrets.token_hex(4))
         seen.findings += judging.of_the_probe(probed, census)
     for side, server in servers.items():

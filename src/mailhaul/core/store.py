@@ -195,8 +195,8 @@ class Target(Source, Protocol):
 
 @runtime_checkable
 class Discards(Protocol):
-    """What a target may know besides: taking back a folder that it made, for scratch folders. One
-    that doesn't know it keeps an empty folder (docs/decisions/0050)."""
+    """What a target may know besides: taking back a scratch folder that it made. One that doesn't
+    know it is never given any (docs/decisions/0050)."""
 
     async def discard(self, folder: Folder) -> bool:
         """Removes `folder` if it holds no message and no other folder, and isn't the inbox; a
