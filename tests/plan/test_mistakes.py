@@ -551,7 +551,7 @@ LISTS = [
         3,
         "target maildir:/m/b",
         "inside the target of line 2",
-        "of its own",
+        "its own place",
     ),
     (
         "an endpoint that is none",

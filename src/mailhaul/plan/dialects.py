@@ -130,8 +130,9 @@ def read_rows(text: str, name: str) -> Rows:
 def _first_line(text: str) -> tuple[int, str]:
     """The first line that says something, and its number."""
     for number, line in enumerate(text.split("\n"), 1):
-        # Excel's own hint about the delimiter.
-        if line.strip(" \t,;") and not line.lower().startswith("sep="):
+        # imapsync's remarks, among which its heading may stand; Excel's hint about the delimiter.
+        remark = line.lstrip().startswith("#") and "host1" not in line.lower()
+        if line.strip(" \t,;") and not remark and not line.lower().startswith("sep="):
             return number, line
     return 1, ""
 

@@ -1,7 +1,9 @@
 """What can be wrong with the list of mailboxes: with each, and between them."""
 
+import os
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mailhaul.core.endpoint import Endpoint
@@ -92,48 +94,64 @@ def _shared_templates(plan: Plan, lines: Lines) -> Iterator[Mistake]:
         yield lines.mistake(("target", "url"), plan.target.url, text, "name another target")
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One side of a mailbox. `name` is equal for what is one mailbox."""
+
+    line: int
+    endpoint: Endpoint
+    name: str
+
+
 def _pairs(plan: Plan, file: str, directory: Path) -> Iterator[Mistake]:
-    sources: dict[str, int] = {}
-    targets: dict[str, int] = {}
-    paths: dict[PurePath, int] = {}
-    ends: list[tuple[Listed, Endpoint]] = []
-    # A mailbox that is listed twice has been told.
     once: dict[str, Listed] = {}
     for each in plan.mailboxes:
+        # A mailbox that is listed twice has been told.
         once.setdefault(_same(each.address), each)
+    systems = [plan.source.url, plan.target.url]
+    sound = [url != UNKNOWN and not any(url_faults(url)) for url in systems]
+    sources: dict[str, int] = {}
+    targets: dict[str, _End] = {}
     for each in once.values():
-        source = _endpoint(each.source or plan.source.url, each, directory)
-        target = _endpoint(each.target or plan.target.url, each, directory)
-        for side, end in (("source", source), ("target", target)):
-            if isinstance(end, BadInput) and not getattr(each, side):
-                text, cure = said(end)
+        ends: list[_End | None] = []
+        for url, cell, usable in zip(systems, (each.source, each.target), sound, strict=True):
+            if any(url_faults(cell)) if cell else not usable:
+                ends.append(None)
+                continue
+            try:
+                ends.append(_end(cell or url, each, directory))
+            except BadInput as error:
+                text, cure = said(error)
                 yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
+                ends.append(None)
+        source, target = ends
         yield from _references(plan, each, file)
-        if isinstance(source, Endpoint) and isinstance(target, Endpoint):
-            yield from _pair(each, source, target, file)
-        if isinstance(source, Endpoint):
-            sources.setdefault(_name(source), each.line)
-        if isinstance(target, Endpoint):
-            first = targets.setdefault(_name(target), each.line)
-            ends.append((each, target))
-            if target.is_file:
-                paths.setdefault(PurePath(_name(target)), each.line)
-            if first != each.line:
-                text = f"this is the target of line {first} too"
+        if source is not None:
+            sources.setdefault(source.name, each.line)
+        if source is not None and target is not None:
+            yield from _pair(each, source.endpoint, target.endpoint, file)
+        if target is not None:
+            first = targets.setdefault(target.name, target)
+            if first is not target:
+                text = f"this is the target of line {first.line} too"
                 cure = "give each mailbox a target of its own"
                 yield Mistake(file, each.line, _shown("target", target), text, cure)
-    for each, target in ends:
-        line = sources.get(_name(target), each.line)
-        if line != each.line:
+    yield from _chains(sources, targets, file)
+
+
+def _chains(sources: dict[str, int], targets: dict[str, _End], file: str) -> Iterator[Mistake]:
+    """Targets that are somebody else's source, or lie inside another target."""
+    for target in targets.values():
+        line = sources.get(target.name, target.line)
+        if line != target.line:
             text = f"this is the source of line {line}"
             cure = "move them in two plans, one after the other"
-            yield Mistake(file, each.line, _shown("target", target), text, cure)
-        around = PurePath(_name(target)).parents if target.is_file else ()
-        inside = next((paths[path] for path in around if path in paths), None)
-        if inside is not None:
-            text = f"this lies inside the target of line {inside}"
-            cure = "name a place of its own"
-            yield Mistake(file, each.line, _shown("target", target), text, cure)
+            yield Mistake(file, target.line, _shown("target", target), text, cure)
+        around = PurePath(target.name).parents if target.endpoint.is_file else ()
+        outer = next((targets[name] for path in around if (name := str(path)) in targets), None)
+        if outer is not None:
+            text = f"this lies inside the target of line {outer.line}"
+            yield Mistake(file, target.line, _shown("target", target), text, "name its own place")
 
 
 def _references(plan: Plan, each: Listed, file: str) -> Iterator[Mistake]:
@@ -157,23 +175,14 @@ def _pair(each: Listed, source: Endpoint, target: Endpoint, file: str) -> Iterat
         yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
 
 
-def _endpoint(url: str, each: Listed, directory: Path) -> Endpoint | BadInput | None:
-    """The endpoint; None where its mistake has been told for the system or the cell."""
-    if url == UNKNOWN or any(url_faults(url)):
-        return None
-    try:
-        return endpoint_for(url, each.address, directory)
-    except BadInput as error:
-        return error
-
-
-def _name(endpoint: Endpoint) -> str:
-    """Servers that tell logins apart by case are rare, and two such mailboxes rarer: a warning too
-    many is better than two mailboxes in one."""
+def _end(url: str, each: Listed, directory: Path) -> _End:
+    """Raises `BadInput` where the address doesn't fit. Servers that tell logins apart by case are
+    rare: better a mistake too many than two mailboxes in one."""
+    endpoint = endpoint_for(url, each.address, directory)
     if endpoint.is_file:
-        return str(Path(endpoint.path).expanduser().resolve())
-    return mailbox_name(endpoint).casefold()
+        return _End(each.line, endpoint, os.path.realpath(endpoint.path))
+    return _End(each.line, endpoint, mailbox_name(endpoint).casefold())
 
 
-def _shown(side: str, endpoint: Endpoint) -> str:
-    return f"{side} {printable(str(endpoint), 80)}"
+def _shown(side: str, end: _End) -> str:
+    return f"{side} {printable(str(end.endpoint), 80)}"
