@@ -3,11 +3,28 @@
 import imaplib
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from mailhaul.check.checked import Checked, FolderCensus, Rate, Server, found
+from mailhaul.check.codes import Code
 from mailhaul.check.codes_page import codes_table, obstacles_table
+from mailhaul.cli.check_report import (
+    Row,
+    WaveForecast,
+    end_line,
+    forecasts,
+    kept,
+    row_line,
+    summary,
+    wave_line,
+)
+from mailhaul.cli.exits import Exit
+from mailhaul.core.store import Capabilities
+from mailhaul.plan.forecast import Forecast
+from mailhaul.plan.model import Plan, System
 from tests.cli.running import Ran, mailhaul
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -15,6 +32,7 @@ from tests.servers.process import Account, RunningServer
 
 MAIL = b"Subject: %d\r\nMessage-ID: <%d@x>\r\n\r\nHello.\r\n"
 WRONG = "hunter2-canary"
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def fill(server: RunningServer, account: Account, messages: Sequence[bytes]) -> None:
@@ -160,3 +178,46 @@ def test_the_page_lists_every_code_as_the_program_knows_it() -> None:
     page = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
     assert codes_table() in page
     assert obstacles_table() in page
+
+
+def documented(page: str, event: str) -> list[str]:
+    """The keys that the page lists for the event, without those inside others."""
+    [row] = [line for line in page.splitlines() if line.startswith(f"| `{event}` |")]
+    return re.findall(r"`([a-z_]+)`", re.sub(r"\(.*?\)", "", row.split("|")[2]))
+
+
+def test_every_key_of_the_json_lines_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
+    row = Row("anna@old.example", "", Checked())
+    wave = WaveForecast("", None, Forecast(0, 0, NOW, NOW), None, False, False, 0)
+    for line in (row_line(row), wave_line(wave), end_line("plan", [row], Exit.COMPLETE)):
+        event, *keys = line
+        assert (event, keys) == ("event", documented(page, str(line["event"])))
+
+
+def test_what_is_kept_of_a_row_says_the_same_in_the_table() -> None:
+    can = Capabilities("Dovecot", extensions=frozenset({"X"}))
+    finding = found(Code.DUPLICATES, "1 message")
+    checked = Checked((finding,), 5, 100, (FolderCensus(("INBOX",)),), source=Server(can))
+    row = Row("anna@old.example", "", checked)
+    plan = Plan(name="p", source=System(url="x"), target=System(url="y"))
+    assert kept(row).checked.folders == ()
+    assert summary(plan, [kept(row)], [], probed=True) == summary(plan, [row], [], probed=True)
+
+
+def test_a_plan_without_measured_speed_has_no_forecast() -> None:
+    plan = Plan(name="p", source=System(url="x"), target=System(url="y"))
+    assert forecasts(plan, [Row("anna@old.example", "", Checked())], NOW) == []
+
+
+def test_a_cutover_that_comes_too_soon_is_said_aloud() -> None:
+    cutover = NOW + timedelta(hours=1)
+    plan = Plan(name="p", source=System(url="x"), target=System(url="y"), cutover=cutover)
+    measured = Checked((), 1000, 10**9, source=Server(Capabilities("x")), rate=Rate(1e6, 10.0))
+    [wave] = forecasts(plan, [Row("anna@old.example", "", measured)], NOW)
+    assert wave.late and wave.latest is None
+    lines = [
+        block.text for block in summary(plan, [], [wave], probed=True) if hasattr(block, "text")
+    ]
+    assert any("too late for the cutover at 2026-05-01 01:00" in line for line in lines)
+    assert any("for 1.0 GB" in line for line in lines)

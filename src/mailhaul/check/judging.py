@@ -177,8 +177,11 @@ def _quota(
     for link in links:
         have, give = there.get(link.target), of_source.get(link.source)
         if have is not None and give is not None:
-            octets += min(have.size or 0, give.octets)
-            messages += min(have.count or 0, give.messages)
+            both = min(have.count or 0, give.messages)
+            # A server that tells no sizes: as large as the source's are in the middle.
+            size = both * give.octets // max(1, give.messages) if have.size is None else have.size
+            octets += min(size, give.octets)
+            messages += both
     yield from _fits(quota.used, quota.limit, census.total.octets, octets, _octets)
     yield from _fits(
         quota.used_messages,

@@ -25,14 +25,7 @@ from mailhaul.check.checked import (
 from mailhaul.check.codes import Code
 from mailhaul.check.obstacles import KNOWN, UNHEARD_OF, Obstacle, Obstacles
 from mailhaul.check.probe import Probed, try_out
-from mailhaul.core.errors import (
-    BadInput,
-    Closed,
-    ClosedReason,
-    FolderFailed,
-    MailhaulError,
-    RetryLater,
-)
+from mailhaul.core.errors import Closed, ClosedReason, MailhaulError, RetryLater
 from mailhaul.core.folder import Folder, NameRules
 from mailhaul.core.store import Discards, Source, Target
 from mailhaul.core.text import printable
@@ -183,7 +176,7 @@ async def _open(store: Source, side: Side, seen: _Seen, patient: _Patience) -> N
 
     try:
         await patient(work)
-    except (Closed, RetryLater, FolderFailed, BadInput) as error:
+    except MailhaulError as error:
         _failed(side, error, seen)
 
 
@@ -199,7 +192,7 @@ async def _take(
     folders = [folder for folder in ours if folder.path in carried and folder.selectable]
     try:
         await take_census(source, folders, census, patient)
-    except (Closed, RetryLater) as error:
+    except MailhaulError as error:
         _failed(Side.SOURCE, error, seen)
 
 
@@ -212,7 +205,7 @@ async def _ask(each: Obstacles, seen: _Seen, patient: _Patience) -> None:
 
     try:
         await patient(work)
-    except (Closed, RetryLater) as error:
+    except MailhaulError as error:
         _failed(Side.TARGET, error, seen)
         return
     for obstacle in told:

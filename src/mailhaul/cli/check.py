@@ -8,7 +8,7 @@ from mailhaul.cli.exits import Exit
 from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
 from mailhaul.cli.sides import DEBUG, check_endpoint
 from mailhaul.cli.surroundings import Surroundings
-from mailhaul.core.errors import BadInput, MailhaulError
+from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError
 from mailhaul.core.text import printable
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ async def _check_all(
         Row,
         end_line,
         forecasts,
+        kept,
         row_line,
         row_remark,
         summary,
@@ -107,7 +108,7 @@ async def _check_all(
             if stop.asked:
                 return
             row = Row(each.address, each.wave, await examine(each))
-        rows.append(row)
+        rows.append(kept(row))
         if as_json:
             console.json(row_line(row))
         elif len(rows) % every == 0 and not arguments.given("--quiet"):
@@ -182,14 +183,22 @@ def _examiner(
             return checked_without_login(refusals)
         source = open_source(each.source, logins[Side.SOURCE])
         target = open_target(each.target, logins[Side.TARGET])
-        async with closing(source, target):
-            return await check_planned(
-                plan,
-                source,
-                target,
-                now=lambda: surroundings.now().timestamp(),
-                probe=arguments.given("--probe"),
-            )
+        try:
+            async with closing(source, target):
+                return await check_planned(
+                    plan,
+                    source,
+                    target,
+                    now=lambda: surroundings.now().timestamp(),
+                    probe=arguments.given("--probe"),
+                )
+        except OSError as error:
+            # A disk of this machine, where the stores themselves have no words for it; the other
+            # mailboxes lie elsewhere.
+            where = f" at {printable(str(error.filename), 200)}" if error.filename else ""
+            text = f"this machine says: {error.strerror or type(error).__name__}{where}; mend that"
+            closed = Closed(text, ClosedReason.UNREACHABLE)
+            return checked_without_login([(Side.SOURCE, closed)])
 
     return examine
 

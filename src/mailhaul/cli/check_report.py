@@ -1,7 +1,7 @@
 """What a check of a plan says: to a person, and as lines of JSON. Pure; nothing here prints."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
@@ -10,6 +10,7 @@ from mailhaul.check.codes import Severity
 from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import count, octets, plural, remaining
+from mailhaul.core.store import Capabilities
 from mailhaul.core.text import printable
 from mailhaul.plan.forecast import Amount, Forecast, Limits, forecast, latest_start
 from mailhaul.plan.forecast import Rate as PlanRate
@@ -60,6 +61,23 @@ class WaveForecast:
     late: bool
     written: bool
     uncounted: int
+
+
+def kept(row: Row) -> Row:
+    """The row without what only its own line of JSON tells: ten thousand may be waiting for the
+    table."""
+    checked = row.checked
+    return replace(
+        row,
+        checked=replace(
+            checked,
+            folders=(),
+            map=(),
+            fidelity=(),
+            source=_named_only(checked.source),
+            target=_named_only(checked.target),
+        ),
+    )
 
 
 def row_remark(row: Row) -> str:
@@ -364,6 +382,10 @@ def _slower(*sides: Sequence[float | None]) -> float | None:
 
 def _finite(seconds: float) -> float | None:
     return seconds if seconds < timedelta.max.total_seconds() else None
+
+
+def _named_only(server: Server | None) -> Server | None:
+    return None if server is None else Server(Capabilities(server.capabilities.server))
 
 
 def _finding_line(finding: Finding) -> dict[str, Json]:
