@@ -156,6 +156,7 @@ async def carry_slice(
     row, course = await means.database.run(lambda c: _begin(c, row, kind, means.clock.now()))
     try:
         with means.open_ledger(row, pair_of(row)) as ledger:
+            ledger.number = course.number
             known = _sums(ledger)
             async with opened_pair(means, plan, row) as pair:
                 events = run_pass(pair.source, pair.target, ledger, options)
@@ -227,7 +228,8 @@ async def _watch(
                 return Ending.MOVED_ON
             if closing is not None and means.clock.now() >= closing:
                 return Ending.HOURS
-            if time.monotonic() >= over:
+            # Who has not got anywhere yet would not the next time either.
+            if course.carried and time.monotonic() >= over:
                 return Ending.TIME
     finally:
         stopping.cancel()

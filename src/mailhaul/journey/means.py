@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import URL
+
 from mailhaul.check.checked import Checked
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint, parse_endpoint
@@ -19,6 +21,7 @@ from mailhaul.core.folder_text import folder_path
 from mailhaul.core.pair import pair_name
 from mailhaul.core.store import Source, Target
 from mailhaul.db.database import Database
+from mailhaul.db.ledger_rows import LedgerRows
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.journey.clock import Clock
@@ -116,6 +119,18 @@ def ledgers_in(directory: Path) -> Callable[[MailboxRow, str], Ledger]:
 
     def open_ledger(row: MailboxRow, pair: str) -> Ledger:
         return Ledger.open(directory / "ledgers" / str(row.id), pair)
+
+    return open_ledger
+
+
+def ledgers_at(url: URL, directory: Path) -> Callable[[MailboxRow, str], Ledger]:
+    """Ledgers on PostgreSQL, where every machine sees them: whoever opens one writes as long as
+    the mailbox is at the epoch that its row names."""
+
+    def open_ledger(row: MailboxRow, pair: str) -> Ledger:
+        place = directory / "ledgers" / str(row.id)
+        # Nobody knows when the one before us ended: what it had sent may still arrive.
+        return Ledger(LedgerRows(url, row.id, row.epoch), place, quiet=0.0)
 
     return open_ledger
 

@@ -23,6 +23,7 @@ from mailhaul.core.errors import (
     ClosedReason,
     MailhaulError,
     RetryLater,
+    Superseded,
 )
 from mailhaul.core.text import printable
 from mailhaul.db import tables
@@ -36,6 +37,7 @@ from mailhaul.journey.plans import PlanRow, PlanState, plan_row
 from mailhaul.journey.proving import proven, write_proof
 from mailhaul.journey.rows import MailboxRow, Stale, mailbox, move, write
 from mailhaul.journey.states import PHASES, Phase, State, Trigger
+from mailhaul.journey.taking_back import undo_pass
 from mailhaul.plan.model import Delete as PlanDelete
 from mailhaul.plan.model import Order
 
@@ -77,7 +79,7 @@ def run_of(row: MailboxRow) -> Run | None:
 def partition_of(plan: int, phase: Phase) -> str:
     """Who shares a limit: what moves much mail, what people wait for at a cutover, what only looks
     something up."""
-    if phase in (Phase.FINAL, Phase.SWEEP):
+    if phase in (Phase.FINAL, Phase.SWEEP, Phase.UNDO):
         return f"{plan}:switch"
     return f"{plan}:look" if phase is Phase.ANSWER else f"{plan}:carry"
 
@@ -89,7 +91,7 @@ async def perform(means: Means, run: Run) -> Next | None:
         return None
     try:
         return await _WORK[run.phase](means, standing)
-    except Stale:
+    except (Stale, Superseded):
         return None
     except MailhaulError as error:
         await _troubled(means, standing, error)
@@ -255,6 +257,31 @@ async def _verify(means: Means, standing: Standing) -> Next | None:
     return None
 
 
+async def _undo(means: Means, standing: Standing) -> Next | None:
+    """Undoes the passes that a person asked for, the newest first, one a run."""
+    row = standing.row
+    undoing = await undo_pass(means, standing.plan, row)
+
+    def done(connection: Connection) -> Next | None:
+        now = means.clock.now()
+        left = undoing.write(connection, now)
+        why = printable("; ".join(undoing.errors), 1000)
+        told: dict[str, Any] = {**undoing.figures, "left": left}
+        if left:
+            due = now + SHORTEST_PAUSE if undoing.errors else now
+            trigger = Trigger.HINDERED if undoing.errors else Trigger.SLICED
+        else:
+            due = None
+            trigger = Trigger.UNDONE if row.resume_state is None else Trigger.TAKEN_BACK
+        after = move(
+            connection, row, trigger, at=now, due=due, why=why, figures=told, **undoing.values
+        )
+        following = run_of(after)
+        return Next(following) if following is not None and after.due_at == now else None
+
+    return await means.database.run(done)
+
+
 _WORK: dict[Phase, Work] = {
     Phase.CHECK: _check,
     Phase.ANSWER: _answer,
@@ -263,6 +290,7 @@ _WORK: dict[Phase, Work] = {
     Phase.FINAL: _final,
     Phase.SWEEP: _sweep,
     Phase.VERIFY: _verify,
+    Phase.UNDO: _undo,
 }
 
 
@@ -303,6 +331,9 @@ def stages_of(plan: PlanRow, at: float) -> list[tuple[Kind, Options]]:
     """The parts of the initial copy, in their order; the last is everything."""
     options, carry = _options(plan), plan.plan.carry
     stages: list[tuple[Kind, Options]] = []
+    if carry.prestage_older_than is not None:
+        before = _before(at, carry.prestage_older_than)
+        stages.append((Kind.PRESTAGE, replace(options, before=before)))
     if carry.order is Order.NEWEST_FIRST:
         newest = _before(at, carry.newest_window)
         if options.since is not None:
@@ -496,6 +527,9 @@ async def _troubled(means: Means, standing: Standing, error: MailhaulError) -> N
 async def _refused(means: Means, standing: Standing, error: Closed, why: str) -> None:
     """From here on nobody logs in until the secret is another one."""
     row = await _current(means, standing)
+    if row.state is State.UNDOING:
+        await _failed(means, standing, why)
+        return
     side = Side(error.side) if error.side else Side.SOURCE
     refused = await _secrets_of(means, standing, {side})
 
@@ -530,9 +564,9 @@ async def _secret_of(means: Means, standing: Standing, side: Side) -> str:
 
 async def _failed(means: Means, standing: Standing, why: str) -> None:
     row = await _current(means, standing)
-    await _unless_stale(
-        means, lambda c: move(c, row, Trigger.FAILED, at=means.clock.now(), why=why)
-    )
+    # What is being undone has another place to go back to; a person lets it go on with `retry`.
+    trigger = Trigger.HINDERED if row.state is State.UNDOING else Trigger.FAILED
+    await _unless_stale(means, lambda c: move(c, row, trigger, at=means.clock.now(), why=why))
 
 
 async def failed_by_defect(means: Means, run: Run, why: str) -> None:

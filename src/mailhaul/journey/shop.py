@@ -18,7 +18,7 @@ from mailhaul.db import tables
 from mailhaul.db.database import Database
 from mailhaul.journey.clock import Clock, installed_clock
 from mailhaul.journey.dbos_engine import DbosEngine, engine_url
-from mailhaul.journey.means import Examine, Means, folder_options, ledgers_in
+from mailhaul.journey.means import Examine, Means, folder_options, ledgers_at, ledgers_in
 from mailhaul.journey.opening import BudgetedOpener
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
@@ -75,7 +75,9 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
         resolve=resolved,
         fingerprint=lambda login: fingerprint(login, salt),
         examine=_examining(clock),
-        open_ledger=ledgers_in(place.directory),
+        open_ledger=ledgers_in(place.directory)
+        if place.database is None
+        else ledgers_at(database.engine.url, place.directory),
         opener=opener,
     )
     # An hour of a wound clock may be a second: who waits for it looks more often.

@@ -1,0 +1,230 @@
+"""An installation with mailboxes in memory and a clock that is moved by hand, driven step by step.
+
+`drive` is worker, engine and reconciler in their plainest form: whatever is due is performed, one
+run at a time; when nothing is, the clock goes on to the next moment at which something is.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from mailhaul.check.mailbox import check_mailbox
+from mailhaul.core.blob import Spool
+from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.errors import Closed, ClosedReason
+from mailhaul.core.folder import INBOX_PATH
+from mailhaul.core.store import Source, Target
+from mailhaul.core.text import Secret
+from mailhaul.db import tables
+from mailhaul.db.database import Database, open_database
+from mailhaul.journey import orders
+from mailhaul.journey.clock import HandClock
+from mailhaul.journey.events import Logged, log
+from mailhaul.journey.gates import Gate, ask, open_gate
+from mailhaul.journey.loading import load
+from mailhaul.journey.means import Means, folder_options, ledgers_in
+from mailhaul.journey.phases import perform, run_of
+from mailhaul.journey.plans import PlanRow, plan_row
+from mailhaul.journey.rows import MailboxRow, from_row
+from mailhaul.journey.states import State
+from mailhaul.journey.worker import pass_gates
+from mailhaul.plan.model import Listed, Plan, System
+from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
+from mailhaul.stores.memory_mailbox import MemoryMailbox
+
+BEGIN = 1_800_000_000.0
+HOUR = 3600.0
+
+Wrong = Callable[[str, str, str], None]
+"""Called with the side, the operation and the folder; may raise."""
+
+
+def plan_of(**settings: Any) -> Plan:
+    return Plan(
+        name="moving",
+        source=System(url="imaps://{user}@old.example"),
+        target=System(url="imaps://{user}@new.example"),
+        **settings,
+    )
+
+
+def letter(name: str) -> bytes:
+    return f"Subject: {name}\r\nMessage-ID: <{name}@x>\r\n\r\nHello {name}.\r\n".encode()
+
+
+@dataclass
+class House:
+    """See the module. `passwords` are what the servers take, `secrets` what references lead to."""
+
+    directory: Path
+    plan: Plan
+    people: tuple[str, ...] = ("anna",)
+    database_url: str | None = None
+    hand: HandClock = field(default_factory=lambda: HandClock(BEGIN))
+    wrong: dict[str, Wrong] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    logins: list[str] = field(default_factory=list)
+    sources: dict[str, MemoryMailbox] = field(default_factory=dict)
+    targets: dict[str, MemoryMailbox] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.database: Database = open_database(self.database_url, self.directory)
+        tables.metadata.create_all(self.database.engine)
+        listed = []
+        for person in self.people:
+            self.sources[person] = MemoryMailbox()
+            self.targets[person] = MemoryMailbox()
+            for name in ("one", "two", "three"):
+                self.sources[person].deliver(letter(f"{person}-{name}"), INBOX_PATH)
+            listed.append(
+                Listed(
+                    address=f"{person}@x",
+                    source=f"imaps://{person}@old.example",
+                    target=f"imaps://{person}@new.example",
+                    source_secret=f"env:{person}-source",
+                    target_secret=f"env:{person}-target",
+                )
+            )
+            for side in ("source", "target"):
+                self.passwords[f"{person}-{side}"] = self.secrets[f"{person}-{side}"] = "right"
+        with self.database.begin() as connection:
+            loaded = load(
+                connection, self.plan, listed, self.directory, at=self.hand.time, actor="lee"
+            )
+        self.number = loaded.plan
+        self.order(orders.start)
+        self.means = Means(
+            database=self.database,
+            clock=self.hand.clock,
+            worker="w1",
+            directory=self.directory,
+            resolve=self._resolve,
+            fingerprint=lambda login: None if login.password is None else login.password.reveal(),
+            examine=self._examine,
+            open_ledger=ledgers_in(self.directory),
+            opener=self,
+            look_seconds=0.02,
+        )
+
+    # the opener
+
+    def source(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Source:
+        faults = self._faults(endpoint.user, "source", login)
+        return MemorySource(self.sources[endpoint.user], faults, spool)
+
+    def target(
+        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
+    ) -> Target:
+        faults = self._faults(endpoint.user, "target", login)
+        return MemoryTarget(self.targets[endpoint.user], faults, spool)
+
+    @asynccontextmanager
+    async def admitted(self, plan: PlanRow, row: MailboxRow):  # type: ignore[no-untyped-def]
+        yield
+
+    def _faults(self, person: str, side: str, login: Credentials) -> Faults:
+        def faults(operation: str, folder: str) -> None:
+            if operation == "open":
+                assert login.password is not None
+                self.logins.append(f"{person}-{side}: {login.password.reveal()}")
+                if login.password.reveal() != self.passwords[f"{person}-{side}"]:
+                    raise Closed("the password is wrong", ClosedReason.CREDENTIALS)
+            self.wrong.get(person, _nothing)(side, operation, folder)
+
+        return faults
+
+    async def _resolve(self, reference: str, directory: Path) -> Credentials:
+        found = self.secrets.get(reference.removeprefix("env:"))
+        if found is None:
+            raise Closed("there is no secret", ClosedReason.CREDENTIALS)
+        return Credentials(password=Secret(found))
+
+    async def _examine(self, source: Source, target: Target, plan: PlanRow, row: MailboxRow):  # type: ignore[no-untyped-def]
+        return await check_mailbox(
+            source, target, folder_options(plan), now=self.hand.clock.now, sleep=_at_once
+        )
+
+    # what is seen and done
+
+    def row(self, person: str = "anna") -> MailboxRow:
+        table = tables.mailbox
+        with self.database.begin() as connection:
+            return from_row(
+                connection.execute(select(table).where(table.c.address == f"{person}@x")).one()
+            )
+
+    def rows(self, name: str) -> list[Any]:
+        with self.database.begin() as connection:
+            return [*connection.execute(select(tables.metadata.tables[name]))]
+
+    def told(self) -> list[Logged]:
+        with self.database.begin() as connection:
+            return [*log(connection, self.number)]
+
+    def actions(self, person: str = "anna") -> list[str]:
+        number = self.row(person).id
+        return [each.record.action for each in self.told() if each.record.mailbox == number]
+
+    def order(self, what: Callable[..., Any], **more: Any) -> Any:
+        with self.database.begin() as connection:
+            plan = plan_row(connection, self.number)
+            if "who" not in more:
+                more["actor"] = "lee"
+            return what(connection, plan, orders.EVERYTHING, at=self.hand.time, **more)
+
+    def open(self, gate: Gate) -> None:
+        with self.database.begin() as connection:
+            plan = plan_row(connection, self.number)
+            question = ask(connection, plan, gate)
+            open_gate(connection, plan, question, who="Kim", login="kim", at=self.hand.time)
+
+    async def drive(
+        self, *wanted: State, hours: float = 24 * 365, person: str = "anna", most: int = 2000
+    ) -> None:
+        """Until the person's mailbox is in one of those states, for so many hours at most, and not
+        beyond the moment at which nothing is due any more."""
+        end = self.hand.time + hours * HOUR
+        for _ in range(most):
+            due = next(self._due(), None)
+            if due is None or self.row(person).state in wanted:
+                return
+            if due.due_at is not None and due.due_at > end:
+                self.hand.time = end
+                return
+            self.hand.time = max(self.hand.time, due.due_at or 0.0)
+            await self.run(due)
+        raise AssertionError(f"{self.row(person)} after {most} runs")
+
+    async def run(self, row: MailboxRow) -> None:
+        """Performs what the row's state asks for."""
+        run = run_of(row)
+        assert run is not None
+        await perform(self.means, run)
+
+    def _due(self) -> Iterator[MailboxRow]:
+        table = tables.mailbox
+        with self.database.begin() as connection:
+            pass_gates(connection, self.hand.time)
+            rows = connection.execute(
+                select(table)
+                .where(table.c.due_at.is_not(None))
+                .order_by(table.c.due_at, table.c.id)
+            )
+            found = [from_row(row) for row in rows]
+        yield from (row for row in found if run_of(row) is not None)
+
+
+def _nothing(side: str, operation: str, folder: str) -> None:
+    pass
+
+
+async def _at_once(seconds: float) -> None:
+    await asyncio.sleep(0)

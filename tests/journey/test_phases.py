@@ -1,0 +1,315 @@
+"""The phases, run by run: each case is a house, something that happens, and what the rows say."""
+
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+
+from mailhaul.core.errors import Closed, ClosedReason, Disconnected, RetryLater
+from mailhaul.core.folder import INBOX_PATH
+from mailhaul.core.message import Flags
+from mailhaul.journey import orders
+from mailhaul.journey.gates import Gate
+from mailhaul.journey.phases import perform, run_of
+from mailhaul.journey.states import State
+from mailhaul.plan.model import Carry, Hours, Order, Sweeps
+from tests.journey.house import HOUR, House, letter, plan_of
+
+
+def house(tmp_path: Path, people: tuple[str, ...] = ("anna",), **settings: object) -> House:
+    return House(tmp_path, plan_of(**settings), people)
+
+
+def at_target(found: House, person: str = "anna") -> int:
+    return len(found.targets[person].messages(INBOX_PATH))
+
+
+async def test_a_mailbox_goes_all_the_way(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.SYNCED)
+    assert at_target(found) == 3
+    found.sources["anna"].deliver(letter("late"), INBOX_PATH)
+    await found.drive(hours=25)
+    assert (found.row().state, at_target(found)) == (State.SYNCED, 4)
+    found.sources["anna"].deliver(letter("last"), INBOX_PATH)
+    found.open(Gate.GO)
+    await found.drive(State.SWEEPING)
+    assert at_target(found) == 5
+    begun = found.hand.time
+    found.sources["anna"].deliver(letter("stray"), INBOX_PATH)
+    await found.drive(State.VERIFYING)
+    row = found.row()
+    assert at_target(found) == 6
+    assert found.hand.time - begun == pytest.approx(48 * HOUR, abs=HOUR)
+    assert (row.sweeps, row.quiet_sweeps) == (48, 47)
+    await found.drive(State.VERIFIED)
+    row = found.row()
+    assert (row.grade, row.census, row.copied, row.missing) == ("perfect", 6, 6, 0)
+    found.open(Gate.SIGN_OFF)
+    found.order(orders.complete, who="Kim")
+    assert found.row().state is State.COMPLETED
+    steps = [each for each in found.actions() if each not in ("swept", "touched_up")]
+    assert steps == [
+        *("checked", "admitted", "begun", "carried", "went", "carried", "quiet", "verified"),
+        "signed",
+    ]
+    folders = [(each.source, each.census, each.copied) for each in found.rows("folder")]
+    assert folders == [("INBOX", 6, 6)]
+    passes = [(each.kind, each.carried, each.outcome) for each in found.rows("passes")]
+    assert passes[:4] == [
+        ("initial", 3, "complete"),
+        ("delta", 1, "complete"),
+        ("final", 1, "complete"),
+        ("sweep", 1, "complete"),
+    ]
+
+
+async def test_the_newest_are_carried_first(tmp_path: Path) -> None:
+    found = house(
+        tmp_path,
+        carry=Carry(order=Order.NEWEST_FIRST, newest_window=timedelta(days=30)),
+    )
+    await found.drive(State.SYNCED)
+    assert [each.kind for each in found.rows("passes")] == ["newest", "initial"]
+    assert at_target(found) == 3
+
+
+async def test_sweeps_go_on_until_the_last_were_quiet(tmp_path: Path) -> None:
+    sweeps = Sweeps(every=timedelta(hours=1), for_=timedelta(hours=3), until_quiet=2)
+    found = house(tmp_path, sweeps=sweeps)
+    await found.drive(State.SYNCED)
+    found.open(Gate.GO)
+    await found.drive(State.SWEEPING)
+    for number in range(5):
+        found.sources["anna"].deliver(letter(f"stray {number}"), INBOX_PATH)
+        await found.drive(hours=1)
+    await found.drive(State.VERIFIED)
+    row = found.row()
+    assert (row.sweeps, row.quiet_sweeps, at_target(found)) == (7, 2, 8)
+
+
+async def test_refused_credentials_wait_until_they_have_changed(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.READY)
+    found.secrets["anna-target"] = "wrong"
+    await found.drive(State.WAITING)
+    tried = len(found.logins)
+    assert found.row().refused_secret == "target:wrong"
+    assert "password is wrong" in found.row().reason
+    await found.drive(hours=2)
+    assert (found.row().state, len(found.logins)) == (State.WAITING, tried)
+    found.secrets["anna-target"] = "right"
+    await found.drive(State.SYNCED)
+    assert at_target(found) == 3
+    assert sum("target: wrong" in each for each in found.logins) == 1
+
+
+async def test_the_check_waits_for_credentials_too(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    del found.secrets["anna-source"]
+    await found.drive(State.WAITING)
+    assert (found.row().refused_secret, found.logins) == ("source:none", [])
+    found.secrets["anna-source"] = "wrong"
+    await found.drive(State.CHECKED, hours=1)
+    assert found.row().refused_secret == "source:wrong"
+    found.secrets["anna-source"] = "right"
+    await found.drive(State.SYNCED)
+
+
+@pytest.mark.parametrize("reason", [ClosedReason.FULL, ClosedReason.FORBIDDEN, ClosedReason.TLS])
+async def test_what_a_person_must_mend_stops_the_mailbox_alone(
+    tmp_path: Path, reason: ClosedReason
+) -> None:
+    found = house(tmp_path, ("anna", "bea"))
+
+    def wrong(side: str, operation: str, folder: str) -> None:
+        if side == "target" and operation == "before append":
+            raise Closed("no more room", reason)
+
+    found.wrong["anna"] = wrong
+    await found.drive(State.SYNCED, person="bea")
+    await found.drive(State.FAILED)
+    assert (found.row("anna").state, found.row("bea").state) == (State.FAILED, State.SYNCED)
+    assert found.row("anna").reason == "target: no more room"
+    del found.wrong["anna"]
+    found.order(orders.retry)
+    await found.drive(State.SYNCED)
+    assert at_target(found) == 3
+
+
+async def test_temporary_trouble_waits_longer_and_longer_and_tells(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.READY)
+
+    def away(side: str, operation: str, folder: str) -> None:
+        if operation == "open":
+            raise Closed("no route to host", ClosedReason.UNREACHABLE)
+
+    found.wrong["anna"] = away
+    await found.drive(hours=24)
+    row = found.row()
+    assert (row.state, row.reason) == (State.COPYING, "source: no route to host")
+    pauses = [
+        each.record.figures["pause"] for each in found.told() if each.record.action == "delayed"
+    ]
+    assert 25 < len(pauses) < 50
+    assert pauses == [min(each, 5400) for each in pauses]
+    assert max(pauses) > 2500  # type: ignore[operator,type-var]
+    del found.wrong["anna"]
+    await found.drive(State.SYNCED)
+    assert (found.row().failures, at_target(found)) == (0, 3)
+
+
+async def test_a_throttle_is_waited_out_as_the_server_says(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.READY)
+    begun, times = found.hand.time, 0
+
+    def throttled(side: str, operation: str, folder: str) -> None:
+        nonlocal times
+        if operation == "fetch" and times < 3:
+            times += 1
+            raise RetryLater("slow down", after=600, throttled=True)
+
+    found.wrong["anna"] = throttled
+    await found.drive(State.SYNCED)
+    assert found.hand.time - begun == pytest.approx(1800, abs=10)
+    (only,) = found.rows("passes")
+    assert (only.waits, only.outcome) == ({"source asked for it": 1800}, "complete")
+
+
+async def test_a_pause_stops_a_pass_at_a_message_boundary(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    for number in range(300):
+        found.sources["anna"].deliver(letter(f"more {number}"), INBOX_PATH)
+    await found.drive(State.READY)
+
+    def paused(side: str, operation: str, folder: str) -> None:
+        if operation == "after append" and at_target(found) >= 5:
+            found.wrong.clear()
+            found.order(orders.pause)
+
+    found.wrong["anna"] = paused
+    await found.run(found.row())
+    row = found.row()
+    assert (row.state, row.resume_state) == (State.PAUSED, State.COPYING)
+    carried = at_target(found)
+    await found.drive(hours=100)
+    assert (found.row().state, at_target(found)) == (State.PAUSED, carried)
+    found.order(orders.resume)
+    await found.drive(State.SYNCED)
+    assert (at_target(found), found.row().copied) == (303, 303)
+
+
+async def test_slices_are_one_pass(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    for number in range(400):
+        found.sources["anna"].deliver(letter(f"more {number}"), INBOX_PATH)
+    found.means = replace_slices(found)
+    await found.drive(State.SYNCED)
+    (only,) = found.rows("passes")
+    assert (only.number, only.outcome, at_target(found)) == (1, "complete", 403)
+    assert "sliced" in found.actions()
+
+
+def replace_slices(found: House):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    return replace(found.means, slice_seconds=0.0, look_seconds=0.01)
+
+
+async def test_working_hours_hold_for_copies_and_not_for_the_switch(tmp_path: Path) -> None:
+    found = house(tmp_path, hours=Hours(start=time(20), end=time(6)))
+    await found.drive(State.SYNCED)
+    copied = [each.at for each in found.told() if each.record.action == "carried"]
+    assert copied[0] % 86400 == pytest.approx(20 * HOUR, abs=60)
+    found.hand.time = copied[0] - copied[0] % 86400 + 86400 + 12 * HOUR
+    found.open(Gate.GO)
+    begun = found.hand.time
+    await found.drive(State.SWEEPING)
+    assert found.hand.time - begun < HOUR
+
+
+async def test_what_is_refused_is_left_over_and_graded(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    from dataclasses import replace
+
+    target = found.targets["anna"]
+    target.habits = replace(
+        target.habits, refuses=lambda data: "it is poison" if b"anna-two" in data else None
+    )
+    await found.drive(State.SYNCED)
+    (left,) = found.rows("leftover")
+    assert (left.folder, left.fate) == ("INBOX", "refused")
+    assert "poison" in left.reason
+    found.open(Gate.GO)
+    await found.drive(State.VERIFIED)
+    row = found.row()
+    assert (row.grade, row.refused, row.copied) == ("investigate", 1, 2)
+
+
+async def test_what_the_person_did_at_the_target_is_no_fault(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.SYNCED)
+    found.open(Gate.GO)
+    await found.drive(State.SWEEPING)
+    mailbox = found.targets["anna"]
+    first, second, _ = mailbox.messages(INBOX_PATH)
+    mailbox.expunge(first.uid)
+    mailbox.flag(second.uid, add=Flags(frozenset({"\\Seen"})))
+    await found.drive(State.VERIFIED)
+    assert (found.row().grade, at_target(found)) == ("good", 2)
+
+
+async def test_nothing_is_removed_at_the_target_after_the_switch(tmp_path: Path) -> None:
+    from mailhaul.plan.model import Delete
+
+    found = house(tmp_path, carry=Carry(delete=Delete.MIRROR))
+    await found.drive(State.SYNCED)
+    source = found.sources["anna"]
+    source.expunge(source.messages(INBOX_PATH)[0].uid)
+    await found.drive(hours=25)
+    assert at_target(found) == 2
+    found.open(Gate.GO)
+    source.expunge(source.messages(INBOX_PATH)[0].uid)
+    await found.drive(State.VERIFIED)
+    assert at_target(found) == 2
+
+
+async def test_a_run_of_an_earlier_state_does_nothing(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    old = run_of(found.row())
+    assert old is not None
+    await found.drive(State.SYNCED)
+    before, told = found.row(), found.told()
+    assert await perform(found.means, old) is None
+    assert (found.row(), found.told()) == (before, told)
+
+
+async def test_two_workers_never_write_one_mailbox(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.READY)
+    row = found.row()
+    with found.means.open_ledger(row, "imap://anna@old.example → imap://anna@new.example"):
+        await found.run(row)
+    assert found.row().state is State.COPYING
+    assert "another run works on this pair" in found.row().reason
+    assert found.logins == ["anna-source: right", "anna-target: right"]
+    await found.drive(State.SYNCED)
+    assert at_target(found) == 3
+
+
+async def test_a_cut_connection_is_the_pass_s_own_trouble(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.READY)
+    cuts = 0
+
+    def cut(side: str, operation: str, folder: str) -> None:
+        nonlocal cuts
+        if operation == "after append" and cuts < 1:
+            cuts += 1
+            raise Disconnected("cut", after=0.0)
+
+    found.wrong["anna"] = cut
+    await found.drive(State.SYNCED)
+    assert (at_target(found), found.row().copied) == (3, 3)
