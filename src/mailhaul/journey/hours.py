@@ -64,8 +64,12 @@ def _windows(hours: Hours, zone: ZoneInfo, at: float) -> Iterator[tuple[float, f
     today = datetime.fromtimestamp(at, zone).date()
     for offset in range(-1, LOOKED_AHEAD):
         day = today + timedelta(days=offset)
-        if day.isoweekday() in hours.days:
-            yield _window(hours, zone, day)
+        if day.isoweekday() not in hours.days:
+            continue
+        begin, end = _window(hours, zone, day)
+        # In spring the clock may jump over all of them.
+        if begin < end:
+            yield begin, end
 
 
 def _window(hours: Hours, zone: ZoneInfo, day: date) -> tuple[float, float]:
