@@ -25,11 +25,13 @@ from mailhaul.db.database import Database, open_database
 from mailhaul.journey import orders
 from mailhaul.journey.clock import HandClock
 from mailhaul.journey.events import Logged, log
-from mailhaul.journey.gates import Gate, ask, open_gate
+from mailhaul.journey.gates import open_gate
+from mailhaul.journey.ledgers import open_ledger
 from mailhaul.journey.loading import load
-from mailhaul.journey.means import Means, folder_options, ledgers_in
+from mailhaul.journey.means import Means, folder_options
 from mailhaul.journey.phases import perform, run_of
 from mailhaul.journey.plans import PlanRow, plan_row
+from mailhaul.journey.questions import Gate, ask
 from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.states import State
 from mailhaul.journey.worker import pass_gates
@@ -107,7 +109,7 @@ class House:
             resolve=self._resolve,
             fingerprint=lambda login: None if login.password is None else login.password.reveal(),
             examine=self._examine,
-            open_ledger=ledgers_in(self.directory),
+            open_ledger=lambda row: open_ledger(self.database, self.directory, row),
             opener=self,
             look_seconds=0.02,
         )

@@ -33,7 +33,7 @@ from mailhaul.engine.outcomes import (
 )
 from mailhaul.engine.passes import run_pass
 from mailhaul.journey.hours import closes
-from mailhaul.journey.means import Means, opened_pair, pair_of
+from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanRow, PlanState, plan_row
 from mailhaul.journey.rows import MailboxRow, Stale, mailbox, write
 
@@ -155,7 +155,7 @@ async def carry_slice(
     written in each case."""
     row, course = await means.database.run(lambda c: _begin(c, row, kind, means.clock.now()))
     try:
-        with means.open_ledger(row, pair_of(row)) as ledger:
+        with means.open_ledger(row) as ledger:
             ledger.number = course.number
             known = _sums(ledger)
             async with opened_pair(means, plan, row) as pair:

@@ -11,17 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import URL
-
 from mailhaul.check.checked import Checked
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint, parse_endpoint
 from mailhaul.core.errors import Closed, MailhaulError
 from mailhaul.core.folder_text import folder_path
-from mailhaul.core.pair import pair_name
 from mailhaul.core.store import Source, Target
 from mailhaul.db.database import Database
-from mailhaul.db.ledger_rows import LedgerRows
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.journey.clock import Clock
@@ -97,8 +93,9 @@ class Means:
     resolve: Resolve
     fingerprint: Callable[[Credentials], str | None]
     examine: Examine
-    open_ledger: Callable[[MailboxRow, str], Ledger]
-    """The mailbox's ledger, by the pair's name. Raises `Busy` while somebody else has it."""
+    open_ledger: Callable[[MailboxRow], Ledger]
+    """The mailbox's ledger, written by whoever holds the row's epoch. Raises `Busy` while somebody
+    else has it."""
     opener: Opener = field(default_factory=PlainOpener)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is asked to stop: what is under way stops at a message boundary."""
@@ -112,32 +109,6 @@ class Means:
         directory = self.directory / "spool" / str(row.id)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Spool(directory)
-
-
-def ledgers_in(directory: Path) -> Callable[[MailboxRow, str], Ledger]:
-    """Ledgers as files, one directory a mailbox: for one machine."""
-
-    def open_ledger(row: MailboxRow, pair: str) -> Ledger:
-        return Ledger.open(directory / "ledgers" / str(row.id), pair)
-
-    return open_ledger
-
-
-def ledgers_at(url: URL, directory: Path) -> Callable[[MailboxRow, str], Ledger]:
-    """Ledgers on PostgreSQL, where every machine sees them: whoever opens one writes as long as
-    the mailbox is at the epoch that its row names."""
-
-    def open_ledger(row: MailboxRow, pair: str) -> Ledger:
-        place = directory / "ledgers" / str(row.id)
-        # Nobody knows when the one before us ended: what it had sent may still arrive.
-        return Ledger(LedgerRows(url, row.id, row.epoch), place, quiet=0.0)
-
-    return open_ledger
-
-
-def pair_of(row: MailboxRow) -> str:
-    """The name of the row's pair."""
-    return pair_name(parse_endpoint(row.source), parse_endpoint(row.target))
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from mailhaul.engine.verdict import (
 from mailhaul.engine.verify import verify
 from mailhaul.journey.carrying import path_text
 from mailhaul.journey.grades import Graded, Outcome, graded
-from mailhaul.journey.means import Means, folder_options, opened_pair, pair_of
+from mailhaul.journey.means import Means, folder_options, opened_pair
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
 
@@ -60,7 +60,7 @@ async def proven(means: Means, plan: PlanRow, row: MailboxRow) -> Proof:
     )
     verdict: Verdict | None = None
     theirs: Counter[Kind] = Counter()
-    with means.open_ledger(row, pair_of(row)) as ledger:
+    with means.open_ledger(row) as ledger:
         folders = {each.source: each for each in ledger.folders()}
         async with opened_pair(means, plan, row) as pair:
             events = cast(

@@ -18,7 +18,8 @@ from mailhaul.db import tables
 from mailhaul.db.database import Database
 from mailhaul.journey.clock import Clock, installed_clock
 from mailhaul.journey.dbos_engine import DbosEngine, engine_url
-from mailhaul.journey.means import Examine, Means, folder_options, ledgers_at, ledgers_in
+from mailhaul.journey.ledgers import open_ledger
+from mailhaul.journey.means import Examine, Means, folder_options
 from mailhaul.journey.opening import BudgetedOpener
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
@@ -75,9 +76,7 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
         resolve=resolved,
         fingerprint=lambda login: fingerprint(login, salt),
         examine=_examining(clock),
-        open_ledger=ledgers_in(place.directory)
-        if place.database is None
-        else ledgers_at(database.engine.url, place.directory),
+        open_ledger=lambda row: open_ledger(database, place.directory, row),
         opener=opener,
     )
     # An hour of a wound clock may be a second: who waits for it looks more often.

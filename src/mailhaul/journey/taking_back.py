@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from mailhaul.db import tables
 from mailhaul.engine.outcomes import Fate
 from mailhaul.engine.undoing import Undone, undo
-from mailhaul.journey.means import Means, opened_pair, pair_of
+from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow, mailbox, write
 
@@ -63,7 +63,7 @@ async def undo_pass(means: Means, plan: PlanRow, row: MailboxRow) -> TakingBack:
     if number == 0:
         return undoing
     row = await means.database.run(lambda c: mailbox(c, row.id))
-    with means.open_ledger(row, pair_of(row)) as ledger:
+    with means.open_ledger(row) as ledger:
         async with opened_pair(means, plan, row) as pair:
             reason = f"pass {number} was undone"
             async for each in undo(pair.target, ledger, number, reason):

@@ -1,0 +1,41 @@
+"""Whether anything of a plan goes on by itself, or everything that is left waits for people."""
+
+from sqlalchemy import Connection, func, or_, select
+
+from mailhaul.db import tables
+from mailhaul.journey.gates import admissible, going
+from mailhaul.journey.plans import PlanState, plan_row
+from mailhaul.journey.states import State
+
+_BY_ITSELF = (
+    State.PLANNED,
+    State.READY,
+    State.COPYING,
+    State.FINAL,
+    State.SWEEPING,
+    State.VERIFYING,
+    State.UNDOING,
+)
+_FOR_PEOPLE = (State.SYNCED, State.WAITING)
+"""Deltas and looks for new credentials go on for as long as people take: nobody waits for them."""
+
+
+def goes_on(connection: Connection, number: int, at: float) -> bool:
+    """Whether a worker still brings that plan on; false too for one that has ended or is paused."""
+    plan = plan_row(connection, number)
+    table = tables.mailbox
+    mine = table.c.plan_id == number
+    states = [each.value for each in _BY_ITSELF]
+    people = [each.value for each in _FOR_PEOPLE]
+    if plan.state is not PlanState.RUNNING:
+        states, people = [State.UNDOING.value], []
+    here = connection.execute(
+        select(func.count()).where(
+            mine,
+            table.c.due_at.is_not(None),
+            or_(table.c.state.in_(states), table.c.state.in_(people) & (table.c.due_at <= at)),
+        )
+    ).scalar_one()
+    if here or plan.state is not PlanState.RUNNING:
+        return bool(here)
+    return any(row.plan == number for row in (*admissible(connection), *going(connection)))
