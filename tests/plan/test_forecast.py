@@ -1,7 +1,5 @@
 """How long it takes, when to begin, what binds: against figures that can be worked out by hand."""
 
-# ruff: noqa: E501 - tables are read by their columns
-
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo

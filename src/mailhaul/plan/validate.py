@@ -60,7 +60,8 @@ def url_faults(url: str) -> Iterator[tuple[str, str]]:
     try:
         parse_endpoint(filled_url(url, SAMPLE))
     except BadInput as error:
-        yield said(error)
+        fact, cure = said(error)
+        yield fact, cure or "write imaps://{address}@host, or maildir:PATH"
 
 
 def secret_faults(secret: str) -> Iterator[tuple[str, str]]:
