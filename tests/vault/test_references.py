@@ -11,6 +11,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError, RetryLater
 from mailhaul.core.text import Secret
+from mailhaul.plan.references import reference_fault
 from mailhaul.vault.outer_keys import key_from_text, make_key_file
 from mailhaul.vault.references import Kind, Reference, fingerprint, parse_reference, resolve
 from mailhaul.vault.sealed import Vault, make_vault
@@ -109,6 +110,8 @@ async def test_every_place_is_looked_into(tmp_path: Path, text: str) -> None:
     ("text", "said"),
     [
         ("file:none", "can't be read"),
+        (SECRET, "no reference to a secret"),
+        ("command:echo 'open", "a quote is not closed"),
         ("file:empty", "is empty"),
         ("file:nul", "holds a line end or NUL"),
         ("env:NONE", "is not set"),
@@ -222,3 +225,20 @@ def test_the_usual_vault_is_where_the_environment_says(tmp_path: Path) -> None:
     assert other is not None
     with pytest.raises(MailhaulError, match="takes a key"):
         other.get("anna")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("file:a", "env:ANNA", "keyring:mail/anna", "vault:anna@old.example", "command:pass x"),
+        *("keyring:mail", "keyring:/anna", "keyring:mail/", "file:", "vault: ", "secret"),
+        *("FILE:a", "password:x", "command:"),
+    ],
+)
+def test_a_plan_and_a_login_agree_on_what_is_a_reference(text: str) -> None:
+    try:
+        parse_reference(text)
+        fine = True
+    except BadInput:
+        fine = False
+    assert (reference_fault(text) is None) == fine

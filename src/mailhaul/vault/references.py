@@ -11,6 +11,7 @@ They are resolved at the moment of a login, so that a secret that was changed me
 
 import asyncio
 import hashlib
+import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -70,8 +71,11 @@ def parse_reference(text: str) -> Reference:
         raise BadInput(f"{kind}: names nothing; write {_FORMS}")
     if reference.kind is Kind.KEYRING and not all(place.partition("/")):
         raise BadInput(f"{reference} names no user; write keyring:SERVICE/USER")
-    if reference.kind is Kind.COMMAND and place.count("'") % 2 + place.count('"') % 2:
-        command_words(place, "command:")
+    if reference.kind is Kind.COMMAND:
+        try:
+            shlex.split(place)
+        except ValueError as error:
+            raise BadInput("command: a quote is not closed; write it as for a shell") from error
     return reference
 
 
@@ -87,11 +91,14 @@ async def resolve(
     """What the reference leads to now; for a command a token source that runs it at every login.
 
     Relative paths count from `directory`. `learn` is told every secret before it is used, for the
-    scrubber; `warn` what a person should know. Raises `BadInput` for what is no reference, and
-    `Closed` (credentials) when there is nothing usable at that place, or not now.
+    scrubber; `warn` what a person should know. Raises `Closed` (credentials) for what is no
+    reference, and when there is nothing usable at that place, or not now.
     """
     if isinstance(reference, str):
-        reference = parse_reference(reference)
+        try:
+            reference = parse_reference(reference)
+        except BadInput as error:
+            raise Closed(str(error), ClosedReason.CREDENTIALS) from error
     if reference.kind is Kind.COMMAND:
         return Credentials(token=_token_source(reference, directory, environ, learn))
     # A keyring may ask a service, and opening a vault takes a moment by design.
