@@ -192,6 +192,8 @@ def _examiner(
                     now=lambda: surroundings.now().timestamp(),
                     probe=arguments.given("--probe"),
                 )
+        except MailhaulError as error:
+            return checked_without_login([(Side.SOURCE, error)])
         except OSError as error:
             # A disk of this machine, where the stores themselves have no words for it; the other
             # mailboxes lie elsewhere.
