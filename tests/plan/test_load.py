@@ -8,7 +8,7 @@ import pytest
 from mailhaul.plan.load import load_plan
 from mailhaul.plan.model import Plan
 from mailhaul.plan.moments import wall_fault, zone_fault
-from mailhaul.plan.waves import filled, resolved, waves
+from mailhaul.plan.waves import resolved, waves
 
 PLAN = """\
 name = "Move"
@@ -74,11 +74,6 @@ def test_a_row_goes_before_the_template(plan: Plan, tmp_path: Path) -> None:
     assert str(anna.source) == "imaps://anna%40x.example@old.example"
     assert anna.target.path == f"{tmp_path}/out/anna@x.example"
     assert anna.source_secret == "file:secrets/anna"
-
-
-def test_what_is_filled_in_needs_no_templates_any_more(plan: Plan, tmp_path: Path) -> None:
-    again = plan.model_copy(update={"mailboxes": filled(plan, tmp_path)})
-    assert resolved(again) == resolved(plan, tmp_path)
 
 
 def test_a_plan_that_runs_may_have_a_cutover_that_is_past(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import count, octets, plural, rate, remaining
+from mailhaul.cli.installation import WHERE
 from mailhaul.cli.options import Arguments, Command, Group, Option
 from mailhaul.cli.plan_files import PLAN, plan_file
 from mailhaul.cli.sides import DEBUG, JSON
@@ -70,12 +71,13 @@ def show(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
 def known_of(plan: "Plan", arguments: Arguments, surroundings: Surroundings) -> Known:
     """What the database of the installation knows; nothing when there is none yet."""
-    from mailhaul.cli.plan_sizes import installation, sizes
+    from mailhaul.cli.plan_sizes import database_of, sizes
 
-    found = installation(
+    found = database_of(
         arguments.text("--state"), arguments.text("--database"), surroundings.environ
     )
-    return Known({}) if found is None else Known(*sizes(found, plan.name))
+    lanes = min(plan.source.connections_each, plan.target.connections_each)
+    return Known({}) if found is None else Known(*sizes(found, plan.name, lanes))
 
 
 def outlooks_of(plan: "Plan", directory: Path, known: Known, now: datetime) -> Iterator[Outlook]:
@@ -332,13 +334,7 @@ COMMAND = Command(
     ),
     operands=(PLAN,),
     groups=(
-        Group(
-            "what is known of it",
-            (
-                Option("--state", "the installation's directory", "DIR"),
-                Option("--database", "the installation's PostgreSQL", "URL"),
-            ),
-        ),
+        WHERE,
         Group("output", (Option("--all", "every mailbox, however many"), JSON, DEBUG)),
     ),
     run=show,

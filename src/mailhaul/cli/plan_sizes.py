@@ -1,10 +1,10 @@
 """What an installation's database knows about the sizes of a plan's mailboxes."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from sqlalchemy import Connection, func, inspect, select
 
+from mailhaul.cli.installation import DATABASE_VARIABLE, home_directory
 from mailhaul.db import tables
 from mailhaul.db.database import FILE, Database, open_database
 from mailhaul.plan.forecast import Amount, Rate
@@ -13,23 +13,23 @@ LEAST_SECONDS = 10.0
 """Passes shorter than this in all measure nothing."""
 
 
-def installation(state: str | None, url: str | None, environ: Mapping[str, str]) -> Database | None:
-    """The database, if there is one; none is made for a look."""
-    home = environ.get("XDG_STATE_HOME", "")
-    root = Path(home) if home.startswith("/") else Path("~/.local/state").expanduser()
-    directory = Path(state).expanduser() if state is not None else root / "mailhaul"
+def database_of(state: str | None, url: str | None, environ: Mapping[str, str]) -> Database | None:
+    """The installation's database, if there is one; none is made for a look."""
+    directory = home_directory(environ, state)
+    url = url or environ.get(DATABASE_VARIABLE) or None
     if url is None and not (directory / FILE).exists():
         return None
     return open_database(url, directory)
 
 
-def sizes(database: Database, plan: str) -> tuple[dict[str, Amount], Rate | None]:
-    """Each mailbox's size by its address, and what one connection carried a second so far."""
+def sizes(database: Database, plan: str, lanes: int) -> tuple[dict[str, Amount], Rate | None]:
+    """Each mailbox's size by its address, and what one connection carried a second so far, where
+    each mailbox has `lanes` of them."""
     try:
         with database.begin() as connection:
             if not inspect(connection).has_table(tables.plan.name):
                 return {}, None
-            return _amounts(connection, plan), _rate(connection, plan)
+            return _amounts(connection, plan), _rate(connection, plan, lanes)
     finally:
         database.close()
 
@@ -44,7 +44,7 @@ def _amounts(connection: Connection, plan: str) -> dict[str, Amount]:
     return {row[0]: Amount(row[1], row[2] or 0) for row in rows}
 
 
-def _rate(connection: Connection, plan: str) -> Rate | None:
+def _rate(connection: Connection, plan: str, lanes: int) -> Rate | None:
     passes = tables.passes
     row = connection.execute(
         select(
@@ -59,4 +59,4 @@ def _rate(connection: Connection, plan: str) -> Rate | None:
     messages, octets, seconds = row
     if not messages or not octets or seconds < LEAST_SECONDS:
         return None
-    return Rate(float(messages) / seconds, float(octets) / seconds)
+    return Rate(float(messages) / seconds / lanes, float(octets) / seconds / lanes)

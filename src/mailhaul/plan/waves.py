@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mailhaul.core.endpoint import Endpoint
 from mailhaul.plan.model import Listed, Plan
-from mailhaul.plan.templates import endpoint_for, endpoint_text, filled_reference
+from mailhaul.plan.templates import endpoint_for, filled_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,6 @@ def waves(plan: Plan, directory: Path = Path()) -> tuple[WaveOf, ...]:
         members.setdefault(each.wave, []).append(resolve(plan, each, directory))
     return tuple(
         WaveOf(name, plan.cutover_of(name), tuple(found)) for name, found in members.items()
-    )
-
-
-def filled(plan: Plan, directory: Path = Path()) -> tuple[Listed, ...]:
-    """Every mailbox as `resolved` has it, in words: what rows of the database hold."""
-    return tuple(
-        Listed(
-            address=each.address,
-            wave=each.wave,
-            source=endpoint_text(each.source),
-            target=endpoint_text(each.target),
-            source_secret=each.source_secret,
-            target_secret=each.target_secret,
-            line=each.line,
-        )
-        for each in resolved(plan, directory)
     )
 
 
