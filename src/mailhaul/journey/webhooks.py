@@ -137,16 +137,22 @@ def pause_after(tries: int) -> float:
 async def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
     """Posts `body` and returns the answer's status. Raises `NotDelivered` when none came in time,
     `Undeliverable` for a URL that is none or not http(s)."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        given_port = parts.port
+    except ValueError as error:
+        raise Undeliverable("a webhook's URL is malformed; write http(s)://host/path") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise Undeliverable("a webhook's URL is http(s)://host/path, without user or password")
+    if " " in url:
+        raise Undeliverable("a webhook's URL holds characters that must be percent-encoded")
     secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
+    port = given_port or (443 if secure else 80)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [
         f"POST {path} HTTP/1.1",
-        f"Host: {host}" + (f":{parts.port}" if parts.port else ""),
+        f"Host: {host}" + (f":{given_port}" if given_port else ""),
         f"Content-Length: {len(body)}",
         "Content-Type: application/json",
         f"User-Agent: mailhaul/{__version__}",
