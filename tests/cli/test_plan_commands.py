@@ -355,7 +355,7 @@ def test_plan_show_without_sizes_says_how_to_get_them(tmp_path: Path) -> None:
     assert said.code is Exit.COMPLETE
     assert "mailhaul check counts them" in said.out
     assert "500.0 MB a day a mailbox" in said.out
-    assert "Thu 2030-01-31 20:00" in said.out
+    assert "31 Jan 2030 20:00" in said.out
     assert "imaps://anna%40x.example@old.example" in said.out
     assert not (tmp_path / "state").exists()
 

@@ -199,12 +199,13 @@ def _wave_table(plan: "Plan", outlooks: Sequence[Outlook], now: datetime) -> Tab
             _figure(outlook.messages, outlook.unknown),
             "?" if outlook.octets is None else octets(outlook.octets),
             _takes(outlook.forecast),
-            _start_by(outlook, plan),
-            _moment(outlook.wave.cutover, plan) or "not set",
+            _start_by(outlook, plan, now),
+            _moment(outlook.wave.cutover, plan, now) or "not set",
         )
         for outlook in outlooks
     )
-    return Table(heading, rows, frozenset({1, 2, 3}))
+    # Aligned to the right, a time is never cut.
+    return Table(heading, rows, frozenset({1, 2, 3, 4, 5, 6}))
 
 
 def _mailbox_table(outlooks: Sequence[Outlook], known: Known, whole: bool) -> Table:
@@ -258,14 +259,19 @@ def _takes(forecast: "Forecast | None") -> str:
     return "never ends" if forecast.ends is None else remaining(forecast.seconds)
 
 
-def _start_by(outlook: Outlook, plan: "Plan") -> str:
+def _start_by(outlook: Outlook, plan: "Plan", now: datetime) -> str:
     if outlook.forecast is None or outlook.wave.cutover is None:
         return ""
-    return _moment(outlook.latest, plan) or "too late"
+    return _moment(outlook.latest, plan, now) or "too late"
 
 
-def _moment(moment: datetime | None, plan: "Plan") -> str:
-    return "" if moment is None else f"{moment.astimezone(plan.zone):%a %Y-%m-%d %H:%M}"
+def _moment(moment: datetime | None, plan: "Plan", now: datetime) -> str:
+    """In the plan's time zone; with its year where that isn't plain."""
+    if moment is None:
+        return ""
+    near = abs((moment - now).days) < 300
+    local = moment.astimezone(plan.zone)
+    return f"{local:%a %d %b %H:%M}" if near else f"{local:%d %b %Y %H:%M}"
 
 
 def _iso(moment: datetime | None) -> str | None:
