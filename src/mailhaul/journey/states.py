@@ -65,7 +65,7 @@ class Trigger(StrEnum):
     BLOCKED = "the check found what blocks"
     ADMITTED = "the plan has been started and its objects are verified"
     BEGUN = "the first slice begins"
-    SLICED = "more is to be copied"
+    SLICED = "more is to be done"
     CARRIED = "everything is there"
     TOUCHED_UP = "what was new has been carried"
     WENT = "the go/no-go gate was opened"
