@@ -23,11 +23,12 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How the person answers: by name, and without being asked when `yes` was given."""
+    """How the person answers: by name, and without being asked when `yes` was given. `aside`: the
+    text is shown on standard error, for standard output holds JSON."""
 
     who: str
     yes: bool
-    quiet: bool = False
+    aside: bool
 
 
 def open_gate(
@@ -72,8 +73,12 @@ def open_gate(
 def _show(surroundings: Surroundings, question: "Question", answer: Answer) -> None:
     from mailhaul.journey.gates import Shut  # noqa: PLC0415 - needs the database
 
-    if not answer.quiet:
-        surroundings.console.show([Line(text) for text in question.text.split("\n")])
+    lines = question.text.split("\n")
+    if answer.aside:
+        for text in lines:
+            surroundings.console.tell(text)
+    else:
+        surroundings.console.show([Line(text) for text in lines])
     if question.lacking:
         for lacking in question.lacking[:SHOWN]:
             surroundings.console.tell(lacking, Tone.WARNING)

@@ -45,7 +45,7 @@ def _gate(arguments: Arguments, surroundings: Surroundings, home: Installation, 
         plan = plan_meant(connection, arguments.text("PLAN"))
     wave = _wave(arguments, home, plan) if gate is Gate.GO else "".join(arguments.texts("--wave"))
     as_json = arguments.given("--json")
-    answer = Answer(who, arguments.given("--yes"), quiet=as_json and arguments.given("--yes"))
+    answer = Answer(who, arguments.given("--yes"), as_json)
     opened = open_gate(home, surroundings, plan, gate, answer, wave, arguments.texts("--without"))
     if opened is None:
         surroundings.console.error("not agreed; the gate stays shut")

@@ -22,8 +22,7 @@ def complete(arguments: Arguments, surroundings: Surroundings) -> Exit:
     if not who:
         raise BadInput("a sign-off is given by a person; say who with --as NAME")
     chosen = selection(arguments)
-    yes = arguments.given("--yes")
-    answer = Answer(who, yes, quiet=yes and arguments.given("--json"))
+    answer = Answer(who, arguments.given("--yes"), arguments.given("--json"))
     with installation(arguments, surroundings) as home:
         with home.database.begin() as connection:
             plan = plan_meant(connection, arguments.text("PLAN"))
