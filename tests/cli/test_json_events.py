@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from mailhaul.cli.blocks import Json
 from mailhaul.cli.doctor import Examined, diagnosis_line, step_line
 from mailhaul.cli.json_events import error_line, lines_for, note_line
 from mailhaul.cli.ls import Row, mailbox_line, row_line
+from mailhaul.cli.plan_check import mistake_line, plan_line
+from mailhaul.cli.plan_show import Known, Outlook
+from mailhaul.cli.plan_show import lines_of as plan_lines
 from mailhaul.cli.proof import proof_lines
 from mailhaul.core.endpoint import Endpoint
 from mailhaul.core.folder import INBOX_PATH, Folder, Role
@@ -39,6 +43,11 @@ from mailhaul.engine.verdict import (
     Verified,
     VerifyEvent,
 )
+from mailhaul.plan.forecast import Amount, Forecast, Relief
+from mailhaul.plan.mistakes import Mistake
+from mailhaul.plan.model import Listed as ListedMailbox
+from mailhaul.plan.model import Plan, System
+from mailhaul.plan.waves import waves
 from tests.cli.running import maildir, mailhaul
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json-events.md").read_text(encoding="utf-8")
@@ -74,6 +83,18 @@ LINES: list[dict[str, Json]] = [
     diagnosis_line(Examined("login", True).exit),
     note_line("x"),
     error_line(5, "x"),
+]
+PLAN = Plan(name="p", source=System(url="imaps://{address}@h"), target=System(url="eml:x"))
+WAVES = waves(PLAN.model_copy(update={"mailboxes": (ListedMailbox(address="a@b"),)}))
+HELD = {"a@b": Amount(3, 4)}
+MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+NEVER = Forecast(3, 4, MOMENT, None, (Relief("x", float("inf")),))
+LINES += [
+    mistake_line(Mistake("plan.toml", 3, "x = 1", "wrong", "right")),
+    plan_line(Path("plan.toml"), None, 1),
+    plan_line(Path("plan.toml"), PLAN, 0),
+    *plan_lines(PLAN, [Outlook(WAVES[0], None, None, 1, None, None)], Known({})),
+    *plan_lines(PLAN, [Outlook(WAVES[0], 3, 4, 0, NEVER, MOMENT)], Known(HELD)),
 ]
 TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
@@ -132,3 +153,8 @@ def test_a_real_run_ends_with_the_summary(tmp_path: Path) -> None:
     assert ran.err == ""
     ran = mailhaul(*words, "--json", "--quiet", home=tmp_path)
     assert [line["event"] for line in ran.lines] == ["summary"]
+
+
+def test_json_knows_no_infinity() -> None:
+    for line in LINES:
+        json.dumps(line, allow_nan=False)

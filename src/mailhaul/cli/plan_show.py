@@ -173,10 +173,9 @@ def lines_of(plan: "Plan", outlooks: Sequence[Outlook], known: Known) -> Iterato
             "cutover": _iso(outlook.wave.cutover),
             "ready_if_started_now": None if forecast is None else _iso(forecast.ends),
             "latest_start": _iso(outlook.latest),
-            "binding": []
-            if forecast is None
-            else [
-                {"limit": each.limit, "saves_seconds": each.seconds} for each in forecast.reliefs
+            "binding": [
+                {"limit": each.limit, "saves_seconds": _seconds(each.seconds)}
+                for each in (() if forecast is None else forecast.reliefs)
             ],
         }
     yield {
@@ -245,6 +244,11 @@ def _outlook_lines(outlooks: Sequence[Outlook], known: Known) -> Iterator[Line]:
             "it could never end" if relief.seconds == float("inf") else remaining(relief.seconds)
         )
         yield Line(f"what binds: {relief.limit} (without it {saved} less)")
+
+
+def _seconds(seconds: float) -> float | None:
+    """JSON knows no infinity."""
+    return None if seconds == float("inf") else round(seconds, 3)
 
 
 def _figure(number: int | None, unknown: int) -> str:
