@@ -1,5 +1,6 @@
 """`mailhaul init` and `mailhaul plan …`: what they write, show and refuse."""
 
+import asyncio
 import io
 import json
 import os
@@ -27,7 +28,11 @@ from mailhaul.db import tables
 from mailhaul.db.database import open_database
 from mailhaul.plan.load import load_plan
 from mailhaul.plan.model import Plan
-from tests.cli.running import command, environment
+from mailhaul.plan.waves import resolved
+from mailhaul.vault.outer_keys import key_in_file
+from mailhaul.vault.references import resolve
+from mailhaul.vault.sealed import Vault
+from tests.cli.running import command, environment, mailhaul
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SIDES = ["--source", "old.example", "--target", "imap.gmail.com"]
@@ -154,6 +159,38 @@ def test_passwords_of_an_imported_list_move_into_files(tmp_path: Path) -> None:
     ]
     for name in ("plan.toml", "mailboxes.csv"):
         assert "hunter2" not in (tmp_path / "move" / name).read_text(encoding="utf-8")
+
+
+def test_what_a_plan_refers_to_is_found(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(MICROSOFT, encoding="utf-8")
+    words = [*SIDES, "--import", str(tmp_path / "users.csv"), "--passwords", "files"]
+    anna, _ = resolved(made(tmp_path, *words))
+    found = asyncio.run(resolve(anna.source_secret, tmp_path / "move", {}, None))
+    assert found.password is not None
+    assert found.password.reveal() == "hunter2"
+
+
+def test_passwords_of_an_imported_list_move_into_the_vault(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(MICROSOFT, encoding="utf-8")
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    words = ["init", "move", *SIDES, "--import", "users.csv", "--passwords", "vault"]
+    none = mailhaul(*words, home=tmp_path, environ=environ)
+    assert none.code == 2
+    assert "there is no vault yet" in none.err
+    assert not (tmp_path / "move").exists()
+    mailhaul("vault", "set", "other", home=tmp_path, environ=environ, stdin="x\n")
+    done = mailhaul(*words, home=tmp_path, environ=environ)
+    assert done.code == 0, done.err
+    plan = load_plan(tmp_path / "move" / "plan.toml")
+    assert plan.source.secret == "vault:source/{address}"
+    assert plan.target.secret == "file:secrets/target/{address}"
+    key = tmp_path / "config" / "mailhaul" / "vault.key"
+    vault = Vault(tmp_path / "state" / "mailhaul" / "vault.json", lambda: key_in_file(key))
+    secret = vault.get("source/anna@x.example")
+    assert secret is not None
+    assert secret.reveal() == "hunter2"
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or path.name == "users.csv" or b"hunter2" not in path.read_bytes()
 
 
 def test_passwords_are_asked_about_before_anything_is_written(tmp_path: Path) -> None:
