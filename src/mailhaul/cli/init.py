@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailhaul.cli.blocks import Line, Tone
 from mailhaul.cli.exits import Exit
+from mailhaul.cli.figures import plural
 from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
 from mailhaul.cli.plan_files import plan_path
 from mailhaul.cli.sides import DEBUG
@@ -41,7 +42,7 @@ def init(arguments: Arguments, surroundings: Surroundings) -> Exit:
     way = _way(arguments, surroundings, passwords, asks)
     draft = _kept(draft, passwords, way, path.parent, surroundings)
     write_draft(draft, path)
-    _show(draft, path, way, len(passwords), imported, surroundings)
+    _show(draft, path, way, passwords, imported, surroundings)
     return Exit.COMPLETE
 
 
@@ -125,7 +126,7 @@ def _asked_mailboxes(
     from mailhaul.plan.drafts import imported_list
 
     ask = surroundings.console.ask
-    surroundings.console.tell("mailboxes: addresses, one a line, or the name of a CSV file;")
+    surroundings.console.tell("mailboxes: addresses, one a line, or the name of a CSV file")
     found: list[str] = []
     while word := ask("  mailbox (empty: that is all)"):
         if "@" not in word and Path(word).expanduser().is_file():
@@ -174,14 +175,14 @@ def _way(
         return ""
     if way is None and asks:
         surroundings.console.tell(
-            f"the list holds {len(passwords)} passwords; a plan never does. They can be moved to "
-            "files of their own (readable by you alone), into the vault, or be left out"
+            f"the list holds {plural(len(passwords), 'password')}; a plan never does. They can be "
+            "moved to files of their own (readable by you alone), into the vault, or be left out"
         )
         way = surroundings.console.ask(f"passwords to: {', '.join(WAYS)}", "files")
     if way not in WAYS:
         raise BadInput(
-            f"the list holds {len(passwords)} passwords, and a plan never does; say where to move "
-            f"them: --passwords {' | '.join(WAYS)}"
+            f"the list holds {plural(len(passwords), 'password')}, and a plan never does; say where to "
+            f"move them: --passwords {' | '.join(WAYS)}"
         )
     return way
 
@@ -219,25 +220,25 @@ def _show(
     draft: "Draft",
     path: Path,
     way: str,
-    moved: int,
+    passwords: "tuple[Password, ...]",
     imported: str,
     surroundings: Surroundings,
 ) -> None:
-    from mailhaul.cli.figures import plural
-
     console = surroundings.console
     shown = printable(str(path), 200)
     quoted = shlex.quote(shown)
     mailboxes = plural(len(draft.mailboxes), "mailbox", "mailboxes")
     lines = [Line(f"wrote {shown} and mailboxes.csv: {mailboxes}", Tone.GOOD)]
-    if moved and way != "leave-out":
-        where = "files below secrets/" if way == "files" else "the vault"
-        lines.append(Line(f"moved {plural(moved, 'password')} into {where}"))
+    moved = passwords if way != "leave-out" else ()
     if moved:
+        where = "files below secrets/" if way == "files" else "the vault"
+        lines.append(Line(f"moved {plural(len(moved), 'password')} into {where}"))
+    if passwords:
         text = f"{imported} still holds every password: delete it once you have looked at the plan"
         lines.append(Line(text, Tone.WARNING))
     for side, system in (("source", draft.source), ("target", draft.target)):
-        if system.secret.startswith("file:") and not (moved and way == "files"):
+        known = any(each.side == side for each in moved)
+        if system.secret.startswith("file:") and not known:
             text = f"each {side} password is looked for in {system.secret.removeprefix('file:')}"
             lines.append(Line(f"{text}, beside the plan"))
     lines += [Line(), Line("next:"), Line(f"  mailhaul plan check {quoted}")]

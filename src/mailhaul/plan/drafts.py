@@ -46,7 +46,7 @@ class ImportedList:
     @property
     def hosts(self) -> tuple[str, str]:
         """The systems that most of its rows name; empty where none is named."""
-        return tuple(self._host(side) for side in ("source", "target"))  # type: ignore[return-value]
+        return self._host("source"), self._host("target")
 
     def _host(self, side: str) -> str:
         logins: list[Login] = [getattr(row, side) for row in self.rows.rows]

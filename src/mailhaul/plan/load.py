@@ -58,14 +58,14 @@ def load_plan(path: Path, *, now: datetime | None = None) -> Plan:
 
 def password_mistake(rows: Rows, name: str) -> Mistake | None:
     """What is said when a list of mailboxes holds passwords: once, at the first of them."""
-    first, *others = [*rows.with_passwords, None]
-    if first is None:
+    holding = rows.with_passwords
+    if not holding:
         return None
     text = "a password stands here"
-    if len(others) > 1:
-        text += f", and in {len(others) - 1} more rows"
+    if len(holding) > 1:
+        text += f", and in {len(holding) - 1} more rows"
     cure = f"run mailhaul init --import {name}, which moves them to where they may lie"
-    return Mistake(name, first.line, "", text, cure)
+    return Mistake(name, holding[0].line, "", text, cure)
 
 
 def _parsed(text: str, name: str) -> tuple[dict[str, Any] | None, list[Mistake]]:
