@@ -181,8 +181,8 @@ def _way(
         way = surroundings.console.ask(f"passwords to: {', '.join(WAYS)}", "files")
     if way not in WAYS:
         raise BadInput(
-            f"the list holds {plural(len(passwords), 'password')}, and a plan never does; say where to "
-            f"move them: --passwords {' | '.join(WAYS)}"
+            f"the list holds {plural(len(passwords), 'password')}, and a plan never does; say "
+            f"where to move them: --passwords {' | '.join(WAYS)}"
         )
     return way
 
