@@ -76,8 +76,8 @@ def installation(
 ) -> Iterator[Installation]:
     """The installation that the command line names; with `make` its tables are made if missing.
     Raises `BadInput` when there is none."""
-    from mailhaul.db import tables
     from mailhaul.db.database import FILE, open_database
+    from mailhaul.db.migrate import migrate
     from mailhaul.journey.clock import installed_clock
 
     directory = home_directory(surroundings.environ, arguments.text("--state"))
@@ -90,7 +90,7 @@ def installation(
     database = open_database(url, directory)
     try:
         if make:
-            tables.metadata.create_all(database.engine)
+            migrate(database)
         with database.begin() as connection:
             clock = installed_clock(connection)
         yield Installation(database, clock, directory)

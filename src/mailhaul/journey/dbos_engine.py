@@ -99,7 +99,7 @@ class DbosEngine:
             "sys_db_pool_size": CONNECTIONS,
             "max_executor_threads": THREADS,
             "serializer": DBOSPortableJSONSerializer(),
-            "log_level": "WARNING",
+            "log_level": "ERROR",
         }
         DBOS(config=config)
 

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from mailhaul.check.checked import Checked
 from mailhaul.check.mailbox import check_mailbox
@@ -102,14 +103,13 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
 
 
 def salt_of(connection: Connection) -> bytes:
-    """The installation's salt for fingerprints of secrets; made at the first asking."""
+    """The installation's salt for fingerprints of secrets; made at the first asking, by whichever
+    worker asks first."""
     table = tables.installation
-    found = connection.execute(
-        select(table.c.value).where(table.c.name == SALT)
-    ).scalar_one_or_none()
-    if found is None:
-        found = secrets.token_hex(16)
-        connection.execute(insert(table).values(name=SALT, value=found))
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    fresh = insert(table).values(name=SALT, value=secrets.token_hex(16))
+    connection.execute(fresh.on_conflict_do_nothing())
+    found = connection.execute(select(table.c.value).where(table.c.name == SALT)).scalar_one()
     return bytes.fromhex(found)
 
 

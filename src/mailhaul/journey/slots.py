@@ -12,7 +12,8 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,8 @@ NAMESPACE = 0x6D68
 """Of our advisory locks; two integers make one lock."""
 MOST = 256
 FIRST = "w1"
+BEGINNING = "beginning"
+"""The name of what only one worker does at a time."""
 LOCK = "worker.lock"
 
 LOOK = 2.0
@@ -49,6 +52,9 @@ KEEPALIVES = {
 }
 
 
+_Session = psycopg.Connection[tuple[object, ...]]
+
+
 class Slot(Protocol):
     """A name that is ours until `release`, or until we die."""
 
@@ -63,6 +69,9 @@ class Slot(Protocol):
 
     def bury(self, name: str) -> None:
         """Lets go of a name that `dead` held."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Workers that begin at the same time come one after the other here."""
 
     def release(self) -> None:
         """Gives the name up."""
@@ -102,6 +111,10 @@ class FileSlot:
 
     def bury(self, name: str) -> None:
         """See `Slot`."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """See `Slot`: it is."""
+        return nullcontext()
 
     def release(self) -> None:
         """See `Slot`."""
@@ -160,6 +173,16 @@ class PostgresSlot:
                 # With the session the lock has gone as well.
                 return
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """See `Slot`."""
+        with self._connect() as session:
+            # Who waits inside of a statement holds up CREATE INDEX CONCURRENTLY of whom it waits
+            # for: so nobody does.
+            while not _tried(session, BEGINNING):
+                time.sleep(0.1)
+            yield
+
     def release(self) -> None:
         """See `Slot`."""
         self._ended.set()
@@ -190,19 +213,23 @@ class PostgresSlot:
                 time.sleep(0.5)
         return self._ended.is_set()
 
-    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _connect(self) -> _Session:
         return psycopg.connect(self._url, autocommit=True, **KEEPALIVES)  # type: ignore[arg-type]
 
     def _try(self, name: str) -> bool:
-        found = self._session.execute(
-            "SELECT pg_try_advisory_lock(%s, %s)", (NAMESPACE, _number(name))
-        ).fetchone()
-        return found is not None and found[0] is True
+        return _tried(self._session, name)
 
 
 def take_slot(url: str | None, directory: Path) -> Slot:
     """A slot of the installation. Raises `Busy` and `BadInput`."""
     return FileSlot(directory) if url is None else PostgresSlot(url)
+
+
+def _tried(session: _Session, name: str) -> bool:
+    found = session.execute(
+        "SELECT pg_try_advisory_lock(%s, %s)", (NAMESPACE, _number(name))
+    ).fetchone()
+    return found is not None and found[0] is True
 
 
 def _number(name: str) -> int:

@@ -299,7 +299,7 @@ def _pace(connection: Connection, plan: PlanRow, at: float) -> Pace | None:
     if row.first is None or not row.messages:
         return None
     seconds = max(at - row.first, 1.0)
-    return Pace(row.messages / seconds, row.octets / seconds)
+    return Pace(float(row.messages) / seconds, float(row.octets) / seconds)
 
 
 def _forecast(plan: PlanRow, figures: Figures, pace: Pace | None, at: float) -> float | None:

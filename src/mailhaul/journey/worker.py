@@ -84,7 +84,9 @@ async def work(
     reconciler = Reconciler(shop)
     try:
         slot.guard(shop.fence)
-        await engine.launch(lambda run: _performed(shop, run))
+        # The engine makes or changes its tables now.
+        with slot.alone():
+            await engine.launch(lambda run: _performed(shop, run))
         await means.database.run(lambda c: _seen(c, shop, began=True))
         async with _going_on(
             _every(shop.reconcile_every, reconciler.turn),
