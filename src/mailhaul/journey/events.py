@@ -63,10 +63,13 @@ def record(connection: Connection, plan: int, what: Record, at: float) -> int:
 def record_all(connection: Connection, plan: int, records: Sequence[Record], at: float) -> int:
     """Appends them in their order, as `record` does, in few statements however many they are; the
     last one's number."""
-    # Holding the plan's row is what makes numbers and digests follow one another.
+    # Holding the plan's row is what makes numbers and digests follow one another. It is taken after
+    # the rows of mailboxes, everywhere, so that two transactions never wait for each other.
     webhooks = json.loads(
         connection.execute(
-            select(tables.plan.c.webhooks).where(tables.plan.c.id == plan).with_for_update()
+            select(tables.plan.c.webhooks)
+            .where(tables.plan.c.id == plan)
+            .with_for_update(key_share=True)
         ).scalar_one()
     )
     before = _head(connection, plan)

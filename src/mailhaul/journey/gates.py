@@ -107,9 +107,16 @@ def open_gate(
     the plan does not allow.
     """
     name = check_name(plan.plan, question.gate, who)
-    # Two who open it at the same time come one after the other.
+    # Two who open it at the same time come one after the other, and no mailbox moves meanwhile.
+    mailbox = tables.mailbox
     connection.execute(
-        select(tables.plan.c.id).where(tables.plan.c.id == plan.id).with_for_update()
+        select(mailbox.c.id)
+        .where(mailbox.c.plan_id == plan.id)
+        .order_by(mailbox.c.position, mailbox.c.id)
+        .with_for_update(key_share=True)
+    ).all()
+    connection.execute(
+        select(tables.plan.c.id).where(tables.plan.c.id == plan.id).with_for_update(key_share=True)
     ).one()
     now = ask(connection, plan, question.gate, question.wave, without)
     if now.lacking:

@@ -62,9 +62,7 @@ def load(
     references count from. Raises `BadInput` for a plan of that name that has ended.
     """
     table = tables.plan
-    found = connection.execute(
-        select(table).where(table.c.name == plan.name).with_for_update()
-    ).one_or_none()
+    found = connection.execute(select(table).where(table.c.name == plan.name)).one_or_none()
     values = {
         "text": plan_text(plan),
         "directory": str(directory),
@@ -84,10 +82,11 @@ def load(
                 "of another name"
             )
         loaded = Loaded(found.id)
-        if found.text != values["text"] or found.directory != values["directory"]:
-            loaded.changed += _settings(found.text, values["text"])
-            connection.execute(update(table).where(table.c.id == found.id).values(**values))
+        loaded.changed += _settings(found.text, values["text"])
+        if found.directory != values["directory"]:
+            loaded.changed.append("its directory changed")
     _mailboxes(connection, loaded, mailboxes, at, actor)
+    connection.execute(update(table).where(table.c.id == loaded.plan).values(**values))
     if loaded.anything:
         what = Record(
             "loaded",
@@ -130,7 +129,12 @@ def _mailboxes(
     table = tables.mailbox
     known = {
         row.address: from_row(row)
-        for row in connection.execute(select(table).where(table.c.plan_id == loaded.plan))
+        for row in connection.execute(
+            select(table)
+            .where(table.c.plan_id == loaded.plan)
+            .order_by(table.c.position, table.c.id)
+            .with_for_update(key_share=True)
+        )
     }
     sent = {gate.wave for gate in opened(connection, loaded.plan) if gate.gate is Gate.GO}
     new: list[dict[str, Any]] = []
