@@ -112,7 +112,7 @@ class _Appending:
     # --- Gathering ---------------------------------------------------------------------------
 
     async def prepare(self) -> None:
-        self._session = await self._lane.ready()
+        self._session = await self._lane.connected()
         if self._mailbox.uidnext.get(self._folder.native) is None:
             await learn_uidnext(self._mailbox, self._lane, self._folder)
 
@@ -268,7 +268,7 @@ class _Appending:
         """The session to go on with, once nothing sent on an earlier one is open."""
         if self._session is not None and self._session.error is not None:
             raise self._session.error
-        return await self._lane.ready()
+        return await self._lane.connected()
 
     def _told(self, status: Status, group: list[Carried], begin: int) -> bool:
         """Whether the answer tells every message's key, believably."""
@@ -319,7 +319,7 @@ class _Appending:
 
     async def _again(self, group: list[Carried]) -> None:
         """Sends messages that were refused, and not stored, once more."""
-        self._session = session = await self._lane.ready()
+        self._session = session = await self._lane.connected()
         batch = _Batch(group)
         self._send(batch, session)
         looking = []
