@@ -103,6 +103,16 @@ USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [
         lambda here: ["copy", f"maildir:{here}/a", f"eml:{here}/b", "--state", "/dev/null"],
         "the state directory /dev/null can't be made",
     ),
+    (
+        "a way to log in that there isn't",
+        lambda here: ["ls", "imaps://a@h.invalid?auth=magic", "--password-file", f"{here}/pw"],
+        "auth=magic is unknown",
+    ),
+    (
+        "a way to log in that takes no password",
+        lambda here: ["ls", "imaps://a@h.invalid?auth=xoauth2", "--password-file", f"{here}/pw"],
+        "auth=xoauth2 needs an access token",
+    ),
     ("no password", lambda here: ["ls", "imaps://a@h.invalid"], "no password for the mailbox"),
     ("a path without mail", lambda here: ["ls", f"maildir:{here}/none"], "none"),
     ("a directory that is no Maildir", lambda here: ["ls", f"maildir:{here}/junk"], "Maildir"),
@@ -170,6 +180,7 @@ def test_2_bad_input_gets_one_sentence_with_the_cure(
 ) -> None:
     maildir(tmp_path / "a", {"": 1})
     (tmp_path / "file").touch()
+    (tmp_path / "pw").write_text("secret\n")
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "ledger.sqlite").write_bytes(b"no database at all " * 100)
     ran = mailhaul(*words(tmp_path), home=tmp_path)
