@@ -7,7 +7,7 @@ its `Selection` learns why.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -123,6 +123,25 @@ class Lane:
         that its facts are those of now; `current` has an open one brought up to date, so that what
         others have expunged is gone."""
         session = await self.ready()
+        return self._asked(session, native, commands, writable, fresh, current)
+
+    def ask_now(self, native: str, *commands: Command) -> tuple[Selection, list[Pending]] | None:
+        """Like `ask_in` with `fresh`, behind what was sent last and without awaiting anything; None
+        when somebody is alone, or there is no session."""
+        session = self._session
+        if self._alone is not None or session is None or not session.usable:
+            return None
+        return self._asked(session, native, commands, writable=False, fresh=True, current=False)
+
+    def _asked(
+        self,
+        session: Session,
+        native: str,
+        commands: Sequence[Command],
+        writable: bool,
+        fresh: bool,
+        current: bool,
+    ) -> tuple[Selection, list[Pending]]:
         selection = self._selection
         if (
             selection is None

@@ -5,6 +5,7 @@ everything else, the folder listing included; `folders()` gives that listing the
 is called at once and nothing was made meanwhile.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -78,6 +79,8 @@ class Mailbox:
         """What of a message's flags this server can be told, once found out."""
         self.flags_checked = False
         """Whether flags given with APPEND were read back once."""
+        self.flags_verdict: asyncio.Event | None = None
+        """Set once they are: who has flags meanwhile waits for it."""
         self.refusing: set[str] = set()
         """Folders (natives) of which a message was refused: their order wants care."""
         self.moves_within: bool | None = None
