@@ -2,6 +2,7 @@
 said before TLS, no state is kept, no text is shown."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import Secret
 from mailhaul.imap.connect import connect
+from tests.imap.scripted import Answer, scripted
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import Account
 
@@ -163,3 +165,32 @@ async def connected(
 def secured(server: Dovecot, account: Account, scheme: str) -> Endpoint:
     port = server.tls_port if scheme == "imaps" else server.port
     return Endpoint(scheme, "localhost", port, account.user)
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_an_administrator_goes_on_as_the_user(granted: bool) -> None:
+    """F7, Sun: a login as the one, then PROXYAUTH; the capabilities are the user's."""
+
+    def script(command: bytes) -> Answer:
+        if command.startswith(b"PROXYAUTH"):
+            return b"{tag} OK\r\n" if granted else b"{tag} NO not for you\r\n"
+        if command == b"CAPABILITY":
+            return b"* CAPABILITY IMAP4rev1 OFTHEUSER\r\n{tag} OK\r\n"
+        return b""
+
+    async with scripted(script) as server:
+        endpoint = replace(server.endpoint, options={"admin": "root", "login": "sun"})
+        asked = connect(
+            endpoint, server.credentials, writable=False, spool=Spool(), traffic=Traffic()
+        )
+        if granted:
+            session = await asked
+            assert session.capabilities == frozenset({"IMAP4REV1", "OFTHEUSER"})
+            await session.close()
+        else:
+            with pytest.raises(Closed, match="root go on as someone") as caught:
+                await asked
+            assert caught.value.reason is ClosedReason.CREDENTIALS
+    assert server.told(b"PROXYAUTH") == [b'PROXYAUTH "someone"']
+    [login] = server.told(b"AUTHENTICATE")
+    assert b64decode(login.split()[-1]) == b"\0root\0a password"

@@ -174,6 +174,14 @@ async def log_in(session: Session, endpoint: Endpoint, credentials: Credentials)
         raise failure(
             b"LOGIN", status, f"{session.name} refused the login of {_who(endpoint)}{said}"
         )
+    if names.proxy:
+        session.capabilities = None
+        status = await session.send(commands.proxyauth(names.proxy)).done()
+        if status.kind != b"OK":
+            admin = printable(names.authcid, 120)
+            raise failure(
+                b"LOGIN", status, f"{session.name} won't let {admin} go on as {_who(endpoint)}"
+            )
     if session.capabilities is None:
         await session.send(commands.capability()).done()
 
