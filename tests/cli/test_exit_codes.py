@@ -219,22 +219,43 @@ def test_3_what_stays_refused_is_listed_by_every_pass(tmp_path: Path, pymap_serv
     assert [line["fate"] for line in ran.lines if line["event"] == "settled"] == ["refused"]
 
 
-def test_3_a_disk_that_is_full_of_state_is_no_defect(tmp_path: Path) -> None:
-    source = maildir(tmp_path / "a", {"": 300, "Sent": 300})
-    words = command(["copy", f"maildir:{source}", f"maildir:{tmp_path}/b"])
-    # No file may grow beyond 60 KiB: the ledger does first.
-    ran = subprocess.run(
-        ["/bin/sh", "-c", 'ulimit -f 120; exec "$@"', "sh", *words],
+def with_small_files(
+    *words: str, home: Path, kib: int, environ: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Runs `mailhaul WORDS` where no file may grow beyond that size: as on a disk that is full."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'ulimit -f {kib * 2}; exec "$@"', "sh", *command(words)],
         capture_output=True,
         check=False,
         encoding="utf-8",
-        env=environment(tmp_path),
+        env=environment(home, environ),
         timeout=60,
     )
+
+
+def test_3_a_disk_that_is_full_of_state_is_no_defect(tmp_path: Path) -> None:
+    source = maildir(tmp_path / "a", {"": 300, "Sent": 300})
+    words = ("copy", f"maildir:{source}", f"maildir:{tmp_path}/b")
+    # The ledger is the first to grow that large.
+    ran = with_small_files(*words, home=tmp_path, kib=60)
     assert (ran.returncode, ran.stderr.count("make room there")) == (3, 1), ran.stderr
     assert "defect" not in ran.stderr
-    assert mailhaul(*words[3:], home=tmp_path).code == 0
+    assert mailhaul(*words, home=tmp_path).code == 0
     assert len(list((tmp_path / "b").rglob("cur/*"))) == 600
+
+
+def test_3_a_large_message_without_room_to_wait_is_told_where_it_waits(
+    tmp_path: Path, pymap_server: Pymap
+) -> None:
+    source = maildir(tmp_path / "a", {"": 1}, size=6_000_000)
+    account = pymap_server.account()
+    url = pymap_server.url(account)
+    known = {f"MAILHAUL_{side}_PASSWORD": account.password for side in ("SOURCE", "TARGET")}
+    assert mailhaul("copy", f"maildir:{source}", url, home=tmp_path, environ=known).code == 0
+    words = ("copy", url, f"eml:{tmp_path}/b", "--state", f"{tmp_path}/here")
+    ran = with_small_files(*words, home=tmp_path, kib=3000, environ=known)
+    assert (ran.returncode, f"no room in {tmp_path}/here" in ran.stderr) == (3, True), ran.stderr
+    assert mailhaul(*words, home=tmp_path, environ=known).code == 0
 
 
 def test_4_a_refused_password_is_tried_once(tmp_path: Path, pymap_server: Pymap) -> None:
