@@ -76,6 +76,8 @@ class Session(asyncio.Protocol):
         """NO and BAD so far: Exchange hangs up after ten (A6)."""
         self.alerts_count = True
         """Off before TLS: what is said there may come from anybody (security.md 4, rule 6)."""
+        self.identified: Pending | None = None
+        """ID, where it was said."""
         self._trace = trace
         self.quirks = Counter() if quirks is None else quirks
         """What the server does wrong, and how often."""

@@ -28,6 +28,7 @@ from mailhaul.imap.responses import Status
 
 CONNECTING = 30.0
 """Seconds for the connection with TLS, and again for the greeting."""
+_ID = (("name", "mailhaul"),)
 _NEXT_ADDRESS = 0.25  # RFC 8305 5; an unreachable IPv6 costs no more than that (A11)
 
 
@@ -184,6 +185,9 @@ async def log_in(session: Session, endpoint: Endpoint, credentials: Credentials)
             )
     if session.capabilities is None:
         await session.send(commands.capability()).done()
+    if "ID" in (session.capabilities or ()):
+        # On every connection: NetEase opens no folder on one that didn't. Its answer can wait.
+        session.identified = session.send(commands.id_(_ID))
 
 
 async def _secure(session: Session, endpoint: Endpoint) -> None:

@@ -40,10 +40,10 @@ from mailhaul.stores.imap_folders import (
     status_attributes,
     with_status,
 )
+from mailhaul.stores.imap_foresight import Foresight
 
 _FRESH = 2.0
 """Seconds for which `folders()` may give what `open()` has learnt."""
-_ID = (("name", "mailhaul"),)
 
 
 class Mailbox:
@@ -95,6 +95,7 @@ class Mailbox:
         self._trace = trace
         self._compress = compress
         self._budget = BUDGET // max(1, connections)
+        self.foresight = Foresight(self._budget)
         self._lanes = [Lane(self._session) for _ in range(max(1, connections))]
         self._of_folder: dict[str, Lane] = {}
         self.known: dict[FolderPath, Folder] = {}
@@ -253,13 +254,13 @@ class Mailbox:
     async def _introduce(self, lane: Lane, session: Session) -> None:
         """One flight: who are you, where are the folders, what is in them, how full is it."""
         extensions = self.extensions
-        identified = session.send(commands.id_(_ID)) if "ID" in extensions else None
         spaces = session.send(commands.namespace()) if "NAMESPACE" in extensions else None
         root = None if spaces else session.send(commands.list_all(""))
         listing = self._ask_for_folders(session)
         quota = session.send(commands.getquotaroot("INBOX")) if "QUOTA" in extensions else None
         # Opened for writing: with EXAMINE servers list no permanent flags at all.
         inbox = (await lane.ask_in("INBOX", writable=True))[0] if self.writable else None
+        identified = session.identified
         if identified is not None:
             if (await identified.done()).kind != b"OK":
                 self.quirks[QuirkName.ID_REJECTED] += 1
@@ -317,11 +318,13 @@ class Mailbox:
                 return await self._survey(lane, plain)
         if not survey.listed:
             survey.listed["INBOX"] = Listed("INBOX", None, frozenset())
-        missing = [
-            folder.native
-            for folder in folders(survey, self.spaces)
-            if folder.selectable and folder.native not in survey.status
-        ]
+        missing = []
+        if not survey.listed.keys() <= survey.status.keys():
+            missing = [
+                folder.native
+                for folder in folders(survey, self.spaces)
+                if folder.selectable and folder.native not in survey.status
+            ]
         if missing:
             session = await lane.ready()
             wanted = status_attributes(self.extensions)
