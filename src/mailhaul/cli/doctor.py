@@ -31,6 +31,10 @@ _EXITS = {"login": Exit.CREDENTIALS, "mailbox": Exit.CREDENTIALS}
 """Steps that fail for what the account may; the others fail on the way to it."""
 
 
+_REFUSED = "refused the login"
+"""What `imap` says when it was the server that did not want user and password."""
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
     """One step: what was tried, whether it worked, what was seen, and what to do about it."""
@@ -117,7 +121,11 @@ async def _server_steps(endpoint: Endpoint, credentials: Credentials) -> AsyncIt
         code = _EXITS.get(step.name, Exit.UNREACHABLE)
         if code is Exit.CREDENTIALS:
             detail = "; ".join(text for text in (step.detail, step.cure) if text)
-            yield Examined(step.name, False, detail, login_cures(endpoint.host), code)
+            # At a system nobody knows general advice only helps when a password was refused.
+            known = system_of(endpoint.host) is not None
+            general = credentials.password is not None and _REFUSED in step.detail
+            where = login_cures(endpoint.host) if known or general else ()
+            yield Examined(step.name, False, detail, where, code)
         else:
             yield Examined(step.name, False, step.detail, cures, code)
 
