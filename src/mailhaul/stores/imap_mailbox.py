@@ -40,6 +40,7 @@ from mailhaul.stores.imap_folders import (
     status_attributes,
     with_status,
 )
+from mailhaul.stores.imap_foresight import Foresight
 
 _FRESH = 2.0
 """Seconds for which `folders()` may give what `open()` has learnt."""
@@ -94,6 +95,7 @@ class Mailbox:
         self._trace = trace
         self._compress = compress
         self._budget = BUDGET // max(1, connections)
+        self.foresight = Foresight(self._budget)
         self._lanes = [Lane(self._session) for _ in range(max(1, connections))]
         self._of_folder: dict[str, Lane] = {}
         self.known: dict[FolderPath, Folder] = {}
@@ -316,11 +318,13 @@ class Mailbox:
                 return await self._survey(lane, plain)
         if not survey.listed:
             survey.listed["INBOX"] = Listed("INBOX", None, frozenset())
-        missing = [
-            folder.native
-            for folder in folders(survey, self.spaces)
-            if folder.selectable and folder.native not in survey.status
-        ]
+        missing = []
+        if not survey.listed.keys() <= survey.status.keys():
+            missing = [
+                folder.native
+                for folder in folders(survey, self.spaces)
+                if folder.selectable and folder.native not in survey.status
+            ]
         if missing:
             session = await lane.ready()
             wanted = status_attributes(self.extensions)
