@@ -307,15 +307,22 @@ class Mailbox:
         return [session.send(listing), session.send(commands.lsub())]
 
     async def _survey(self, lane: Lane, asked: list[Pending]) -> Survey:
+        """The answers to `asked`, of which the first lists the folders: by a plain LIST where it
+        is refused anything more. A plain one that is refused is an error, for the inbox alone is
+        no mailbox; subscriptions can be done without."""
+        plain = commands.list_all()
+        status = await asked[0].done()
+        if status.kind != b"OK" and asked[0].command != plain:
+            self.quirks[QuirkName.REFUSED_EXTENDED_LIST] += 1
+            session = await lane.ready()
+            asked = [session.send(plain), session.send(commands.lsub())]
+            status = await asked[0].done()
+        if status.kind != b"OK":
+            raise failure(b"LIST", status, "the folders can't be listed")
         survey = Survey()
         for pending in asked:
-            status = await pending.done()
+            await pending.done()
             survey.take(pending.events)
-            if status.kind != b"OK" and pending is asked[0] and len(asked) == 1:
-                self.quirks[QuirkName.REFUSED_EXTENDED_LIST] += 1
-                session = await lane.ready()
-                plain = [session.send(commands.list_all()), session.send(commands.lsub())]
-                return await self._survey(lane, plain)
         if not survey.listed:
             survey.listed["INBOX"] = Listed("INBOX", None, frozenset())
         missing = []
