@@ -3,7 +3,7 @@
 import pytest
 
 from mailhaul.core.errors import Closed, RetryLater
-from mailhaul.core.folder import Cursor
+from mailhaul.core.folder import Cursor, Role
 from mailhaul.core.identity import header_identity
 from mailhaul.core.message import Entry, Unreadable
 from mailhaul.stores.imap import ImapSource
@@ -149,3 +149,32 @@ async def test_a_refused_listing_is_no_empty_mailbox(name: str) -> None:
                     await store.open()
         finally:
             await store.close()
+
+
+ROLES: dict[str, tuple[bytes, bytes]] = {
+    "XLIST": (b"XLIST", b'XLIST "" "*"'),
+    "attributes that nobody announced": (b"", b'LIST "" "*"'),
+    "SPECIAL-USE": (
+        b"LIST-EXTENDED SPECIAL-USE XLIST",
+        b'LIST "" "*" RETURN (SUBSCRIBED SPECIAL-USE)',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+async def test_roles_are_read_off_whatever_lists_them(name: str) -> None:
+    capabilities, asked = ROLES[name]
+
+    def script(command: bytes) -> Answer:
+        if command != asked:
+            return folder({})(command)
+        verb = command.split()[0]
+        lines = (b'() "/" INBOX', b'(\\Sent) "/" Gesendet', b'(\\hasNoChildren \\TRASH) "/" Weg')
+        return b"".join(b"* %b %b\r\n" % (verb, line) for line in lines) + b"{tag} OK\r\n"
+
+    async with scripted(script, capabilities=capabilities) as server:
+        store = ImapSource(server.endpoint, server.credentials)
+        await store.open()
+        roles = {each.path: each.role for each in await store.folders()}
+        await store.close()
+    assert roles == {("INBOX",): Role.INBOX, ("Gesendet",): Role.SENT, ("Weg",): Role.TRASH}
