@@ -33,7 +33,8 @@ _UNKNOWN_SIZE = 64 * 1024
 _UNDER_WAY = 3
 _BODIES_UNDER_WAY = 1
 """In one folder. Dovecot answers several FETCHes by turns: octets of a later one would fill the
-budget of what is held while somebody waits for those of an earlier one, for ever."""
+budget of what is held while somebody waits for those of an earlier one, until the clock is looked
+at (`imap.intake`)."""
 _MOST_HELD = 8 * 1024 * 1024
 _MOST_IDENTITIES = 300
 _MOST_SUSPECTS = 10_000
