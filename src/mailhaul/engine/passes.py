@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.folder import Folder, FolderPath, shown
@@ -35,8 +35,11 @@ from mailhaul.engine.outcomes import (
 from mailhaul.engine.pace import Sleep
 from mailhaul.engine.pair import Pair
 from mailhaul.engine.sides import together
-from mailhaul.engine.standing import Fates, Standing, standing_of
+from mailhaul.engine.standing import Standing, standing_of
 from mailhaul.engine.trips import SETTLING, Trip, carry_all
+
+MEANWHILE = 0.002
+"""Seconds after which both servers are busy letting us in, and reading the ledger costs nothing."""
 
 ROUNDS = 3
 """So often is a folder carried again in one pass when more mail came in meanwhile."""
@@ -84,17 +87,24 @@ async def run_pass(
 class _Pass:
     _pair: Pair
     _clock: Callable[[], float]
-    _fates: Fates = field(default_factory=dict)
+    _standing: Standing | None = None
     """As last asked of the ledger."""
 
     async def run(self) -> None:
         pair = self._pair
         began = self._clock()
-        source, target = await self._listed()
+        meanwhile = asyncio.get_running_loop().call_later(MEANWHILE, self._ask_ledger)
+        try:
+            source, target = await together(
+                self._listed(pair.source, Side.SOURCE), self._listed(pair.target, Side.TARGET)
+            )
+        finally:
+            meanwhile.cancel()
         sources = {folder.path: folder for folder in source}
         targets = {folder.path: folder for folder in target}
-        self._follow_renames(sources)
-        standing = self._stands()
+        standing = self._standing or self._ask_ledger()
+        if self._follow_renames(sources, standing):
+            standing = self._ask_ledger()
         links = self._map(source, target, standing)
         if pair.options.dry_run:
             self._rehearse(links, sources, began)
@@ -123,10 +133,9 @@ class _Pass:
             pair.tell(self._finished(links, counts, trips, removed, began))
             pair.ledger.commit()
 
-    def _stands(self) -> Standing:
-        standing = standing_of(self._pair.ledger, self._pair.options)
-        self._fates = standing.fates
-        return standing
+    def _ask_ledger(self) -> Standing:
+        self._standing = standing_of(self._pair.ledger, self._pair.options)
+        return self._standing
 
     async def _let_settle(self, standing: Standing) -> None:
         """A server may go on storing for a moment what it had received when we were cut off: who
@@ -139,23 +148,15 @@ class _Pass:
 
     # listing and mapping
 
-    async def _listed(self) -> tuple[list[Folder], list[Folder]]:
-        pair = self._pair
+    async def _listed(self, store: Source, side: Side) -> list[Folder]:
+        async def look() -> list[Folder]:
+            await store.open()
+            return await store.folders()
 
-        async def side(store: Source, which: Side) -> list[Folder]:
-            async def look() -> list[Folder]:
-                await store.open()
-                return await store.folders()
-
-            folders = await pair.patiently(look, which)
-            notices = tuple(store.traffic.notices)
-            pair.tell(Opened(which, store.capabilities.server, notices))
-            return folders
-
-        source, target = await together(
-            side(pair.source, Side.SOURCE), side(pair.target, Side.TARGET)
-        )
-        return source, target
+        folders = await self._pair.patiently(look, side)
+        notices = tuple(store.traffic.notices)
+        self._pair.tell(Opened(side, store.capabilities.server, notices))
+        return folders
 
     def _map(
         self, source: Sequence[Folder], target: Sequence[Folder], standing: Standing
@@ -178,13 +179,14 @@ class _Pass:
             raise BadInput("; ".join(plan.problems))
         return plan.links
 
-    def _follow_renames(self, sources: Mapping[FolderPath, Folder]) -> None:
+    def _follow_renames(self, sources: Mapping[FolderPath, Folder], standing: Standing) -> bool:
         """A source folder that is gone while one we never saw is in the very same state has been
-        renamed: its row follows, so that nothing is carried twice (C2)."""
+        renamed: its row follows, so that nothing is carried twice (C2). Whether any was."""
         ledger = self._pair.ledger
         if self._pair.options.dry_run:
-            return
-        rows = ledger.folders()
+            return False
+        renamed = False
+        rows = standing.rows.values()
         known = {row.source for row in rows}
         states: dict[str, list[Folder]] = {}
         for folder in sources.values():
@@ -194,10 +196,12 @@ class _Pass:
             same = states.get(row.source_state or "", [])
             if row.source not in sources and len(same) == 1 and ledger.known(row):
                 ledger.rename(row, same[0].path)
+                renamed = True
                 self._pair.notes.append(
                     f"{shown(row.source)} is called {shown(same[0].path)} at the source now; "
                     f"it stays {shown(row.target)} at the target"
                 )
+        return renamed
 
     def _rehearse(
         self, links: Sequence[FolderLink], sources: Mapping[FolderPath, Folder], began: float
@@ -266,7 +270,7 @@ class _Pass:
             if folders is None:
                 folders = await pair.patiently(pair.source.folders, Side.SOURCE)
             sources = {folder.path: folder for folder in folders}
-            standing = self._stands()
+            standing = self._ask_ledger()
             trips += self._awoken(links, sources, targets, trips, standing)
             behind = []
             for trip in trips:
@@ -313,7 +317,8 @@ class _Pass:
         began: float,
     ) -> Finished:
         pair = self._pair
-        fates = pair.ledger.fates() if trips else self._fates
+        assert self._standing is not None
+        fates = pair.ledger.fates() if trips else self._standing.fates
         effects = {trip.link.source: trip.effects for trip in trips}
         tallies: dict[FolderPath, Tally] = {}
         for link in links:
