@@ -91,6 +91,20 @@ USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [
     ("an unknown command", lambda here: ["cpoy"], "did you mean copy?"),
     ("an option before the command", lambda here: ["--quiet", "copy"], "stands before the command"),
     ("a malformed URL", lambda here: ["ls", "imaps://"], "names no host"),
+    (
+        "a port that is no number",
+        lambda here: ["ls", "imaps://a@h:abc"],
+        "the port of “imaps://a@h:abc” is no number from 1 to 65535; write",
+    ),
+    ("a port that is too high", lambda here: ["ls", "imaps://a@h:70000"], "from 1 to 65535"),
+    ("port 0", lambda here: ["ls", "imaps://a@h:0"], "from 1 to 65535"),
+    ("half an IPv6 address", lambda here: ["ls", "imaps://a@[::1"], "between [ and ]"),
+    (
+        "a percent sign in the user",
+        lambda here: ["ls", "imaps://a%zz@h"],
+        "; write a % in it as %25",
+    ),
+    ("what is not UTF-8 in the user", lambda here: ["ls", "imaps://a%ff@h"], "; write"),
     ("an unknown scheme", lambda here: ["ls", "pop3://a@h"], "is no endpoint"),
     ("a password in the URL", lambda here: ["ls", "imaps://a:hunter2@h"], "holds a password"),
     (
