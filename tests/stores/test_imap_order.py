@@ -188,6 +188,19 @@ async def test_a_cut_while_order_is_restored_costs_nothing(
     async def soon(_: float) -> None:
         await asyncio.sleep(0.05)
 
+    settled = imap_append._Appending.settled
+
+    async def later(
+        self: imap_append._Appending, batch: imap_append._Batch
+    ) -> list[Appended | Refused]:
+        for _ in range(200):  # until a second batch is under way, however slow the machine
+            if len(self._sent) > 1 or self._ended or not whole:
+                break
+            await asyncio.sleep(0.01)
+        return await settled(self, batch)
+
+    monkeypatch.setattr(imap_append._Appending, "settled", later)
+    monkeypatch.setattr(imap_append, "_MOST_OCTETS", 450_000)
     monkeypatch.setattr(imap_append, "put_behind", cut)
     target = open_target(cyrus.endpoint(account), cyrus.credentials(account))
     with Ledger.open(tmp_path, "pair") as ledger:
