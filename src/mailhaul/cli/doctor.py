@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailhaul.cli.blocks import Json, Line, Tone
 from mailhaul.cli.exits import Exit, exit_for
-from mailhaul.cli.figures import count, plural
+from mailhaul.cli.figures import plural
 from mailhaul.cli.options import Arguments, Command, Group, Operand
 from mailhaul.cli.sides import (
     DEBUG,
@@ -146,7 +146,7 @@ async def _path_steps(endpoint: Endpoint) -> AsyncIterator[Examined]:
     else:
         total = sum(folder.count or 0 for folder in folders)
         counted = any(folder.count is not None for folder in folders)
-        held = f", {count(total)} messages" if counted else ""
+        held = f", {plural(total, 'message')}" if counted else ""
         yield Examined("it can be read", True, f"{plural(len(folders), 'folder')}{held}")
     try:
         check(endpoint, "target")

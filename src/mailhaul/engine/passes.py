@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.store import Source, Target
+from mailhaul.core.text import plural
 from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
 from mailhaul.engine.folders import plan_folders
 from mailhaul.engine.ledger import FolderRow, Ledger
@@ -250,9 +251,9 @@ class _Pass:
 
     def _gone(self, row: FolderRow, standing: Standing) -> None:
         self._pair.unfinished.append(
-            f"{shown(row.target)} is gone at the target, where {standing.known(row.source)} "
-            f"messages of {shown(row.source)} had been put; leave the folder out with --exclude, "
-            "or carry it again with --restore"
+            f"{shown(row.target)} is gone at the target, where "
+            f"{plural(standing.known(row.source), 'message')} of {shown(row.source)} had been put; "
+            "leave the folder out with --exclude, or carry it again with --restore"
         )
 
     async def _carry(
