@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.store import Source, Target
-from mailhaul.core.text import plural
+from mailhaul.core.text import plural, printable
 from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
 from mailhaul.engine.folders import plan_folders
 from mailhaul.engine.ledger import FolderRow, Ledger
@@ -108,10 +108,10 @@ class _Pass:
             standing = self._ask_ledger()
         links = self._map(source, target, standing)
         if pair.options.dry_run:
-            self._rehearse(links, sources, began)
+            self._rehearse(links, sources, standing, began)
             return
         trips: list[Trip] = []
-        counts, removed = sources, 0
+        counts, removed, through = sources, 0, False
         try:
             await self._let_settle(standing)
             trips += self._prepare(links, sources, targets, standing)
@@ -124,14 +124,18 @@ class _Pass:
                 {**targets, **{trip.target.path: trip.target for trip in trips if trip.target}},
                 counts,
             )
+            through = True
         except MailhaulError as error:
             pair.unfinished.append(str(error))
             raise
+        except OSError as error:
+            pair.unfinished.append(_said_by_machine(error))
+            raise
         except BaseException:
-            pair.unfinished.append("the pass was stopped; run again to go on")
+            pair.unfinished.append("the pass was stopped before its end; run again to go on")
             raise
         finally:
-            pair.tell(self._finished(links, counts, trips, removed, began))
+            pair.tell(self._finished(links, counts, trips, removed, began, through=through))
             pair.ledger.commit()
 
     def _ask_ledger(self) -> Standing:
@@ -205,13 +209,18 @@ class _Pass:
         return renamed
 
     def _rehearse(
-        self, links: Sequence[FolderLink], sources: Mapping[FolderPath, Folder], began: float
+        self,
+        links: Sequence[FolderLink],
+        sources: Mapping[FolderPath, Folder],
+        standing: Standing,
+        began: float,
     ) -> None:
         pair, census = self._pair, 0
         for link in links:
-            folder = sources[link.source]
-            census += folder.count or 0
-            pair.tell(Listed(link.source, folder.count or 0, folder.size or 0))
+            count, size = sources[link.source].count or 0, sources[link.source].size or 0
+            new = max(0, count - standing.known(link.source))
+            census += count
+            pair.tell(Listed(link.source, new, round(size * new / count) if new else 0))
         pair.tell(
             Finished(
                 Tally(census=census),
@@ -316,6 +325,8 @@ class _Pass:
         trips: Sequence[Trip],
         removed: int,
         began: float,
+        *,
+        through: bool,
     ) -> Finished:
         pair = self._pair
         assert self._standing is not None
@@ -333,7 +344,8 @@ class _Pass:
             if trip.error:
                 pair.unfinished.append(f"{shown(trip.link.source)}: {trip.error}")
         failed = {trip.link.source for trip in trips if trip.error or trip.unmade}
-        pair.unfinished += unaccounted(tallies, failed)
+        if through:  # else it is no wonder
+            pair.unfinished += unaccounted(tallies, failed)
         pair.notes += lossy(effects.values())
         for effect in effects.values():
             pair.notes += effect.notes
@@ -346,3 +358,9 @@ class _Pass:
             tuple(dict.fromkeys(pair.unfinished)),
             tuple(dict.fromkeys(pair.notes)),
         )
+
+
+def _said_by_machine(error: OSError) -> str:
+    name = f" at {printable(str(error.filename), 200)}" if error.filename else ""
+    why = printable(error.strerror or str(error), 200)
+    return f"the pass was stopped, for this machine says: {why}{name}; mend that and run again"
