@@ -225,12 +225,14 @@ def test_3_what_stays_refused_is_listed_by_every_pass(tmp_path: Path, pymap_serv
     account = pymap_server.account()
     words = ("copy", f"maildir:{source}", pymap_server.url(account))
     environ = {"MAILHAUL_TARGET_PASSWORD": account.password}
-    said = "refused: INBOX 1800000000.M9P1.host: it is empty at the source"
+    said = "refused: INBOX 1800000000.M9P1.host: empty message: it has no octets"
     for more in ((), (), ("--quiet",), ("--retry-refused",)):
         ran = mailhaul(*words, *more, home=tmp_path, environ=environ)
         assert (ran.code, ran.out.count(said)) == (3, 1), more
+        assert "saved as" not in ran.out
     ran = mailhaul(*words, "--json", home=tmp_path, environ=environ)
     assert [line["fate"] for line in ran.lines if line["event"] == "settled"] == ["refused"]
+    assert list((tmp_path / "state").rglob("*.eml")) == []
 
 
 def with_small_files(
