@@ -11,7 +11,7 @@ import pytest
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
-from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError
+from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, MailhaulError
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import Secret
 from mailhaul.imap.connect import connect
@@ -98,6 +98,38 @@ async def test_a_refused_connection_is_unreachable() -> None:
     with pytest.raises(Closed) as caught:
         await connected(Endpoint("imap", "127.0.0.1", 1, "someone"), CREDENTIALS)
     assert caught.value.reason is ClosedReason.UNREACHABLE
+
+
+FOREIGN = {
+    b"220 mx.example ESMTP Postfix\r\n": "speaks SMTP, not IMAP",
+    b"554 no\r\n": "speaks SMTP, not IMAP",
+    b"220-FTP server\r\n": "speaks FTP, not IMAP",
+    b"SSH-2.0-OpenSSH_9.2p1\r\n": "speaks SSH, not IMAP",
+    b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n": "speaks HTTP, not IMAP",
+    b"<html>\r\n": "speaks HTTP, not IMAP",
+    b"+OK POP3 ready <1@x>\r\n": "speaks POP3, not IMAP",
+    b'"IMPLEMENTATION" "Dovecot"\r\n': "speaks ManageSieve, not IMAP",
+    b"hello 555-1234\r\n": "greets with “hello 555-1234”, which is no IMAP",
+}
+
+
+@pytest.mark.parametrize("scheme", ["imap", "imap+starttls"])
+@pytest.mark.parametrize("greeting", FOREIGN)
+async def test_what_does_not_speak_imap_is_told_at_once(scheme: str, greeting: bytes) -> None:
+    async with man_in_the_middle(greeting, b"", b"") as (port, heard):
+        endpoint = Endpoint(scheme, "127.0.0.1", port, "someone")
+        with pytest.raises(Closed) as caught:
+            async with asyncio.timeout(5):
+                await connected(endpoint, CREDENTIALS)
+        with pytest.raises(Disconnected):  # it did speak IMAP before: that may pass
+            await connected(endpoint, CREDENTIALS, Traffic(connections=1))
+    assert caught.value.reason is ClosedReason.PROTOCOL
+    assert heard == []
+    said = FOREIGN[greeting]
+    if scheme == "imap+starttls":
+        assert "555" not in str(caught.value)
+        said = said.replace("“hello 555-1234”, which", "what")
+    assert f"127.0.0.1 port {port} {said}; check" in str(caught.value)
 
 
 async def test_login_disabled_is_kept_to() -> None:
