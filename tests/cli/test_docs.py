@@ -8,6 +8,7 @@ import pytest
 from mailhaul.cli.main import SUMMARIES, command_named, overview
 from mailhaul.cli.options import help_text
 from mailhaul.core.endpoint import DEFAULT_PORTS, FILE_SCHEMES, OPTIONS, parse_endpoint
+from mailhaul.engine.role_names import NAMES
 from mailhaul.imap.login import TEMPLATES
 from mailhaul.imap.sasl import Mechanism
 
@@ -60,6 +61,12 @@ def test_the_users_in_the_table_are_written_as_they_are_read() -> None:
         assert parse_endpoint(written).user == user
 
 
+@pytest.mark.parametrize("path", ["docs/folders.md", "docs/cli/ls.md", "CHANGELOG.md"])
+def test_as_many_languages_are_promised_as_there_are(path: str) -> None:
+    text = (DOCS.parent / path).read_text(encoding="utf-8")
+    assert re.findall(r"(\d+)\s+languages", text) == [str(len(NAMES))]
+
+
 @pytest.mark.parametrize("name", ["copy", "verify", "ls"])
 def test_every_way_of_giving_a_secret_is_in_its_table(name: str) -> None:
     text = page("secrets.md")
@@ -70,8 +77,7 @@ def test_every_way_of_giving_a_secret_is_in_its_table(name: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    sorted(DOCS.glob("cli/*.md"))
-    + [DOCS / f"{n}.md" for n in ("endpoints", "secrets", "exit-codes", "json-events")],
+    [*sorted(DOCS.rglob("*.md")), *sorted(DOCS.parent.glob("*.md"))],
     ids=lambda path: path.name,
 )
 def test_links_lead_somewhere(path: Path) -> None:

@@ -73,6 +73,24 @@ def test_a_refused_login_is_answered_with_where_to_look(
 
 
 @pytest.mark.parametrize(
+    ("token_command", "said"),
+    [
+        ("sh -c 'echo no luck >&2; exit 3'", "--token-command ended with 3, saying “no luck”"),
+        ("echo tok-tok-tok", "refused the login"),
+    ],
+)
+def test_advice_about_passwords_is_for_passwords(
+    tmp_path: Path, token_command: str, said: str
+) -> None:
+    with Dovecot(oauth=True) as server:
+        url = server.url(server.account())
+        ran = mailhaul("doctor", url, "--token-command", token_command, home=tmp_path)
+    assert ran.code == 4
+    assert said in ran.out
+    assert "→" not in ran.out
+
+
+@pytest.mark.parametrize(
     ("url", "failed", "code"),
     [
         ("imap://a@127.0.0.1:1", "connection", 5),

@@ -91,6 +91,20 @@ USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [
     ("an unknown command", lambda here: ["cpoy"], "did you mean copy?"),
     ("an option before the command", lambda here: ["--quiet", "copy"], "stands before the command"),
     ("a malformed URL", lambda here: ["ls", "imaps://"], "names no host"),
+    (
+        "a port that is no number",
+        lambda here: ["ls", "imaps://a@h:abc"],
+        "the port of “imaps://a@h:abc” is no number from 1 to 65535; write",
+    ),
+    ("a port that is too high", lambda here: ["ls", "imaps://a@h:70000"], "from 1 to 65535"),
+    ("port 0", lambda here: ["ls", "imaps://a@h:0"], "from 1 to 65535"),
+    ("half an IPv6 address", lambda here: ["ls", "imaps://a@[::1"], "between [ and ]"),
+    (
+        "a percent sign in the user",
+        lambda here: ["ls", "imaps://a%zz@h"],
+        "; write a % in it as %25",
+    ),
+    ("what is not UTF-8 in the user", lambda here: ["ls", "imaps://a%ff@h"], "; write"),
     ("an unknown scheme", lambda here: ["ls", "pop3://a@h"], "is no endpoint"),
     ("a password in the URL", lambda here: ["ls", "imaps://a:hunter2@h"], "holds a password"),
     (
@@ -102,6 +116,16 @@ USAGE: list[tuple[str, Callable[[Path], list[str]], str]] = [
         "a state directory that is a file",
         lambda here: ["copy", f"maildir:{here}/a", f"eml:{here}/b", "--state", "/dev/null"],
         "the state directory /dev/null can't be made",
+    ),
+    (
+        "a way to log in that there isn't",
+        lambda here: ["ls", "imaps://a@h.invalid?auth=magic", "--password-file", f"{here}/pw"],
+        "auth=magic is unknown",
+    ),
+    (
+        "a way to log in that takes no password",
+        lambda here: ["ls", "imaps://a@h.invalid?auth=xoauth2", "--password-file", f"{here}/pw"],
+        "auth=xoauth2 needs an access token",
     ),
     ("no password", lambda here: ["ls", "imaps://a@h.invalid"], "no password for the mailbox"),
     ("a path without mail", lambda here: ["ls", f"maildir:{here}/none"], "none"),
@@ -170,6 +194,7 @@ def test_2_bad_input_gets_one_sentence_with_the_cure(
 ) -> None:
     maildir(tmp_path / "a", {"": 1})
     (tmp_path / "file").touch()
+    (tmp_path / "pw").write_text("secret\n")
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "ledger.sqlite").write_bytes(b"no database at all " * 100)
     ran = mailhaul(*words(tmp_path), home=tmp_path)
@@ -200,30 +225,53 @@ def test_3_what_stays_refused_is_listed_by_every_pass(tmp_path: Path, pymap_serv
     account = pymap_server.account()
     words = ("copy", f"maildir:{source}", pymap_server.url(account))
     environ = {"MAILHAUL_TARGET_PASSWORD": account.password}
-    said = "refused: INBOX 1800000000.M9P1.host: it is empty at the source"
+    said = "refused: INBOX 1800000000.M9P1.host: empty message: it has no octets"
     for more in ((), (), ("--quiet",), ("--retry-refused",)):
         ran = mailhaul(*words, *more, home=tmp_path, environ=environ)
         assert (ran.code, ran.out.count(said)) == (3, 1), more
+        assert "saved as" not in ran.out
     ran = mailhaul(*words, "--json", home=tmp_path, environ=environ)
     assert [line["fate"] for line in ran.lines if line["event"] == "settled"] == ["refused"]
+    assert list((tmp_path / "state").rglob("*.eml")) == []
+
+
+def with_small_files(
+    *words: str, home: Path, kib: int, environ: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Runs `mailhaul WORDS` where no file may grow beyond that size: as on a disk that is full."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'ulimit -f {kib * 2}; exec "$@"', "sh", *command(words)],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=environment(home, environ),
+        timeout=60,
+    )
 
 
 def test_3_a_disk_that_is_full_of_state_is_no_defect(tmp_path: Path) -> None:
     source = maildir(tmp_path / "a", {"": 300, "Sent": 300})
-    words = command(["copy", f"maildir:{source}", f"maildir:{tmp_path}/b"])
-    # No file may grow beyond 60 KiB: the ledger does first.
-    ran = subprocess.run(
-        ["/bin/sh", "-c", 'ulimit -f 120; exec "$@"', "sh", *words],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        env=environment(tmp_path),
-        timeout=60,
-    )
+    words = ("copy", f"maildir:{source}", f"maildir:{tmp_path}/b")
+    # The ledger is the first to grow that large.
+    ran = with_small_files(*words, home=tmp_path, kib=60)
     assert (ran.returncode, ran.stderr.count("make room there")) == (3, 1), ran.stderr
     assert "defect" not in ran.stderr
-    assert mailhaul(*words[3:], home=tmp_path).code == 0
+    assert mailhaul(*words, home=tmp_path).code == 0
     assert len(list((tmp_path / "b").rglob("cur/*"))) == 600
+
+
+def test_3_a_large_message_without_room_to_wait_is_told_where_it_waits(
+    tmp_path: Path, pymap_server: Pymap
+) -> None:
+    source = maildir(tmp_path / "a", {"": 1}, size=6_000_000)
+    account = pymap_server.account()
+    url = pymap_server.url(account)
+    known = {f"MAILHAUL_{side}_PASSWORD": account.password for side in ("SOURCE", "TARGET")}
+    assert mailhaul("copy", f"maildir:{source}", url, home=tmp_path, environ=known).code == 0
+    words = ("copy", url, f"eml:{tmp_path}/b", "--state", f"{tmp_path}/here")
+    ran = with_small_files(*words, home=tmp_path, kib=3000, environ=known)
+    assert (ran.returncode, f"no room in {tmp_path}/here" in ran.stderr) == (3, True), ran.stderr
+    assert mailhaul(*words, home=tmp_path, environ=known).code == 0
 
 
 def test_4_a_refused_password_is_tried_once(tmp_path: Path, pymap_server: Pymap) -> None:

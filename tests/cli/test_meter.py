@@ -125,6 +125,14 @@ def test_there_is_no_guess_without_a_rate() -> None:
     assert meter((0, Carried(SENT, 1, 1))).seconds_left(0.1) is None
 
 
+def test_a_whole_that_is_smaller_than_what_is_done_is_not_believed() -> None:
+    here = meter((0, Listed(SENT, 300, 0)), (1, Carried(SENT, 30, 3_000_000)))
+    here.folders[INBOX_PATH].expected = 0
+    assert here.share == (30, 300)
+    assert here.folders[SENT].share == (30, 300)
+    assert here.seconds_left(10.0) == pytest.approx(90, rel=0.2)
+
+
 def test_what_is_waited_for_is_said_step_by_step() -> None:
     here = Meter(0.0)
     assert here.pending(0) == "connecting to the source and the target"

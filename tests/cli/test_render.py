@@ -165,6 +165,17 @@ def test_plain_lines_come_every_few_seconds_and_at_once_when_asked_to_wait() -> 
     assert out.getvalue() == ""
 
 
+def test_a_terminal_without_our_signs_gets_others_and_no_live_display() -> None:
+    class Ascii(Terminal):
+        encoding = "ascii"
+
+    out = Ascii()
+    shown = Console(out, out, Scrubber(), {"TERM": "xterm", "NO_COLOR": "1"})
+    shown.show([Line("✓ a → “b” · …")])
+    assert out.getvalue() == '+ a > "b" . ~\n'
+    assert not shown.live
+
+
 def test_the_live_display_goes_to_standard_error_and_vanishes() -> None:
     shown, out, err = console(terminal=True)
     progress = LiveProgress(shown, "a → b", 0.0, dict)

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -133,3 +134,21 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
     os.close(writing)
     assert done.returncode == 130
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["ls", "doctor"])
+def test_what_changes_nothing_stops_at_once_and_says_only_that(tmp_path: Path, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        words = [name, f"imap://a@127.0.0.1:{silent.getsockname()[1]}"]
+        process = subprocess.Popen(
+            command(words),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=environment(tmp_path, {"MAILHAUL_PASSWORD": "x"}),
+        )
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "mailhaul: interrupted; nothing was changed\n")

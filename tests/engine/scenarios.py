@@ -31,7 +31,7 @@ from mailhaul.core.folder import Folder
 from mailhaul.core.store import Source
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.ledger_file import FileRows
-from mailhaul.engine.outcomes import Event, Finished, Mapped, Options, Side, Tally, Waiting
+from mailhaul.engine.outcomes import Event, Finished, Listed, Mapped, Options, Side, Tally, Waiting
 from mailhaul.engine.passes import run_pass
 from mailhaul.stores.memory import MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import Habits, MemoryFolder, MemoryMailbox
@@ -66,6 +66,8 @@ class Sync:
     tally: str = ""
     options: Options = field(default_factory=Options)
     writes: str | None = None
+    listed: str | None = None
+    """What is told to be carried: so many messages of which folder, `INBOX 2, Work 1`."""
     unfinished: tuple[str, ...] = ()
     raises: type[BaseException] | None = None
     waits: int = 0
@@ -159,6 +161,7 @@ class World:
         self.untouched = _snapshot(self.mailboxes[SOURCE])
         self.finished: Finished | None = None
         self.waits = 0
+        self.listed: Counter[str] = Counter()
         self.idle = 0
         self.waiting_for: list[On] = []
         self.counts: Counter[tuple[Side, str, str | None]] = Counter()
@@ -210,6 +213,10 @@ class World:
             assert type(raised) is expected, f"expected {expected.__name__}, got {raised!r}"
         if sync.raises is None and (clean or not (sync.on and sync.unfinished)):
             self._check_tally(sync, clean)
+        elif clean and self.finished is not None:
+            assert self.finished.unfinished == sync.unfinished
+        if clean and sync.listed is not None:
+            assert self.listed == _figures(sync.listed)
         if clean and sync.writes is not None:
             written = Counter(self.mailboxes[TARGET].written) - before
             assert dict(written) == _figures(sync.writes)
@@ -218,7 +225,7 @@ class World:
 
     async def _attempt(self, sync: Sync) -> BaseException | None:
         """One run of the pass; returns what it raised."""
-        self.finished, self.waits = None, 0
+        self.finished, self.waits, self.listed = None, 0, Counter()
         self.counts.clear()
         source = sync.wrap(MemorySource(self.mailboxes[SOURCE], self._faults(SOURCE)))
         target = MemoryTarget(self.mailboxes[TARGET], self._faults(TARGET))
@@ -262,6 +269,8 @@ class World:
     def _hear(self, event: Event) -> None:
         if isinstance(event, Waiting) and "cut off a moment ago" not in event.reason:
             self.waits += 1
+        elif isinstance(event, Listed):
+            self.listed["/".join(event.folder)] += event.messages
         elif isinstance(event, Mapped):
             self.idle = event.idle
         elif isinstance(event, Finished):

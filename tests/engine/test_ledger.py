@@ -6,7 +6,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,49 @@ def test_reading_only_never_writes(tmp_path: Path) -> None:
         assert ledger.fates() == {("INBOX",): {Fate.COPIED: 1}}
         with pytest.raises(sqlite3.OperationalError):
             ledger.link(("Work",), ("Work",))
+
+
+@contextmanager
+def read_only_media() -> Iterator[Path]:
+    """A directory for `make_read_only`; in the end everything is as it was."""
+    directory = Path(tempfile.mkdtemp())
+    user = os.geteuid()
+    try:
+        yield directory
+    finally:
+        if user == 0:
+            os.seteuid(user)
+        directory.chmod(0o700)
+        shutil.rmtree(directory)
+
+
+def make_read_only(directory: Path) -> None:
+    """From now on nobody can write there; root, who always can, is somebody else."""
+    for file in directory.iterdir():
+        file.chmod(0o444)
+    directory.chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+def test_a_ledger_on_read_only_media_can_be_read() -> None:
+    with read_only_media() as directory:
+        with Ledger.open(directory, PAIR) as ledger:
+            _folder(ledger, _row(1, 1))
+        make_read_only(directory)
+        with Ledger.open(directory, PAIR, read_only=True) as ledger:
+            assert ledger.fates() == {("INBOX",): {Fate.COPIED: 1}}
+
+
+def test_a_killed_runs_ledger_on_read_only_media_is_not_read_by_half() -> None:
+    with read_only_media() as directory, read_only_media() as copy:
+        with Ledger.open(directory, PAIR) as ledger:
+            _folder(ledger, _row(1, 1))
+            for file in (FILE, f"{FILE}-wal"):
+                shutil.copyfile(directory / file, copy / file)
+        make_read_only(copy)
+        with pytest.raises(BadInput, match=r"a run was cut off.*; copy .* and name that"):
+            Ledger.open(copy, PAIR, read_only=True)
 
 
 def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -590,7 +590,7 @@ def test_what_is_missing_but_gone_from_the_source_by_now_is_not_missing() -> Non
 
     outcome = compare(source, target, LEVEL_1, source_faults=faults)
     assert outcome.found == []
-    assert outcome.verdict.remarks == ("1 messages vanished meanwhile and were left out",)
+    assert outcome.verdict.remarks == ("1 message that vanished meanwhile was left out",)
 
 
 def test_sizes_that_a_server_announces_wrongly_are_no_difference() -> None:

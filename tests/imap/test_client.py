@@ -244,3 +244,33 @@ async def test_fewer_connections_where_the_server_wants_fewer() -> None:
         assert met <= 3
         assert [m async for m in store.fetch(listed[1], [Entry(1, size=1)])]
         await store.close()
+
+
+async def test_every_connection_says_who_we_are() -> None:
+    """NetEase (163.com) refuses to open a folder on a connection that did not."""
+    known: list[bool] = []
+    inner = folder({1: b"a", 2: b"b"})
+
+    def script(command: bytes) -> Answer:
+        if command.startswith(b"AUTHENTICATE"):
+            known.append(False)
+        elif command.startswith(b"ID "):
+            known[-1] = True
+            return b'* ID ("name" "Coremail")\r\n{tag} OK\r\n'
+        elif command.startswith(b"EXAMINE") and not known[-1]:
+            return b"{tag} NO EXAMINE Unsafe Login. Please contact kefu@188.com for help\r\n"
+        elif b"BODY.PEEK[]" in command and len(known) == 1:
+            return None
+        return inner(command)
+
+    async with scripted(script, capabilities=b"ID") as server:
+        store = ImapSource(server.endpoint, server.credentials)
+        await store.open()
+        assert store.capabilities.server == "Coremail"
+        [inbox] = await store.folders()
+        entries = [Entry(1, size=1), Entry(2, size=1)]
+        with pytest.raises(Disconnected):
+            assert [m async for m in store.fetch(inbox, entries)]
+        assert len([m async for m in store.fetch(inbox, entries)]) == 2
+        assert known == [True, True]
+        await store.close()

@@ -14,6 +14,7 @@ from mailhaul.core.errors import (
 )
 from mailhaul.core.text import printable
 from mailhaul.imap.codes import Judgement, as_error, judge
+from mailhaul.imap.failures import words
 from mailhaul.imap.refusals import LONGEST_PAUSE, Verdict
 from mailhaul.imap.responses import Status
 
@@ -254,6 +255,22 @@ def test_a_verdict_becomes_the_error_that_says_it(
         assert raised.reason is reason
     if isinstance(raised, RetryLater):
         assert (raised.after, raised.throttled) == (7.0, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("NO Mailbox is odd (0.002 + 0.000 secs).", "Mailbox is odd"),
+        ("NO [LIMIT] Mailbox is odd (0.002 + 0.000 + 0.001 secs).", "Mailbox is odd"),
+        ("NO Mailbox is odd (1.5 secs)", "Mailbox is odd"),
+        ("NO It took (0.002 + 0.000 secs) and ended", "It took (0.002 + 0.000 secs) and ended"),
+        ("NO Wait 5 secs.", "Wait 5 secs."),
+    ],
+)
+def test_how_long_the_server_took_is_nothing_for_people(line: str, said: str) -> None:
+    told = status(line.encode())
+    assert f"{said}”" in judge(b"APPEND", told).reason
+    assert words(told).endswith(said)
 
 
 def test_every_verdict_has_an_error() -> None:

@@ -146,6 +146,7 @@ WRITTEN = [
     ),
     (commands.store("1", "-", frozenset({"a"}), silent=False), b"UID STORE 1 -FLAGS (a)"),
     (commands.uid_expunge("4,6:9"), b"UID EXPUNGE 4,6:9"),
+    (commands.proxyauth('a "b"'), b'PROXYAUTH "a \\"b\\""'),
     (commands.uid_move("4,6:9", "a b"), b'UID MOVE 4,6:9 "a b"'),
     (commands.expunge(), b"EXPUNGE"),
 ]

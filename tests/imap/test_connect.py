@@ -2,6 +2,7 @@
 said before TLS, no state is kept, no text is shown."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,10 +11,11 @@ import pytest
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
-from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError
+from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, MailhaulError
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import Secret
 from mailhaul.imap.connect import connect
+from tests.imap.scripted import Answer, scripted
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import Account
 
@@ -98,6 +100,38 @@ async def test_a_refused_connection_is_unreachable() -> None:
     assert caught.value.reason is ClosedReason.UNREACHABLE
 
 
+FOREIGN = {
+    b"220 mx.example ESMTP Postfix\r\n": "speaks SMTP, not IMAP",
+    b"554 no\r\n": "speaks SMTP, not IMAP",
+    b"220-FTP server\r\n": "speaks FTP, not IMAP",
+    b"SSH-2.0-OpenSSH_9.2p1\r\n": "speaks SSH, not IMAP",
+    b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n": "speaks HTTP, not IMAP",
+    b"<html>\r\n": "speaks HTTP, not IMAP",
+    b"+OK POP3 ready <1@x>\r\n": "speaks POP3, not IMAP",
+    b'"IMPLEMENTATION" "Dovecot"\r\n': "speaks ManageSieve, not IMAP",
+    b"hello 555-1234\r\n": "greets with “hello 555-1234”, which is no IMAP",
+}
+
+
+@pytest.mark.parametrize("scheme", ["imap", "imap+starttls"])
+@pytest.mark.parametrize("greeting", FOREIGN)
+async def test_what_does_not_speak_imap_is_told_at_once(scheme: str, greeting: bytes) -> None:
+    async with man_in_the_middle(greeting, b"", b"") as (port, heard):
+        endpoint = Endpoint(scheme, "127.0.0.1", port, "someone")
+        with pytest.raises(Closed) as caught:
+            async with asyncio.timeout(5):
+                await connected(endpoint, CREDENTIALS)
+        with pytest.raises(Disconnected):  # it did speak IMAP before: that may pass
+            await connected(endpoint, CREDENTIALS, Traffic(connections=1))
+    assert caught.value.reason is ClosedReason.PROTOCOL
+    assert heard == []
+    said = FOREIGN[greeting]
+    if scheme == "imap+starttls":
+        assert "555" not in str(caught.value)
+        said = said.replace("“hello 555-1234”, which", "what")
+    assert f"127.0.0.1 port {port} {said}; check" in str(caught.value)
+
+
 async def test_login_disabled_is_kept_to() -> None:
     greeting = b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready\r\n"
     async with man_in_the_middle(greeting, b"", b"") as (port, heard):
@@ -163,3 +197,32 @@ async def connected(
 def secured(server: Dovecot, account: Account, scheme: str) -> Endpoint:
     port = server.tls_port if scheme == "imaps" else server.port
     return Endpoint(scheme, "localhost", port, account.user)
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_an_administrator_goes_on_as_the_user(granted: bool) -> None:
+    """F7, Sun: a login as the one, then PROXYAUTH; the capabilities are the user's."""
+
+    def script(command: bytes) -> Answer:
+        if command.startswith(b"PROXYAUTH"):
+            return b"{tag} OK\r\n" if granted else b"{tag} NO not for you\r\n"
+        if command == b"CAPABILITY":
+            return b"* CAPABILITY IMAP4rev1 OFTHEUSER\r\n{tag} OK\r\n"
+        return b""
+
+    async with scripted(script) as server:
+        endpoint = replace(server.endpoint, options={"admin": "root", "login": "sun"})
+        asked = connect(
+            endpoint, server.credentials, writable=False, spool=Spool(), traffic=Traffic()
+        )
+        if granted:
+            session = await asked
+            assert session.capabilities == frozenset({"IMAP4REV1", "OFTHEUSER"})
+            await session.close()
+        else:
+            with pytest.raises(Closed, match="root go on as someone") as caught:
+                await asked
+            assert caught.value.reason is ClosedReason.CREDENTIALS
+    assert server.told(b"PROXYAUTH") == [b'PROXYAUTH "someone"']
+    [login] = server.told(b"AUTHENTICATE")
+    assert b64decode(login.split()[-1]) == b"\0root\0a password"

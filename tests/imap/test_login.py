@@ -26,6 +26,7 @@ FITTING = [
         "imaps://anna@h?admin=OLD/admin&login=exchange-slash",
         Login("OLD/admin/anna"),
     ),
+    ("Sun", "imaps://anna@h?admin=root&login=sun", Login("root", proxy="anna")),
     (
         "a pattern",
         "imaps://anna%40a.b@h?admin=root&login={domain}/{admin}/{local}",
@@ -47,6 +48,7 @@ FITTING = [
 UNFITTING = [
     ("a template without admin", "imaps://anna@h?login=dovecot", "add admin=NAME"),
     ("authzid without admin", "imaps://anna@h?login=cyrus", "needs admin=NAME"),
+    ("Sun without admin", "imaps://anna@h?login=sun", "needs admin=NAME"),
     ("an unknown template", "imaps://anna@h?admin=m&login=kerio", "there are authzid, cyrus"),
     ("an unknown placeholder", "imaps://anna@h?login={user}{realm}", "{realm} means nothing"),
     ("a domain that isn't there", "imaps://anna@h?login={domain}/{user}", "name%40domain"),

@@ -63,6 +63,14 @@ async def test_dovecot_takes_what_its_rules_allow(dovecot: Dovecot) -> None:
     assert await creates(dovecot, [longest, deepest, "z" * 256]) == [True, True, False]
 
 
+@pytest.mark.parametrize("prefix", ["", "INBOX/"])
+async def test_dovecot_takes_no_top_name_that_begins_with_a_tilde(prefix: str) -> None:
+    assert name_rules("Dovecot", "/").begins_not == {"~"}
+    with Dovecot(prefix=prefix) as server:
+        names = [f"{prefix}{name}" for name in ("~a", "b/~c", "d~")]
+        assert await creates(server, names) == [False, True, True]
+
+
 async def test_cyrus_takes_what_its_rules_allow(cyrus: Cyrus) -> None:
     rules = name_rules("Cyrus IMAPD", "/")
     assert rules.longest_component is not None and rules.longest_path is not None

@@ -2,11 +2,12 @@
 
 import pytest
 
-from mailhaul.core.folder import Cursor
+from mailhaul.core.errors import Closed, RetryLater
+from mailhaul.core.folder import Cursor, Role
 from mailhaul.core.identity import header_identity
 from mailhaul.core.message import Entry, Unreadable
 from mailhaul.stores.imap import ImapSource
-from tests.imap.scripted import Answer, folder, named
+from tests.imap.scripted import Answer, folder, named, scripted
 from tests.stores.test_imap_store import MAILS, fetched, listed, source, wrapped
 
 NO = b"{tag} NO FETCH Server error while fetching messages\r\n"
@@ -103,3 +104,77 @@ async def test_a_vanished_message_is_left_out_and_a_hidden_one_is_not() -> None:
         found = [m async for m in store.fetch(inbox, [Entry(7, size=10), Entry(9, size=10)])]
     assert [each.entry.key for each in found] == [7]
     assert isinstance(found[0], Unreadable)
+
+
+REFUSED_LISTS: dict[str, tuple[bytes, dict[str, bytes], int | type[Exception]]] = {
+    "XLIST": (b"XLIST", {"XLIST": b"{tag} BAD what\r\n"}, 2),
+    "an extended LIST": (b"LIST-EXTENDED", {'LIST "" "*" RETURN': b"{tag} BAD what\r\n"}, 2),
+    "LIST, for now": (b"", {'LIST "" "*"': b"{tag} NO [UNAVAILABLE] later\r\n"}, RetryLater),
+    "LIST in its midst": (
+        b"",
+        {'LIST "" "*"': b'* LIST () "/" INBOX\r\n{tag} NO [SERVERBUG] oh\r\n'},
+        RetryLater,
+    ),
+    "LIST": (b"", {'LIST "" "*"': b"{tag} NO not for you\r\n"}, Closed),
+    "both": (
+        b"LIST-EXTENDED",
+        {'LIST "" "*"': b"{tag} NO not for you\r\n"},
+        Closed,
+    ),
+    "LSUB": (b"", {"LSUB": b"{tag} NO none\r\n"}, 2),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_LISTS)
+async def test_a_refused_listing_is_no_empty_mailbox(name: str) -> None:
+    """Else a pass would carry the inbox and call that everything."""
+    capabilities, refusals, outcome = REFUSED_LISTS[name]
+
+    def script(command: bytes) -> Answer:
+        for begin, answer in refusals.items():
+            if command.startswith(begin.encode()):
+                return answer
+        if command.startswith(b'LIST "" "*"'):
+            return b'* LIST () "/" INBOX\r\n* LIST () "/" Work\r\n{tag} OK\r\n'
+        return folder({})(command)
+
+    async with scripted(script, capabilities=capabilities) as server:
+        store = ImapSource(server.endpoint, server.credentials)
+        try:
+            if isinstance(outcome, int):
+                await store.open()
+                assert len(await store.folders()) == outcome
+            else:
+                with pytest.raises(outcome):
+                    await store.open()
+        finally:
+            await store.close()
+
+
+ROLES: dict[str, tuple[bytes, bytes]] = {
+    "XLIST": (b"XLIST", b'XLIST "" "*"'),
+    "attributes that nobody announced": (b"", b'LIST "" "*"'),
+    "SPECIAL-USE": (
+        b"LIST-EXTENDED SPECIAL-USE XLIST",
+        b'LIST "" "*" RETURN (SUBSCRIBED SPECIAL-USE)',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+async def test_roles_are_read_off_whatever_lists_them(name: str) -> None:
+    capabilities, asked = ROLES[name]
+
+    def script(command: bytes) -> Answer:
+        if command != asked:
+            return folder({})(command)
+        verb = command.split()[0]
+        lines = (b'() "/" INBOX', b'(\\Sent) "/" Gesendet', b'(\\hasNoChildren \\TRASH) "/" Weg')
+        return b"".join(b"* %b %b\r\n" % (verb, line) for line in lines) + b"{tag} OK\r\n"
+
+    async with scripted(script, capabilities=capabilities) as server:
+        store = ImapSource(server.endpoint, server.credentials)
+        await store.open()
+        roles = {each.path: each.role for each in await store.folders()}
+        await store.close()
+    assert roles == {("INBOX",): Role.INBOX, ("Gesendet",): Role.SENT, ("Weg",): Role.TRASH}

@@ -1,14 +1,28 @@
 """What must not go out before an answer is known: messages behind a refused one, and STOREs."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
-from mailhaul.core.blob import MemoryBlob
-from mailhaul.core.errors import FolderFailed
+from mailhaul.core.blob import Blob, MemoryBlob
+from mailhaul.core.errors import Disconnected, FolderFailed
+from mailhaul.core.folder import Folder
 from mailhaul.core.message import Entry, Message
 from mailhaul.core.store import Appended, FlagChange, Refused, Target
+from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.outcomes import Finished, Options
+from mailhaul.engine.passes import run_pass
+from mailhaul.imap.lane import Lane
+from mailhaul.stores import imap_append
+from mailhaul.stores.imap_mailbox import Mailbox
+from mailhaul.stores.imap_order import put_behind
+from mailhaul.stores.memory import MemorySource
+from mailhaul.stores.memory_mailbox import MemoryMailbox
 from mailhaul.stores.registry import open_target
 from tests.imap.scripted import Answer, folder, named
 from tests.servers.cyrus import Cyrus
@@ -142,6 +156,69 @@ async def test_order_on_dovecot(strict: Dovecot) -> None:
     account = strict.account()
     store = open_target(strict.endpoint(account), strict.credentials(account))
     await orderly(store, {50, 420, 421, 422, 700}, b"Subject: large\r\n\r\n" + b"x" * 3000)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_cut_while_order_is_restored_costs_nothing(
+    cyrus: Cyrus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    """Nobody knows the UIDs yet, before or after: the pass finds its messages by looking."""
+    account = cyrus.account()
+    source, whole = MemoryMailbox(), [True]
+    wanted = [mail + b"y" * 20_000 + b"\r\n" for mail in MANY[:300]]
+    for number, mail in enumerate(wanted):
+        source.deliver(mail + b"bare\n" if number == 20 else mail)
+
+    async def cut(
+        mailbox: Mailbox,
+        lane: Lane,
+        where: Folder,
+        blobs: Mapping[int, Blob],
+        given: AbstractSet[int],
+    ) -> dict[int, int | None]:
+        now, whole[:] = bool(whole), []
+        if moved or not now:
+            told = await put_behind(mailbox, lane, where, blobs, given)
+        if not now:
+            return told
+        assert lane.session is not None
+        lane.session.abort()
+        raise Disconnected("cut")
+
+    async def soon(_: float) -> None:
+        await asyncio.sleep(0.05)
+
+    settled = imap_append._Appending.settled
+
+    async def later(
+        self: imap_append._Appending, batch: imap_append._Batch
+    ) -> list[Appended | Refused]:
+        for _ in range(200):  # until a second batch is under way, however slow the machine
+            if len(self._sent) > 1 or self._ended or not whole:
+                break
+            await asyncio.sleep(0.01)
+        return await settled(self, batch)
+
+    monkeypatch.setattr(imap_append._Appending, "settled", later)
+    monkeypatch.setattr(imap_append, "_MOST_OCTETS", 450_000)
+    monkeypatch.setattr(imap_append, "put_behind", cut)
+    target = open_target(cyrus.endpoint(account), cyrus.credentials(account))
+    with Ledger.open(tmp_path, "pair") as ledger:
+        async for event in run_pass(MemorySource(source), target, ledger, Options(), sleep=soon):
+            last = event
+    assert isinstance(last, Finished)
+    assert (last.tally.copied + last.tally.adopted, last.tally.refused) == (299, 1)
+    assert whole == []
+    [inbox] = await target.folders()
+    entries = [entry async for page in target.changes(inbox, None) for entry in page.entries]
+    assert len(entries) == 299
+    digests = {
+        message.blob.digest()
+        async for message in target.fetch(inbox, entries)
+        if isinstance(message, Message)
+    }
+    assert digests == {sha256(mail).digest() for n, mail in enumerate(wanted) if n != 20}
+    await target.close()
 
 
 async def orderly(store: Target, refused: set[int], octets: bytes) -> None:

@@ -370,7 +370,7 @@ async def test_a_refused_login_is_tried_once(name: str) -> None:
 GREETINGS: dict[str, tuple[bytes, type[Exception]]] = {
     "PREAUTH": (b"* PREAUTH welcome\r\n", Closed),
     "BYE": (b"* BYE [UNAVAILABLE] later\r\n", RetryLater),
-    "a web server": (b"HTTP/1.1 400 Bad Request\r\n", Disconnected),
+    "a web server": (b"HTTP/1.1 400 Bad Request\r\n", Closed),
     "nothing": (b"", Disconnected),
 }
 

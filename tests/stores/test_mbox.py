@@ -181,7 +181,7 @@ async def test_what_thunderbird_has_deleted_is_left_out_and_said(tmp_path: Path)
     source = await source_of(tmp_path)
     inbox = await named(source, INBOX_PATH)
     assert len((await listed_changes(source, inbox)).entries) == 1
-    assert "1 messages that Thunderbird has deleted" in source.traffic.notices[0]
+    assert "holds 1 message that Thunderbird has deleted" in source.traffic.notices[0]
 
 
 async def test_trees_of_other_programs_are_read(tmp_path: Path) -> None:

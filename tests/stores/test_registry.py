@@ -65,6 +65,19 @@ def something_else(path: Path) -> None:
     (path / "holiday.jpg").write_text("x")
 
 
+def empty_files(path: Path) -> None:
+    path.mkdir()
+    for name in ("subuid-", ".pwd.lock", "motd"):
+        (path / name).touch()
+
+
+def an_empty_tree(path: Path) -> None:
+    """An empty mbox that mailhaul has made."""
+    path.mkdir()
+    (path / "Inbox").touch()
+    (path / ".Inbox.mailhaul").touch()
+
+
 def nothing(path: Path) -> None:
     pass
 
@@ -75,28 +88,32 @@ CASES: list[tuple[str, str, Callable[[Path], None], str]] = [
     ("maildir", "target", maildir, OK),
     ("maildir", "source", nothing, "there is no"),
     ("maildir", "target", nothing, OK),
-    ("maildir", "source", Path.mkdir, "is no Maildir"),
+    ("maildir", "source", Path.mkdir, "is no Maildir.*; name the directory"),
     ("maildir", "target", Path.mkdir, OK),
     ("maildir", "source", something_else, "is no Maildir"),
-    ("maildir", "target", something_else, "is no Maildir"),
+    ("maildir", "target", something_else, "is no Maildir.*; name an empty or a new directory"),
     ("maildir", "source", a_file, "is a file"),
     ("maildir", "target", a_file, "is a file"),
     ("mbox", "source", mbox, OK),
     ("mbox", "target", mbox, OK),
     ("mbox", "source", an_mbox_file, OK),
     ("mbox", "target", an_mbox_file, "is a file"),
-    ("mbox", "source", a_file, "is no mbox"),
+    ("mbox", "source", a_file, "is no mbox.*; name"),
     ("mbox", "source", nothing, "there is no"),
     ("mbox", "target", nothing, OK),
     ("mbox", "target", Path.mkdir, OK),
-    ("mbox", "source", something_else, "holds no mbox"),
-    ("mbox", "target", something_else, "holds no mbox"),
+    ("mbox", "source", something_else, "holds no mbox.*; name an mbox file or a directory"),
+    ("mbox", "target", something_else, "holds no mbox.*; name an empty or a new directory"),
+    ("mbox", "source", empty_files, "holds no mbox"),
+    ("mbox", "target", empty_files, "holds no mbox"),
+    ("mbox", "source", an_empty_tree, OK),
+    ("mbox", "target", an_empty_tree, OK),
     ("eml", "source", eml, OK),
     ("eml", "target", eml, "did not write"),
     ("eml", "source", nothing, "there is no"),
     ("eml", "target", nothing, OK),
     ("eml", "target", Path.mkdir, OK),
-    ("eml", "source", something_else, "holds no .eml"),
+    ("eml", "source", something_else, "holds no .eml.*; name the directory"),
     ("eml", "target", something_else, "did not write"),
     ("eml", "source", a_file, "is a file"),
 ]
@@ -114,6 +131,13 @@ def test_a_path_is_looked_at_before_it_is_opened(
     else:
         check(Endpoint(scheme, path=str(tmp_path / "it")), side)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("scheme", ["maildir", "mbox", "eml"])
+def test_a_place_that_can_not_be_made_is_named_with_the_cure(tmp_path: Path, scheme: str) -> None:
+    a_file(tmp_path / "it")
+    with pytest.raises(BadInput, match=r"can't be made: .*; name a place that this user can write"):
+        check(Endpoint(scheme, path=str(tmp_path / "it" / "below")), "target")
 
 
 @pytest.mark.parametrize("scheme", ["maildir", "mbox", "eml"])

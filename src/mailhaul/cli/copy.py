@@ -1,5 +1,6 @@
 """`mailhaul copy`: one pass from a source to a target."""
 
+import errno
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Set
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 # is known to be good; starting up is measured.
 
 MOST_CONNECTIONS = 20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +163,24 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
 
 @contextmanager
 def _keeping(directory: Path) -> Iterator[None]:
-    """A ledger that can't be read or written any more is the fault of its disk (F14), not ours."""
+    """A ledger that can't be read or written any more is the fault of its disk (F14), not ours; so
+    is a large message that finds no room to wait. Stores name the files that are theirs."""
     import sqlite3
 
+    shown = printable(str(directory), 200)
     try:
         yield
     except sqlite3.DatabaseError as error:
         raise StateFailed(
-            f"the ledger in {printable(str(directory), 200)} can't be kept "
-            f"({printable(str(error), 200)}); make room there or repair it, then run the same "
-            "command again"
+            f"the ledger in {shown} can't be kept ({printable(str(error), 200)}); make room there "
+            "or repair it, then run the same command again"
+        ) from error
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        raise StateFailed(
+            f"a large message finds no room in {shown}, where it waits on its way "
+            f"({error.strerror}); make room there, then run the same command again"
         ) from error
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailhaul.cli.blocks import Json, Line, Tone
 from mailhaul.cli.exits import Exit, exit_for
-from mailhaul.cli.figures import count, plural
+from mailhaul.cli.figures import plural
 from mailhaul.cli.options import Arguments, Command, Group, Operand
 from mailhaul.cli.sides import (
     DEBUG,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 _EXITS = {"login": Exit.CREDENTIALS, "mailbox": Exit.CREDENTIALS}
 """Steps that fail for what the account may; the others fail on the way to it."""
+
+
+_REFUSED = "refused the login"
+"""What `imap` says when it was the server that did not want user and password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,11 @@ async def _server_steps(endpoint: Endpoint, credentials: Credentials) -> AsyncIt
         code = _EXITS.get(step.name, Exit.UNREACHABLE)
         if code is Exit.CREDENTIALS:
             detail = "; ".join(text for text in (step.detail, step.cure) if text)
-            yield Examined(step.name, False, detail, login_cures(endpoint.host), code)
+            # At a system nobody knows general advice only helps when a password was refused.
+            known = system_of(endpoint.host) is not None
+            general = credentials.password is not None and _REFUSED in step.detail
+            where = login_cures(endpoint.host) if known or general else ()
+            yield Examined(step.name, False, detail, where, code)
         else:
             yield Examined(step.name, False, step.detail, cures, code)
 
@@ -138,7 +146,7 @@ async def _path_steps(endpoint: Endpoint) -> AsyncIterator[Examined]:
     else:
         total = sum(folder.count or 0 for folder in folders)
         counted = any(folder.count is not None for folder in folders)
-        held = f", {count(total)} messages" if counted else ""
+        held = f", {plural(total, 'message')}" if counted else ""
         yield Examined("it can be read", True, f"{plural(len(folders), 'folder')}{held}")
     try:
         check(endpoint, "target")

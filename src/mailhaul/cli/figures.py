@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import Key
+from mailhaul.core.text import plural as plural  # noqa: PLC0414 - one of ours
 from mailhaul.core.text import printable
 
 GAP = "  "
@@ -17,11 +18,6 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 def count(number: int) -> str:
     """`12,345`."""
     return f"{number:,}"
-
-
-def plural(number: int, one: str, many: str = "") -> str:
-    """`1 message`, `2 messages`."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
 def octets(number: float) -> str:

@@ -55,7 +55,7 @@ class FolderMeter:
     def share(self) -> tuple[float, float]:
         """Done, and whole: in octets where they are known, else in messages."""
         octets = self.octets + self.octets_to_come
-        if octets:
+        if octets and octets >= self.carried_octets:
             return self.carried_octets, octets
         return self.carried_messages, self.messages + self.to_come
 
@@ -183,15 +183,15 @@ class Meter:
     def share(self) -> tuple[float, float]:
         """Done, and whole: in octets where they are known, else in messages."""
         octets = self.octets_expected()
-        if octets:
-            return self.carried_octets, max(octets, self.carried_octets)
+        if octets and octets >= self.carried_octets:
+            return self.carried_octets, octets
         return self.carried_messages, max(self.messages_expected(), self.carried_messages)
 
     def seconds_left(self, now: float) -> float | None:
         """A guess; None as long as there is nothing to guess by."""
         messages, octets = self.speed(now)
         done, whole = self.share
-        speed = octets if self.octets_expected() else messages
+        speed = octets if self.octets_expected() >= max(1, self.carried_octets) else messages
         elapsed = now - self.started
         if speed <= 0 or elapsed < 2.0 or not self.mapped:
             return None

@@ -26,6 +26,11 @@ _SHOW_CURSOR = "\x1b[?25h"
 # These hold our own words only; a secret that happens to be one of them is not hidden by it.
 _OUR_WORDS = frozenset({"event", "side", "fate", "role"})
 
+_SPELT = str.maketrans(
+    {"·": ".", "…": "~", "“": '"', "”": '"', "→": ">", "≟": "?", "✓": "+", "✗": "-", "≥": ">"}
+)
+"""Signs of ours where a terminal's encoding has none of them, one for one so that columns stay."""
+
 
 class Console:
     """Standard output and standard error of this process."""
@@ -39,7 +44,8 @@ class Console:
         usable = environ.get("TERM", "") not in ("", "dumb")
         # https://no-color.org: set and not empty.
         colourful = usable and not environ.get("NO_COLOR")
-        self.live = usable and err.isatty()
+        self._plain = {stream: not _shows_all(stream) for stream in (out, err)}
+        self.live = usable and err.isatty() and not self._plain[err]
         self._colour = {out: colourful and out.isatty(), err: colourful and err.isatty()}
         self.debug = False
         """Also show what only a developer can use."""
@@ -111,6 +117,8 @@ class Console:
 
     def _write(self, stream: TextIO, line: Line) -> None:
         text = self.scrubber.clean(line.text)
+        if self._plain[stream]:
+            text = text.translate(_SPELT)
         colour = _COLOURS.get(line.tone, "") if self._colour[stream] else ""
         stream.write(f"{colour}{text}{_RESET if colour else ''}\n")
 
@@ -125,3 +133,12 @@ class Console:
         if isinstance(value, list):
             return [self._scrubbed(inner) for inner in value]
         return value
+
+
+def _shows_all(stream: TextIO) -> bool:
+    """Whether `stream` can be sent every sign that mailhaul uses; one of no encoding can."""
+    try:
+        "".join(map(chr, _SPELT)).encode(stream.encoding or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

@@ -51,7 +51,7 @@ def pair_credentials(
 ) -> tuple[Credentials, Credentials]:
     """What logs in to both. Raises `BadInput`."""
     found = [
-        credentials_for(
+        _credentials(
             endpoint,
             Ways(
                 title=side,
@@ -61,9 +61,7 @@ def pair_credentials(
                 file=arguments.text(f"--{side}-password-file"),
                 token_command=arguments.text(f"--{side}-token-command"),
             ),
-            surroundings.environ,
-            surroundings.scrubber,
-            surroundings.console.warn,
+            surroundings,
         )
         for side, endpoint in (("source", source), ("target", target))
     ]
@@ -87,13 +85,7 @@ def lone_credentials(
         file=arguments.text("--password-file"),
         token_command=arguments.text("--token-command"),
     )
-    return credentials_for(
-        endpoint,
-        ways,
-        surroundings.environ,
-        surroundings.scrubber,
-        surroundings.console.warn,
-    )
+    return _credentials(endpoint, ways, surroundings)
 
 
 def check_endpoint(endpoint: Endpoint, side: str) -> None:
@@ -113,6 +105,26 @@ def check_endpoint(endpoint: Endpoint, side: str) -> None:
     pinned_fingerprint(endpoint)
     if endpoint.options.get("ca"):
         client_context(endpoint)
+
+
+def _credentials(endpoint: Endpoint, ways: Ways, surroundings: Surroundings) -> Credentials:
+    """What logs in to `endpoint`, and is of the kind that its `auth` option takes. Raises
+    `BadInput`, also for an `auth` that there isn't."""
+    credentials = credentials_for(
+        endpoint,
+        ways,
+        surroundings.environ,
+        surroundings.scrubber,
+        surroundings.console.warn,
+    )
+    wanted = endpoint.options.get("auth")
+    if wanted:
+        from mailhaul.imap.login import login_names
+        from mailhaul.imap.sasl import Mechanism, choose
+
+        every = frozenset(f"AUTH={mechanism.value}" for mechanism in Mechanism)
+        choose(every, credentials, wanted, authzid=bool(login_names(endpoint).authzid))
+    return credentials
 
 
 def _text(arguments: Arguments, name: str) -> str:

@@ -104,7 +104,8 @@ async def _guarded(
     loop.set_exception_handler(lambda _, context: console.aside(_described(context)))
 
     def begin_to_stop() -> None:
-        console.stopping()
+        if grace:
+            console.stopping()
         loop.call_later(grace, task.cancel)
 
     def asked(number: int, frame: object) -> None:

@@ -10,9 +10,10 @@ to say stands in the query: `auth`, `authzid`, `admin`, `login`, `ca`, `fingerpr
 (docs/endpoints.md). A password is never part of it.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import Secret, printable
@@ -20,6 +21,7 @@ from mailhaul.core.text import Secret, printable
 DEFAULT_PORTS = {"imaps": 993, "imap+starttls": 143, "imap": 143}
 FILE_SCHEMES = frozenset({"maildir", "mbox", "eml"})
 OPTIONS = frozenset({"auth", "authzid", "admin", "login", "ca", "fingerprint", "plaintext"})
+_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +77,17 @@ def _network(scheme: str, text: str) -> Endpoint:
     shown = printable(_without_password(text), 120)
     try:
         parts = urlsplit(text)
-        port = parts.port or DEFAULT_PORTS[scheme]
-        host = parts.hostname or ""
     except ValueError as error:
-        raise BadInput(f"“{shown}” is malformed: {printable(str(error))}") from error
+        raise BadInput(
+            f"“{shown}” is malformed: {printable(str(error))}; write {scheme}://user@host, an IPv6 "
+            "address between [ and ]"
+        ) from error
     if parts.password is not None:
         raise BadInput(
             f"“{shown}” holds a password, which others on this machine could read; take it out and "
             "use a password file, the environment, the keyring or the prompt"
         )
+    host, port = parts.hostname or "", _port(parts, scheme, shown)
     if not host:
         raise BadInput(f"“{shown}” names no host; write {scheme}://user@host")
     if not parts.username:
@@ -100,7 +104,34 @@ def _network(scheme: str, text: str) -> Endpoint:
                 f"“{printable(name, 40)}” is no option of an endpoint; there are "
                 + ", ".join(sorted(OPTIONS))
             )
-    return Endpoint(scheme, host, port, unquote(parts.username), options=options)
+    return Endpoint(scheme, host, port, _user(parts.username, shown), options=options)
+
+
+def _port(parts: SplitResult, scheme: str, shown: str) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        usual = DEFAULT_PORTS[scheme]
+        raise BadInput(
+            f"the port of “{shown}” is no number from 1 to 65535; write {scheme}://user@host:"
+            f"{usual}, or no port at all for {usual}"
+        )
+    return port or DEFAULT_PORTS[scheme]
+
+
+def _user(quoted: str, shown: str) -> str:
+    if _LONE_PERCENT.search(quoted):
+        raise BadInput(
+            f"the user of “{shown}” holds a % without two hex digits; write a % in it as %25"
+        )
+    try:
+        return unquote(quoted, errors="strict")
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"the user of “{shown}” holds %-codes that are no UTF-8; write ü as %C3%BC, for one"
+        ) from error
 
 
 def _without_password(text: str) -> str:

@@ -66,13 +66,15 @@ class Folder:
 class NameRules:
     """What a target allows in folder names (failure-modes E1–E10), as far as it is known.
 
-    `forbidden` characters can't stand in a component; `reserved` components (folded) can't be
+    `forbidden` characters can't stand in a component, nor `begins_not` at the beginning of the
+    first one; `reserved` components (folded) can't be
     made at the top. Lengths are octets of the native name. `inferiors_of_mail` is false where a
     folder holds either mail or folders (E10).
     """
 
     delimiter: str | None = "/"
     forbidden: frozenset[str] = frozenset()
+    begins_not: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
     folds_case: bool = False
     trims_blanks: bool = False

@@ -155,6 +155,16 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Foresees(Protocol):
+    """A source that can send for messages together with the listing that names them."""
+
+    def foresee(self, folder: Folder, wanted: bool) -> None:
+        """A hint: the next `changes(folder, None)` will be followed by one `fetch` of everything
+        it lists. Taken back (`wanted` false) as soon as that is not so any more, at the latest
+        when the caller is through with the folder; what came for nothing is thrown away."""
+
+
+@runtime_checkable
 class Target(Source, Protocol):
     """A mailbox open for writing."""
 

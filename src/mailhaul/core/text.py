@@ -1,4 +1,5 @@
-"""Foreign words (of a server, a mail, a person) made safe to show; and secrets that never show."""
+"""Foreign words (of a server, a mail, a person) made safe to show; secrets that never show; and how
+many of what, in words."""
 
 import re
 import unicodedata
@@ -34,6 +35,11 @@ def _shown(character: str) -> str:
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """`1 message`, `2,000 messages`; `1 message was` where `many` is `messages were`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 class Secret:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 
 from mailhaul.core.folder import INBOX_PATH
+from mailhaul.core.text import plural
 from mailhaul.engine.census import Census
 from mailhaul.engine.comparison import (
     EMPTY,
@@ -92,7 +93,7 @@ def tell_target(job: Job, match: Match) -> Iterator[Difference]:
         yield Difference(Kind.DOUBLED, HARD, job.path, detail, target_key=key)
     if match.extra:
         count = len(match.extra)
-        detail = f"{count} messages at the target that the source does not have"
+        detail = f"{plural(count, 'message')} at the target that the source does not have"
         yield Difference(Kind.EXTRA, SOFT, job.path, detail, count=count)
 
 
@@ -111,14 +112,14 @@ def tell_folders(run: Run, job: Job, match: Match) -> Iterator[Difference]:
     for folder, listed in [*parts, (job.there, len(match.theirs))]:
         if folder.count is not None and folder.count != listed:
             # C18: Exchange counts messages that it won't list.
-            detail = f"announced with {folder.count} messages, but {listed} are listed"
+            detail = f"announced with {plural(folder.count, 'message')}, but {listed} can be listed"
             yield Difference(Kind.COUNT, SOFT, folder.path, detail)
 
 
 def tell_folder_missing(job: Job, ours: Census) -> Iterator[Difference]:
     """Instead of all else, when the target lacks the folder."""
     for folder, span in ours.parts:
-        what = f"{len(span)} messages" if span else "nothing in it"
+        what = plural(len(span), "message") if span else "nothing in it"
         detail = f"the target has no folder {shown(job.path)}; the source's holds {what}"
         yield Difference(Kind.FOLDER_MISSING, HARD, folder.path, detail)
         for number in span:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 from mailhaul.core.folder import Folder, FolderPath, shown
-from mailhaul.core.text import printable
+from mailhaul.core.text import plural, printable
 from mailhaul.engine.outcomes import Fate, Tally
 
 
@@ -44,8 +44,9 @@ def added(tallies: Iterable[Tally]) -> Tally:
 def unaccounted(tallies: Mapping[FolderPath, Tally], failed: set[FolderPath]) -> list[str]:
     """Folders whose sum isn't the census, as sentences; `failed` ones have theirs already."""
     return [
-        f"{shown(path)}: the source counts {tally.census} messages, of which "
-        f"{tally.accounted} are accounted for; run again, and if it stays so look at the source"
+        f"{shown(path)}: the source counts {plural(tally.census, 'message')}, of which "
+        f"{plural(tally.accounted, 'is', 'are')} accounted for; run again, and if it stays so "
+        "look at the source"
         for path, tally in tallies.items()
         if not tally.adds_up and path not in failed
     ]
@@ -58,6 +59,7 @@ def lossy(effects: Iterable[Effects]) -> list[str]:
         for flag, count in effect.lost_flags.items():
             lost[flag] = lost.get(flag, 0) + count
     return [
-        f"the target does not keep the flag {printable(flag, 60)}: {count} messages went without"
+        f"the target does not keep the flag {printable(flag, 60)}: "
+        f"{plural(count, 'message')} went without"
         for flag, count in sorted(lost.items())
     ]

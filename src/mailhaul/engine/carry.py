@@ -25,7 +25,7 @@ from mailhaul.engine.ledger import FolderRow, MessageRow
 from mailhaul.engine.outcomes import Fate, Side
 from mailhaul.engine.recognition import adopt, find_again
 from mailhaul.engine.sending import send
-from mailhaul.engine.sides import closing
+from mailhaul.engine.sides import closing, together
 from mailhaul.engine.survey import check_source, learn, source_renumbered, survey
 from mailhaul.engine.visit import Carrier, Visit
 from mailhaul.engine.window import left_out, reconsidered
@@ -109,10 +109,10 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
 
 async def _entries(visit: Visit, entries: Sequence[Entry], delta: bool) -> None:
     fresh: list[Entry] = []
+    changed: list[tuple[MessageRow, Entry]] = []
     if visit.known or visit.ledger.known(visit.row):
         keys = [entry.key for entry in entries]
         rows = visit.ledger.between(visit.row, min(keys), max(keys))
-        changed: list[tuple[MessageRow, Entry]] = []
         for entry in entries:
             row = rows.get(entry.key)
             if row is None:
@@ -124,17 +124,25 @@ async def _entries(visit: Visit, entries: Sequence[Entry], delta: bool) -> None:
                 fresh.append(_listed(entry, row))
             elif row.flags != entry.flags and row.fate in (Fate.COPIED, Fate.ADOPTED):
                 changed.append((row, entry))
-        if changed:
-            await apply_flags(visit, changed)
     else:
         fresh = list(entries)
     fresh = _sift(visit, fresh)
-    if fresh and visit.lost:
-        fresh = await find_again(visit, fresh)
-    if fresh and visit.strangers:
-        fresh = await adopt(visit, fresh)
-    if fresh:
-        await send(visit, fresh)
+    if changed and fresh:
+        await together(apply_flags(visit, changed), _carry_new(visit, fresh))
+    elif changed:
+        await apply_flags(visit, changed)
+    else:
+        await _carry_new(visit, fresh)
+
+
+async def _carry_new(visit: Visit, entries: Sequence[Entry]) -> None:
+    """What is new to us: carried before all the same, at the target already, or to be sent."""
+    if entries and visit.lost:
+        entries = await find_again(visit, entries)
+    if entries and visit.strangers:
+        entries = await adopt(visit, entries)
+    if entries:
+        await send(visit, entries)
 
 
 def _behind(entries: Sequence[Entry], after: int) -> dict[Key, int]:

@@ -12,6 +12,7 @@ from functools import partial
 
 from mailhaul.core.folder import Folder, FolderPath
 from mailhaul.core.store import Source
+from mailhaul.core.text import plural
 from mailhaul.engine.census import (
     Census,
     Pairs,
@@ -92,9 +93,10 @@ class Run:
     def verdict(self) -> Verdict:
         remarks = [*self.remarks]
         if self.vanished:
-            remarks.append(f"{self.vanished} messages vanished meanwhile and were left out")
+            gone = "message that vanished meanwhile was", "messages that vanished meanwhile were"
+            remarks.append(f"{plural(self.vanished, *gone)} left out")
         if self.empty:
-            remarks.append(f"{self.empty} messages are {EMPTY}")
+            remarks.append(f"{plural(self.empty, 'message is', 'messages are')} {EMPTY}")
         return Verdict(
             deep=self.options.deep,
             folders=self._totals["folders"],
@@ -305,7 +307,7 @@ def compare_listings(run: Run, match: Match) -> Iterator[Difference]:
     for folder, span in ours.parts:
         moved = out_of_order(right for left, right in match.pairs if left in span)
         if moved:
-            detail = f"{moved} messages lie in another order"
+            detail = f"{plural(moved, 'message lies', 'messages lie')} in another order"
             yield Difference(Kind.ORDER, SOFT, folder.path, detail, count=moved)
 
 

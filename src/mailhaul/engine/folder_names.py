@@ -63,8 +63,9 @@ def path_octets(path: FolderPath, rules: NameRules) -> int:
     return sum(octets(part, rules) for part in path) + max(len(path) - 1, 0)
 
 
-def cleaned(component: str, rules: NameRules) -> tuple[str, tuple[str, ...]]:
-    """`component` without what can't stand in a name there, and notes that say what was changed.
+def cleaned(component: str, rules: NameRules, *, top: bool = False) -> tuple[str, tuple[str, ...]]:
+    """`component` without what can't stand in a name there (`top`: as the first of a path), and
+    notes that say what was changed.
 
     Control characters and broken surrogates never can, nor a name of nothing but dots (E17).
     """
@@ -83,6 +84,9 @@ def cleaned(component: str, rules: NameRules) -> tuple[str, tuple[str, ...]]:
     if rules.trims_blanks and text != (trimmed := " ".join(text.split())):
         text = trimmed
         notes.append("blanks at the ends and doubled ones are left out")
+    if top and text[:1] in rules.begins_not:
+        notes.append(f"a name there can't begin with “{text[0]}”: written as “{filler}”")
+        text = filler + text[1:]
     if not text:
         text = filler
         notes.append(f"an empty name is written as “{filler}”")
@@ -115,8 +119,8 @@ def tag_mark(rules: NameRules) -> str:
 def complaints(path: FolderPath, rules: NameRules) -> tuple[str, ...]:
     """Why a folder of this path can't be made at the target; nothing when it can."""
     found: list[str] = []
-    for component in path:
-        found.extend(cleaned(component, rules)[1])
+    for depth, component in enumerate(path):
+        found.extend(cleaned(component, rules, top=not depth)[1])
         if rules.longest_component is not None and octets(component, rules) > (
             rules.longest_component
         ):
@@ -154,7 +158,7 @@ def _stands_not(character: str, forbidden: frozenset[str] | set[str]) -> bool:
 
 
 def _filler(rules: NameRules) -> str:
-    taken = rules.forbidden | ({rules.delimiter} if rules.delimiter else set())
+    taken = rules.forbidden | rules.begins_not | ({rules.delimiter} if rules.delimiter else set())
     return next((mark for mark in "_-+~=" if mark not in taken), "x")
 
 

@@ -37,7 +37,9 @@ def find_roles(source: Sequence[Folder], target: Sequence[Folder], rules: NameRu
     """
 
     def own(path: FolderPath) -> FolderPath:
-        return tuple(cleaned(part, rules)[0] for part in home(path))
+        return tuple(
+            cleaned(part, rules, top=not depth)[0] for depth, part in enumerate(home(path))
+        )
 
     def key(path: FolderPath) -> FolderPath:
         return name_key(own(path), rules)

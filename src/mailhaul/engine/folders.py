@@ -132,7 +132,7 @@ class _Tree:
         """Parents first; names that stay as they are before names that must change."""
 
         def key(path: FolderPath) -> tuple[int, bool, FolderPath]:
-            return len(path), bool(cleaned(path[-1], self.rules)[1]), path
+            return len(path), bool(cleaned(path[-1], self.rules, top=len(path) == 1)[1]), path
 
         return sorted(self.paths, key=key)
 
@@ -284,7 +284,7 @@ def _natural(tree: _Tree, path: FolderPath) -> _Node:
         if same[-1] != path[-1]:
             notes += (f"written as the target has it: {shown(same)}",)
     else:
-        name, changes = cleaned(path[-1], rules)
+        name, changes = cleaned(path[-1], rules, top=not parent)
         place, tries = tree.distinct(realm, parent, name, "", path)
         notes += changes + _place_notes(tree, (*parent, name), place, tries)
     node = _Node(place, place, realm, notes)

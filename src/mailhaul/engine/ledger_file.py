@@ -16,6 +16,8 @@ APPLICATION = 0x6D68_616C
 """In the file's header: that it is a ledger of mailhaul's and not somebody's other database."""
 FILE = "ledger.sqlite"
 
+_CANT_WRITE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
 NOT_COPIED = "source_key IS NOT NULL AND fate <> 'copied'"
 """Messages still at the source that were not copied: usually few, so they have their own index."""
 
@@ -131,14 +133,33 @@ def look(directory: Path, pair: str) -> sqlite3.Connection:
         connection = sqlite3.connect(":memory:")
         _create(connection, pair)
         return connection
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    try:
+        return _looked(uri, directory, pair)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in _CANT_WRITE:
+            raise _no_ledger(directory, error) from error
+    # Even to be read, a log wants a file for its readers beside it. Without a log it can do without
+    # on media that nobody writes to.
+    log = directory / f"{FILE}-wal"
+    if log.exists() and log.stat().st_size:
+        shown = printable(str(directory))
+        raise BadInput(
+            f"the ledger in {shown} can't be read there: a run was cut off, and this user can't "
+            f"write {shown} to settle that; copy it elsewhere and name that with --state"
+        )
+    try:
+        return _looked(f"{uri}&immutable=1", directory, pair)
+    except sqlite3.DatabaseError as error:
+        raise _no_ledger(directory, error) from error
+
+
+def _looked(uri: str, directory: Path, pair: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True)
     try:
         _check_ours(connection, directory)
         connection = _brought_up_copy(connection)
         _check(connection, pair, directory)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise _no_ledger(directory, error) from error
     except BaseException:
         connection.close()
         raise

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 
 from mailhaul.core.errors import FolderFailed, RetryLater
 from mailhaul.core.folder import Folder, FolderPath, shown
+from mailhaul.core.text import plural
 from mailhaul.engine.ledger import MessageRow
 from mailhaul.engine.outcomes import Delete, Side
 from mailhaul.engine.pair import Pair
@@ -42,12 +43,12 @@ def _may_remove(pair: Pair, total: int, counts: Mapping[FolderPath, Folder]) -> 
     if not any(folder.count is None or folder.count for folder in counts.values()):
         pair.unfinished.append(
             "the source lists no message at all, which is more likely a fault than an order: "
-            f"{total} messages were not removed at the target"
+            f"{plural(total, 'message was', 'messages were')} not removed at the target"
         )
         return False
     if total > pair.options.max_delete:
         pair.unfinished.append(
-            f"{total} messages would be removed at the target, more than the "
+            f"{plural(total, 'message')} would be removed at the target, more than the "
             f"{pair.options.max_delete} allowed: none was; raise --max-delete if it is meant"
         )
         return False

@@ -11,11 +11,12 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.store import Source, Target
+from mailhaul.core.text import plural, printable
 from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
 from mailhaul.engine.folders import plan_folders
 from mailhaul.engine.ledger import FolderRow, Ledger
@@ -35,8 +36,11 @@ from mailhaul.engine.outcomes import (
 from mailhaul.engine.pace import Sleep
 from mailhaul.engine.pair import Pair
 from mailhaul.engine.sides import together
-from mailhaul.engine.standing import Fates, Standing, standing_of
+from mailhaul.engine.standing import Standing, standing_of
 from mailhaul.engine.trips import SETTLING, Trip, carry_all
+
+MEANWHILE = 0.002
+"""Seconds after which both servers are busy letting us in, and reading the ledger costs nothing."""
 
 ROUNDS = 3
 """So often is a folder carried again in one pass when more mail came in meanwhile."""
@@ -84,23 +88,30 @@ async def run_pass(
 class _Pass:
     _pair: Pair
     _clock: Callable[[], float]
-    _fates: Fates = field(default_factory=dict)
+    _standing: Standing | None = None
     """As last asked of the ledger."""
 
     async def run(self) -> None:
         pair = self._pair
         began = self._clock()
-        source, target = await self._listed()
+        meanwhile = asyncio.get_running_loop().call_later(MEANWHILE, self._ask_ledger)
+        try:
+            source, target = await together(
+                self._listed(pair.source, Side.SOURCE), self._listed(pair.target, Side.TARGET)
+            )
+        finally:
+            meanwhile.cancel()
         sources = {folder.path: folder for folder in source}
         targets = {folder.path: folder for folder in target}
-        self._follow_renames(sources)
-        standing = self._stands()
+        standing = self._standing or self._ask_ledger()
+        if self._follow_renames(sources, standing):
+            standing = self._ask_ledger()
         links = self._map(source, target, standing)
         if pair.options.dry_run:
-            self._rehearse(links, sources, began)
+            self._rehearse(links, sources, standing, began)
             return
         trips: list[Trip] = []
-        counts, removed = sources, 0
+        counts, removed, through = sources, 0, False
         try:
             await self._let_settle(standing)
             trips += self._prepare(links, sources, targets, standing)
@@ -113,20 +124,23 @@ class _Pass:
                 {**targets, **{trip.target.path: trip.target for trip in trips if trip.target}},
                 counts,
             )
+            through = True
         except MailhaulError as error:
             pair.unfinished.append(str(error))
             raise
+        except OSError as error:
+            pair.unfinished.append(_said_by_machine(error))
+            raise
         except BaseException:
-            pair.unfinished.append("the pass was stopped; run again to go on")
+            pair.unfinished.append("the pass was stopped before its end; run again to go on")
             raise
         finally:
-            pair.tell(self._finished(links, counts, trips, removed, began))
+            pair.tell(self._finished(links, counts, trips, removed, began, through=through))
             pair.ledger.commit()
 
-    def _stands(self) -> Standing:
-        standing = standing_of(self._pair.ledger, self._pair.options)
-        self._fates = standing.fates
-        return standing
+    def _ask_ledger(self) -> Standing:
+        self._standing = standing_of(self._pair.ledger, self._pair.options)
+        return self._standing
 
     async def _let_settle(self, standing: Standing) -> None:
         """A server may go on storing for a moment what it had received when we were cut off: who
@@ -139,23 +153,15 @@ class _Pass:
 
     # listing and mapping
 
-    async def _listed(self) -> tuple[list[Folder], list[Folder]]:
-        pair = self._pair
+    async def _listed(self, store: Source, side: Side) -> list[Folder]:
+        async def look() -> list[Folder]:
+            await store.open()
+            return await store.folders()
 
-        async def side(store: Source, which: Side) -> list[Folder]:
-            async def look() -> list[Folder]:
-                await store.open()
-                return await store.folders()
-
-            folders = await pair.patiently(look, which)
-            notices = tuple(store.traffic.notices)
-            pair.tell(Opened(which, store.capabilities.server, notices))
-            return folders
-
-        source, target = await together(
-            side(pair.source, Side.SOURCE), side(pair.target, Side.TARGET)
-        )
-        return source, target
+        folders = await self._pair.patiently(look, side)
+        notices = tuple(store.traffic.notices)
+        self._pair.tell(Opened(side, store.capabilities.server, notices))
+        return folders
 
     def _map(
         self, source: Sequence[Folder], target: Sequence[Folder], standing: Standing
@@ -178,13 +184,14 @@ class _Pass:
             raise BadInput("; ".join(plan.problems))
         return plan.links
 
-    def _follow_renames(self, sources: Mapping[FolderPath, Folder]) -> None:
+    def _follow_renames(self, sources: Mapping[FolderPath, Folder], standing: Standing) -> bool:
         """A source folder that is gone while one we never saw is in the very same state has been
-        renamed: its row follows, so that nothing is carried twice (C2)."""
+        renamed: its row follows, so that nothing is carried twice (C2). Whether any was."""
         ledger = self._pair.ledger
         if self._pair.options.dry_run:
-            return
-        rows = ledger.folders()
+            return False
+        renamed = False
+        rows = standing.rows.values()
         known = {row.source for row in rows}
         states: dict[str, list[Folder]] = {}
         for folder in sources.values():
@@ -194,19 +201,26 @@ class _Pass:
             same = states.get(row.source_state or "", [])
             if row.source not in sources and len(same) == 1 and ledger.known(row):
                 ledger.rename(row, same[0].path)
+                renamed = True
                 self._pair.notes.append(
                     f"{shown(row.source)} is called {shown(same[0].path)} at the source now; "
                     f"it stays {shown(row.target)} at the target"
                 )
+        return renamed
 
     def _rehearse(
-        self, links: Sequence[FolderLink], sources: Mapping[FolderPath, Folder], began: float
+        self,
+        links: Sequence[FolderLink],
+        sources: Mapping[FolderPath, Folder],
+        standing: Standing,
+        began: float,
     ) -> None:
         pair, census = self._pair, 0
         for link in links:
-            folder = sources[link.source]
-            census += folder.count or 0
-            pair.tell(Listed(link.source, folder.count or 0, folder.size or 0))
+            count, size = sources[link.source].count or 0, sources[link.source].size or 0
+            new = max(0, count - standing.known(link.source))
+            census += count
+            pair.tell(Listed(link.source, new, round(size * new / count) if new else 0))
         pair.tell(
             Finished(
                 Tally(census=census),
@@ -246,9 +260,9 @@ class _Pass:
 
     def _gone(self, row: FolderRow, standing: Standing) -> None:
         self._pair.unfinished.append(
-            f"{shown(row.target)} is gone at the target, where {standing.known(row.source)} "
-            f"messages of {shown(row.source)} had been put; leave the folder out with --exclude, "
-            "or carry it again with --restore"
+            f"{shown(row.target)} is gone at the target, where "
+            f"{plural(standing.known(row.source), 'message')} of {shown(row.source)} had been put; "
+            "leave the folder out with --exclude, or carry it again with --restore"
         )
 
     async def _carry(
@@ -266,7 +280,7 @@ class _Pass:
             if folders is None:
                 folders = await pair.patiently(pair.source.folders, Side.SOURCE)
             sources = {folder.path: folder for folder in folders}
-            standing = self._stands()
+            standing = self._ask_ledger()
             trips += self._awoken(links, sources, targets, trips, standing)
             behind = []
             for trip in trips:
@@ -311,9 +325,12 @@ class _Pass:
         trips: Sequence[Trip],
         removed: int,
         began: float,
+        *,
+        through: bool,
     ) -> Finished:
         pair = self._pair
-        fates = pair.ledger.fates() if trips else self._fates
+        assert self._standing is not None
+        fates = pair.ledger.fates() if trips else self._standing.fates
         effects = {trip.link.source: trip.effects for trip in trips}
         tallies: dict[FolderPath, Tally] = {}
         for link in links:
@@ -327,7 +344,8 @@ class _Pass:
             if trip.error:
                 pair.unfinished.append(f"{shown(trip.link.source)}: {trip.error}")
         failed = {trip.link.source for trip in trips if trip.error or trip.unmade}
-        pair.unfinished += unaccounted(tallies, failed)
+        if through:  # else it is no wonder
+            pair.unfinished += unaccounted(tallies, failed)
         pair.notes += lossy(effects.values())
         for effect in effects.values():
             pair.notes += effect.notes
@@ -340,3 +358,9 @@ class _Pass:
             tuple(dict.fromkeys(pair.unfinished)),
             tuple(dict.fromkeys(pair.notes)),
         )
+
+
+def _said_by_machine(error: OSError) -> str:
+    name = f" at {printable(str(error.filename), 200)}" if error.filename else ""
+    why = printable(error.strerror or str(error), 200)
+    return f"the pass was stopped, for this machine says: {why}{name}; mend that and run again"

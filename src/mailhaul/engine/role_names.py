@@ -468,6 +468,8 @@ _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−"), "-") | dict.fromkeys(map
 
 def normal_name(name: str) -> str:
     """`name` for comparison: width, case, dashes, apostrophes and blanks make no difference."""
+    if name.isascii():  # the same by a shorter way
+        return " ".join(name.replace("`", "'").lower().split())
     text = unicodedata.normalize("NFKC", name).translate(_DASHES)
     return " ".join(unicodedata.normalize("NFKC", text.casefold()).split())
 

@@ -72,16 +72,19 @@ def _lossy(visit: Visit, result: Appended) -> None:
 
 
 async def _refuse(visit: Visit, refused: Refused) -> None:
-    """Records it, and saves the message beside the state."""
-    entry = refused.entry
+    """Records it, and saves the message, unless nothing is in it, beside the state."""
+    entry, reason = refused.entry, refused.reason
     subject, saved = "", None
     async with closing(Side.SOURCE, visit.carrier.source.fetch(visit.source, [entry])) as messages:
         async for message in messages:
             if isinstance(message, Message):
                 subject = subject_of(message.blob.head(HEADER_LIMIT))
-                saved = _save(visit, message)
+                if message.blob.size:
+                    saved = _save(visit, message)
+                else:
+                    reason = f"empty message: {reason}"
                 message.blob.close()
-    settle(visit, entry, Fate.REFUSED, refused.reason, subject, saved)
+    settle(visit, entry, Fate.REFUSED, reason, subject, saved)
 
 
 def _save(visit: Visit, message: Message) -> Path:

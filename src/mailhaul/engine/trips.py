@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from mailhaul.core.errors import Disconnected, FolderFailed, MailhaulError, RetryLater
 from mailhaul.core.folder import Folder, FolderPath, shown
-from mailhaul.core.store import Changes
+from mailhaul.core.store import Changes, Foresees
 from mailhaul.engine.accounting import Effects
 from mailhaul.engine.carry import carry
 from mailhaul.engine.ledger import FolderRow
@@ -116,6 +116,7 @@ async def carry_all(pair: Pair, trips: Sequence[Trip]) -> list[Folder] | None:
 async def _carry_one(pair: Pair, trip: Trip, census: _Census) -> None:
     ahead = None
     if trip.target is None and not pair.ledger.known(trip.row):
+        _foresee(pair, trip, pair.options.since is None and trip.source.tail is not None)
         ahead = Ahead(pair.source.changes(trip.source, None))
     beside: list[asyncio.Task[None]] = []
     try:
@@ -132,10 +133,18 @@ async def _carry_one(pair: Pair, trip: Trip, census: _Census) -> None:
             task.cancel()
         if ahead is not None:
             await ahead.aclose()
+        _foresee(pair, trip, False)
         census.read(trip)
     pair.ledger.commit()
     trip.anew = trip.look = False
     pair.tell(FolderDone(trip.link.source, trip.error))
+
+
+def _foresee(pair: Pair, trip: Trip, wanted: bool) -> None:
+    """All of a folder that is new to us and to the target will be carried; else nothing is known
+    beforehand."""
+    if isinstance(pair.source, Foresees):
+        pair.source.foresee(trip.source, wanted)
 
 
 async def _make(pair: Pair, trip: Trip) -> bool:
@@ -196,6 +205,7 @@ async def _carry_on(pair: Pair, trip: Trip, ahead: Ahead[Changes] | None, census
             return
         except RetryLater as error:
             census.reads(trip)
+            _foresee(pair, trip, False)
             pause = pace.pause(error)
             if pause is None:
                 trip.error = f"given up after {pace.failures} tries: {error}"

@@ -44,6 +44,7 @@ _INJECTED = (
     "something follows {}'s agreement to STARTTLS in the clear; somebody on the way may be "
     "injecting it, so nothing was said"
 )
+_FIRST = 200
 _MOST_NOTICES = 50
 _LINGER = 2.0
 """Seconds in which the last octets may leave after goodbye."""
@@ -76,6 +77,10 @@ class Session(asyncio.Protocol):
         """NO and BAD so far: Exchange hangs up after ten (A6)."""
         self.alerts_count = True
         """Off before TLS: what is said there may come from anybody (security.md 4, rule 6)."""
+        self.first = b""
+        """What it said first, while that was no greeting: the beginning."""
+        self.identified: Pending | None = None
+        """ID, where it was said."""
         self._trace = trace
         self.quirks = Counter() if quirks is None else quirks
         """What the server does wrong, and how often."""
@@ -235,6 +240,8 @@ class Session(asyncio.Protocol):
 
     def _digest(self, data: bytes) -> None:
         self.traffic.octets_in += len(data)
+        if not self._greeting.done():
+            self.first = (self.first + data)[:_FIRST]
         try:
             for event in self._reader.feed(data):
                 if self._sealed:
@@ -332,6 +339,8 @@ class Session(asyncio.Protocol):
         pending.wake()
 
     def _go_on(self, event: Continuation) -> None:
+        if not self._greeting.done():  # POP3 greets so
+            raise ProtocolFault(f"{self.name} does not greet as IMAP servers do")
         if self._outbox.go_on():
             self._pump()
             return

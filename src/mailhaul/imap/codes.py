@@ -133,7 +133,7 @@ def _reason(rule: Rule, status: Status) -> str:
     words = [status.kind]
     if status.code:
         words.append(b"[%b]" % b" ".join(word for word in (status.code, status.arguments) if word))
-    if status.text:
-        words.append(status.text)
+    if status.said:
+        words.append(status.said)
     said = printable(b" ".join(words), 300)
     return f"{rule.fact}: “{said}”" + (f"; {rule.cure}" if rule.cure else "")

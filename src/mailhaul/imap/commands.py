@@ -28,7 +28,7 @@ LONGEST_QUOTED = 1000
 
 _READ_VERBS = frozenset(
     b"CAPABILITY,NOOP,LOGOUT,STARTTLS,ID,NAMESPACE,ENABLE,COMPRESS,LOGIN,AUTHENTICATE,LIST,LSUB,"
-    b"XLIST,STATUS,EXAMINE,UNSELECT,UID FETCH,GETQUOTAROOT".split(b",")
+    b"XLIST,STATUS,EXAMINE,UNSELECT,UID FETCH,GETQUOTAROOT,PROXYAUTH".split(b",")
 )
 _MARKS_AS_READ = re.compile(rb"(?:BODY|BINARY)\[|RFC822(?!\.SIZE)", re.IGNORECASE)
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")  # RFC 9051 9, ATOM-CHAR
@@ -214,6 +214,11 @@ def login(user: str, password: Secret) -> ReadCommand:
     """LOGIN. Only where LOGINDISABLED isn't advertised, and only on a protected connection."""
     parts = [b"LOGIN ", _string(user.encode()), b" ", _string(password.reveal().encode())]
     return ReadCommand(b"LOGIN", _joined(parts), secret=True)
+
+
+def proxyauth(user: str) -> ReadCommand:
+    """PROXYAUTH (Sun, iPlanet, Oracle): the administrator who is logged in goes on as `user`."""
+    return ReadCommand(b"PROXYAUTH", _joined([b"PROXYAUTH ", _string(user.encode())]))
 
 
 def authenticate(mechanism: str, initial: bytes | None = None) -> ReadCommand:

@@ -8,6 +8,7 @@ once: a refused one stays refused (failure-modes F4).
 import asyncio
 import base64
 import binascii
+import re
 import socket
 import ssl
 from collections import Counter
@@ -25,9 +26,20 @@ from mailhaul.imap.intake import BUDGET
 from mailhaul.imap.login import login_names
 from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Status
+from mailhaul.imap.syntax import ProtocolFault
 
 CONNECTING = 30.0
 """Seconds for the connection with TLS, and again for the greeting."""
+_ID = (("name", "mailhaul"),)
+_OTHERS = (
+    (re.compile(rb"220[^\r\n]*FTP"), "FTP"),
+    (re.compile(rb"[245]\d\d[ -]"), "SMTP"),
+    (re.compile(rb"SSH-"), "SSH"),
+    (re.compile(rb"HTTP/|<(?:!doctype )?html", re.IGNORECASE), "HTTP"),
+    (re.compile(rb"\+OK"), "POP3"),
+    (re.compile(rb'"IMPLEMENTATION"'), "ManageSieve"),
+)
+"""What else answers at ports, by how it greets."""
 _NEXT_ADDRESS = 0.25  # RFC 8305 5; an unreachable IPv6 costs no more than that (A11)
 
 
@@ -114,11 +126,18 @@ async def reach(
 
 
 async def greet(session: Session, endpoint: Endpoint) -> None:
-    """Hears the greeting, and turns TLS on for `imap+starttls`."""
+    """Hears the greeting, and turns TLS on for `imap+starttls`. Raises `Closed(PROTOCOL)` when
+    what answers at the first contact speaks no IMAP; later that may pass."""
     try:
         async with asyncio.timeout(CONNECTING):
             greeting = await session.greeting()
+    except ProtocolFault as error:
+        if session.traffic.connections > 1:
+            raise
+        raise _no_imap(session, endpoint) from error
     except TimeoutError as error:
+        if session.first:
+            raise _no_imap(session, endpoint) from error
         raise Closed(
             f"{session.name} port {endpoint.port} takes connections and says nothing; is it an "
             "IMAP port, and should it be TLS?",
@@ -139,6 +158,21 @@ async def greet(session: Session, endpoint: Endpoint) -> None:
         )
     if endpoint.scheme == "imap+starttls":
         await _secure(session, endpoint)
+
+
+def _no_imap(session: Session, endpoint: Endpoint) -> Closed:
+    spoken = next((name for pattern, name in _OTHERS if pattern.match(session.first)), None)
+    if spoken is not None:
+        what = f"speaks {spoken}, not IMAP"
+    elif session.alerts_count:
+        what = f"greets with “{printable(session.first.strip(), 80)}”, which is no IMAP"
+    else:
+        what = "greets with what is no IMAP"
+    return Closed(
+        f"{session.name} port {endpoint.port} {what}; check host and port: 993 is usual for "
+        "imaps://, 143 for imap+starttls://",
+        ClosedReason.PROTOCOL,
+    )
 
 
 async def log_in(session: Session, endpoint: Endpoint, credentials: Credentials) -> None:
@@ -174,8 +208,19 @@ async def log_in(session: Session, endpoint: Endpoint, credentials: Credentials)
         raise failure(
             b"LOGIN", status, f"{session.name} refused the login of {_who(endpoint)}{said}"
         )
+    if names.proxy:
+        session.capabilities = None
+        status = await session.send(commands.proxyauth(names.proxy)).done()
+        if status.kind != b"OK":
+            admin = printable(names.authcid, 120)
+            raise failure(
+                b"LOGIN", status, f"{session.name} won't let {admin} go on as {_who(endpoint)}"
+            )
     if session.capabilities is None:
         await session.send(commands.capability()).done()
+    if "ID" in (session.capabilities or ()):
+        # On every connection: NetEase opens no folder on one that didn't. Its answer can wait.
+        session.identified = session.send(commands.id_(_ID))
 
 
 async def _secure(session: Session, endpoint: Endpoint) -> None:

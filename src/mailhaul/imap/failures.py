@@ -11,7 +11,7 @@ from mailhaul.imap.responses import Status
 def words(status: Status) -> str:
     """What the server said, for people."""
     code = f"[{printable(status.code, 40)}] " if status.code else ""
-    return f"{code}{printable(status.text, 300)}" or printable(status.kind, 10)
+    return f"{code}{printable(status.said, 300)}" or printable(status.kind, 10)
 
 
 def failure(verb: bytes, status: Status, fact: str) -> MailhaulError:

@@ -7,7 +7,7 @@ its `Selection` learns why.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -85,9 +85,15 @@ class Lane:
         return self._session
 
     async def ready(self) -> Session:
-        """A session that takes commands. Nothing is awaited when there is one already."""
+        """A session that takes any command, nobody being alone with it. Nothing is awaited when
+        there is one already."""
         while self._alone is not None and self._alone is not asyncio.current_task():
             await self._free.wait()
+        return await self.connected()
+
+    async def connected(self) -> Session:
+        """A session for commands that neither open a folder nor ask for the one that is open, such
+        as APPEND: they may come between the steps of a task that is alone."""
         session = self._session
         if session is not None and session.usable and session.failures < MOST_FAILURES:
             return session
@@ -103,7 +109,7 @@ class Lane:
 
     async def ask(self, command: Command) -> Pending:
         """Sends a command that needs no folder."""
-        return (await self.ready()).send(command)
+        return (await self.connected()).send(command)
 
     async def ask_in(
         self,
@@ -117,6 +123,25 @@ class Lane:
         that its facts are those of now; `current` has an open one brought up to date, so that what
         others have expunged is gone."""
         session = await self.ready()
+        return self._asked(session, native, commands, writable, fresh, current)
+
+    def ask_now(self, native: str, *commands: Command) -> tuple[Selection, list[Pending]] | None:
+        """Like `ask_in` with `fresh`, behind what was sent last and without awaiting anything; None
+        when somebody is alone, or there is no session."""
+        session = self._session
+        if self._alone is not None or session is None or not session.usable:
+            return None
+        return self._asked(session, native, commands, writable=False, fresh=True, current=False)
+
+    def _asked(
+        self,
+        session: Session,
+        native: str,
+        commands: Sequence[Command],
+        writable: bool,
+        fresh: bool,
+        current: bool,
+    ) -> tuple[Selection, list[Pending]]:
         selection = self._selection
         if (
             selection is None
@@ -167,8 +192,8 @@ class Lane:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """While inside, other tasks' commands wait: for steps where an answer has to be seen
-        before the next command, in the same folder."""
+        """While inside, other tasks' commands that need a folder wait: for steps where an answer
+        has to be seen before the next command, in the same folder."""
         while self._alone is not None:
             await self._free.wait()
         self._alone = asyncio.current_task()

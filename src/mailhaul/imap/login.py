@@ -8,6 +8,7 @@ two are written, by a template's name or as a pattern:
     imaps://anna%40old.example@host?admin=master&login=dovecot      anna@old.example*master
     imaps://anna@host?admin=OLD%5Cadmin&login=exchange              OLD\\admin\\anna
     imaps://anna@host?admin=OLD/admin&login=exchange-slash          OLD/admin/anna
+    imaps://anna@host?admin=admin&login=sun                         PROXYAUTH after its login
     imaps://anna%40old.example@host?admin=root&login={local}%25{admin}
 
 Without `admin`, `authzid` names a mailbox that the user may open as a delegate.
@@ -21,6 +22,7 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 
 _AUTHZID = "authzid"
+_PROXY = "proxy"
 _PATTERNS = {
     "dovecot": "{user}*{admin}",
     "exchange": "{admin}\\{user}",
@@ -29,11 +31,12 @@ _PATTERNS = {
 TEMPLATES = {
     "cyrus": _AUTHZID,
     "zimbra": _AUTHZID,
+    "sun": _PROXY,
     _AUTHZID: _AUTHZID,
     **_PATTERNS,
 }
 """Template names, and the pattern of each; `authzid` ones leave the login name alone and name the
-mailbox as SASL authorisation identity."""
+mailbox as SASL authorisation identity, `proxy` ones by a command of its own."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -45,6 +48,8 @@ class Login:
 
     authcid: str
     authzid: str = ""
+    proxy: str = ""
+    """Whom to go on as once logged in (PROXYAUTH), else empty."""
 
 
 def login_names(endpoint: Endpoint) -> Login:
@@ -58,9 +63,11 @@ def login_names(endpoint: Endpoint) -> Login:
             raise BadInput(f"the {name} name holds a NUL, which no login can carry; take it out")
     if not template:
         return Login(admin, authzid or user) if admin else Login(user, authzid)
-    if TEMPLATES.get(template) == _AUTHZID:
+    if TEMPLATES.get(template) in (_AUTHZID, _PROXY):
         if not admin:
             raise BadInput(f"login={template} needs admin=NAME: whose password is it?")
+        if TEMPLATES[template] == _PROXY:
+            return Login(admin, authzid, proxy=user)
         return Login(admin, authzid or user)
     pattern = TEMPLATES.get(template, template)
     return Login(_filled(pattern, template, user, admin), authzid)

@@ -27,10 +27,12 @@ _EXCHANGE_OWN = frozenset(
 _RULES: tuple[tuple[re.Pattern[str], NameRules], ...] = (
     (
         # Measured on 2.3.19 with maildir: 255 octets refused, 200 taken; depth 200 refused, 60
-        # taken. `/` never stands in a component, whatever the delimiter is.
+        # taken. `/` never stands in a component, whatever the delimiter is, and no name at
+        # the top begins with `~`, below a prefix neither.
         re.compile(r"dovecot", re.IGNORECASE),
         NameRules(
             forbidden=frozenset("/"),
+            begins_not=frozenset("~"),
             reserved=frozenset({"dbox-mails"}),
             longest_component=200,
             deepest=60,

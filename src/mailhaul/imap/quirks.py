@@ -54,6 +54,7 @@ class QuirkName(StrEnum):
     UNSOUND_APPENDUID = "unsound-appenduid"
     MISSING_APPENDUID = "missing-appenduid"
     MISSING_UIDNEXT = "missing-uidnext"
+    BROKEN_MAILBOXID = "broken-mailboxid"
     ZERO_UIDVALIDITY = "zero-uidvalidity"
     SHARED_UIDVALIDITY = "shared-uidvalidity"
     LARGE_UID = "large-uid"
@@ -72,6 +73,7 @@ class QuirkName(StrEnum):
     ODD_FLAG = "odd-flag"
     FORGOTTEN_FLAG = "forgotten-flag"
     ID_REJECTED = "id-rejected"
+    ID_WANTED = "id-wanted"
     OK_BUT_NOT_LOGGED_IN = "ok-but-not-logged-in"
     LOGGED_IN_WITHOUT_MAILBOX = "logged-in-without-mailbox"
     ERRORS_END_SESSION = "errors-end-session"
@@ -273,11 +275,18 @@ QUIRKS: tuple[Quirk, ...] = (
         "finding 8",
     ),
     Quirk(
+        QuirkName.BROKEN_MAILBOXID,
+        "Cyrus 3.6.1",
+        "STATUS answers MAILBOXID with octets out of freed memory, quotation marks included",
+        "it is read off EXAMINE, which tells it soundly",
+        "C2",
+    ),
+    Quirk(
         QuirkName.SHARED_UIDVALIDITY,
-        "Dovecot",
+        "Cyrus, Dovecot",
         "folders made in the same second share one UIDVALIDITY",
-        "folders are told apart by name; UIDVALIDITY is compared within one only",
-        "finding 8, E18",
+        "folders are told apart by name, and at a source by MAILBOXID where the server has it",
+        "finding 8, C2, E18",
     ),
     Quirk(
         QuirkName.LARGE_UID,
@@ -392,6 +401,13 @@ QUIRKS: tuple[Quirk, ...] = (
         "GMX, Exchange",
         "ID is refused",
         "passed over",
+        "F10",
+    ),
+    Quirk(
+        QuirkName.ID_WANTED,
+        "NetEase (163.com, 126.com)",
+        "no folder is opened on a connection that did not say ID: `Unsafe Login`",
+        "every connection says ID right behind its login",
         "F10",
     ),
     Quirk(

@@ -4,12 +4,15 @@ Commands and stores see these values only, never wire octets. Where a value may 
 is still bytes: whoever shows it sends it through `core.text.printable`.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailhaul.core.blob import Blob
 from mailhaul.core.message import Entry, Flags
 from mailhaul.imap.syntax import ProtocolFault, Value, parse
+
+_TOOK = re.compile(rb" ?\(\d{1,9}\.\d{1,9}(?: \+ \d{1,9}\.\d{1,9})* secs\)\.?\Z")
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +75,11 @@ class Status:
     code: bytes
     arguments: bytes
     text: bytes
+
+    @property
+    def said(self) -> bytes:
+        """The text without the time that Dovecot says it took."""
+        return _TOOK.sub(b"", self.text)
 
 
 @dataclass(slots=True, eq=False)

@@ -180,10 +180,13 @@ def _own_authority(path: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=path)
     except ssl.SSLError as error:
-        raise BadInput(f"ca={printable(path, 300)} holds no PEM certificate") from error
+        raise BadInput(
+            f"ca={printable(path, 300)} holds no PEM certificate; name a PEM file that does"
+        ) from error
     except OSError as error:
         raise BadInput(
-            f"ca={printable(path, 300)} can't be read: {printable(error.strerror or str(error))}"
+            f"ca={printable(path, 300)} can't be read: {printable(error.strerror or str(error))}; "
+            "name a PEM file that this user can read"
         ) from error
 
 

@@ -46,7 +46,7 @@ def check_eml(path: Path, *, writing: bool) -> None:
             f"“{shown}” holds files that mailhaul did not write; name an empty directory"
         )
     if not writing and not natives:
-        raise BadInput(f"“{shown}” holds no .eml file")
+        raise BadInput(f"“{shown}” holds no .eml file; name the directory that holds them")
 
 
 def walk(root: int, names: list[str], notices: list[str]) -> Iterator[str]:

@@ -91,5 +91,5 @@ def _check_parent(path: Path) -> None:
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
         raise BadInput(
             f"“{printable(str(path), 200)}” can't be made: this user can't write "
-            f"“{printable(str(parent), 200)}”"
+            f"“{printable(str(parent), 200)}”; name a place that this user can write"
         )

@@ -66,6 +66,13 @@ class ImapSource:
     ) -> AsyncIterator[Message | Unreadable]:
         return imap_fetch.fetch(self._mailbox, folder, entries)
 
+    def foresee(self, folder: Folder, wanted: bool) -> None:
+        """`Foresees.foresee`: small folders only."""
+        if wanted:
+            self._mailbox.foresight.want(folder)
+        else:
+            self._mailbox.foresight.drop(folder.native)
+
 
 class ImapTarget:
     """A mailbox open for writing."""

@@ -18,25 +18,23 @@ from dataclasses import dataclass, field
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import Folder
-from mailhaul.core.message import NO_FLAGS, Flags, Message
-from mailhaul.core.store import Appended, FlagChange, Refused
+from mailhaul.core.message import Flags, Message
+from mailhaul.core.store import Appended, Refused
 from mailhaul.imap import commands
 from mailhaul.imap.client import Session
 from mailhaul.imap.codes import Verdict, as_error, judge
 from mailhaul.imap.commands import AppendMessage, Literal
 from mailhaul.imap.lane import MOST_FAILURES
 from mailhaul.imap.pending import Pending
-from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Status
 from mailhaul.stores.imap_arrivals import (
     appended_uids,
     keys_of,
     learn_uidnext,
-    missing_flags,
     why_not_told,
 )
 from mailhaul.stores.imap_dress import SYSTEM, Carried, dressed, redress
-from mailhaul.stores.imap_flags import flag
+from mailhaul.stores.imap_flag_check import FlagCheck
 from mailhaul.stores.imap_mailbox import Mailbox
 from mailhaul.stores.imap_order import can_move, out_of_turn, put_behind
 
@@ -88,6 +86,7 @@ class _Appending:
         self._mailbox = mailbox
         self._folder = folder
         self._lane = mailbox.lane(folder.native, folder.count or 1)
+        self._flag_check = FlagCheck(mailbox, self._lane, folder)
         self._session: Session | None = None
         self._gathered = _Batch([])
         self._octets = 0
@@ -112,7 +111,7 @@ class _Appending:
     # --- Gathering ---------------------------------------------------------------------------
 
     async def prepare(self) -> None:
-        self._session = await self._lane.ready()
+        self._session = await self._lane.connected()
         if self._mailbox.uidnext.get(self._folder.native) is None:
             await learn_uidnext(self._mailbox, self._lane, self._folder)
 
@@ -186,6 +185,8 @@ class _Appending:
                     for carried in group
                 ]
                 batch.sent.append((session.send(commands.append(native, parts)), group))
+        if session is self._lane.session:
+            self._flag_check.look(whole, batch.begin)
 
     def _leave_out_unkept(self, group: list[Carried]) -> None:
         for carried in group:
@@ -226,10 +227,7 @@ class _Appending:
         if looking:
             await self._look(looking, batch.begin)
         await self._keep_order(batch.carried)
-        if not self._mailbox.flags_checked:
-            await self._check_flags(batch.carried)
-        elif self._mailbox.stores_flags:
-            await self._store_flags(batch.carried)
+        await self._flag_check.settle(batch.carried)
         self._sent.popleft()
         if len(self._sent) < self._most:
             self._room.set()
@@ -257,6 +255,7 @@ class _Appending:
 
     def drop(self) -> None:
         """Frees what is still held."""
+        self._flag_check.release()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -268,7 +267,7 @@ class _Appending:
         """The session to go on with, once nothing sent on an earlier one is open."""
         if self._session is not None and self._session.error is not None:
             raise self._session.error
-        return await self._lane.ready()
+        return await self._lane.connected()
 
     def _told(self, status: Status, group: list[Carried], begin: int) -> bool:
         """Whether the answer tells every message's key, believably."""
@@ -319,7 +318,7 @@ class _Appending:
 
     async def _again(self, group: list[Carried]) -> None:
         """Sends messages that were refused, and not stored, once more."""
-        self._session = session = await self._lane.ready()
+        self._session = session = await self._lane.connected()
         batch = _Batch(group)
         self._send(batch, session)
         looking = []
@@ -339,38 +338,3 @@ class _Appending:
         for carried, uid in zip(group, keys, strict=True):
             if uid is not None or not strict:
                 self._settle(carried, uid)
-
-    # --- Flags that don't stay ---------------------------------------------------------------
-
-    async def _check_flags(self, group: Sequence[Carried]) -> None:
-        """Reads the first flagged batch back: some servers keep flags on STORE alone (D19)."""
-        known = _flagged(group)
-        if not known:
-            return
-        self._mailbox.flags_checked = True
-        missing = await missing_flags(self._mailbox, self._lane, self._folder, known)
-        if missing:
-            self._mailbox.quirks[QuirkName.FORGOTTEN_FLAG] += len(missing)
-            self._mailbox.stores_flags = True
-            await self._store_flags(group)
-            missing = await missing_flags(self._mailbox, self._lane, self._folder, known)
-        for key, flags in missing.items():
-            known[key].lost |= flags
-
-    async def _store_flags(self, group: Sequence[Carried]) -> None:
-        changes = [
-            FlagChange(key, appended.entry.flags - appended.lost, NO_FLAGS)
-            for key, appended in _flagged(group).items()
-        ]
-        if changes:
-            await flag(self._mailbox, self._folder, changes)
-
-
-def _flagged(group: Sequence[Carried]) -> dict[int, Appended]:
-    return {
-        carried.result.key: carried.result
-        for carried in group
-        if isinstance(carried.result, Appended)
-        and isinstance(carried.result.key, int)
-        and carried.flags
-    }

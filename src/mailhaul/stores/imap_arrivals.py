@@ -4,13 +4,12 @@ APPENDUID tells where the server is sound; else new messages are looked at behin
 could have got, and told apart by order and size, then by what their headers say (C6, C7).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from mailhaul.core.blob import Blob
 from mailhaul.core.folder import Folder
 from mailhaul.core.identity import HEADER_LIMIT, header_identity
-from mailhaul.core.message import Entry, Flags, folded
-from mailhaul.core.store import Appended
+from mailhaul.core.message import Entry
 from mailhaul.imap import commands, sequence
 from mailhaul.imap.lane import Lane
 from mailhaul.imap.quirks import QuirkName, appenduid_is_sound
@@ -99,23 +98,3 @@ async def _matched(
         if fitting:
             del left[(same_size or fitting)[0]]
     return keys
-
-
-async def missing_flags(
-    mailbox: Mailbox, lane: Lane, folder: Folder, known: Mapping[int, Appended]
-) -> dict[int, Flags]:
-    """Flags that messages should have, by what was appended, and don't (D19)."""
-    missing: dict[int, Flags] = {}
-    for uids in sequence.split(known):
-        command = commands.fetch(uids, FLAGS)
-        selection, [pending] = await lane.ask_in(folder.native, command, fresh=True)
-        await check_folder(mailbox, folder, selection)
-        for entry in (await collected(pending))[0]:
-            appended = known.get(int(entry.key))
-            if appended is not None:
-                have = folded(entry.flags)
-                wanted = appended.entry.flags - appended.lost
-                gone = frozenset(flag for flag in wanted if flag.lower() not in have)
-                if gone:
-                    missing[int(entry.key)] = gone
-    return missing

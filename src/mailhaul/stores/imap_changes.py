@@ -110,9 +110,10 @@ async def _everything(mailbox: Mailbox, lane: Lane, folder: Folder) -> AsyncIter
         _, flight = await lane.ask_in(native, *(_line(window) for window in windows[:1]))
     else:
         windows = _windows(count, uidnext)
-        selection, flight = await lane.ask_in(
-            native, *(_line(window) for window in windows[:1]), fresh=True
-        )
+        bodies = mailbox.foresight.commands(native) if len(windows) == 1 else []
+        selection, flight = await lane.ask_in(native, _line(windows[0]), *bodies, fresh=True)
+        if bodies:
+            mailbox.foresight.sent(native, selection, flight.pop())
     last = total = 0
     for index, (low, high) in enumerate(windows):
         if index + 1 < len(windows):

@@ -39,7 +39,7 @@ def dressed(mailbox: Mailbox, folder: Folder, message: Message) -> Carried:
     carried = Carried(message, flags, entry.flags - flags if entry.flags else NO_FLAGS)
     limit = mailbox.append_limit(folder.native)
     if size == 0:
-        carried.result = Refused(entry, "it is empty at the source: there is nothing to store")
+        carried.result = Refused(entry, "it has no octets, so there is nothing to store")
     elif limit is not None and size > limit:
         carried.result = Refused(
             entry, f"it has {size} octets, and the target takes {limit} at most"

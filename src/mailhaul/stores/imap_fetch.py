@@ -24,20 +24,20 @@ from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import LARGEST_SUBSTITUTE, QuirkName, looks_like_substitute
 from mailhaul.imap.responses import Body, Event, Fetched, Status
 from mailhaul.stores import imap_listing
+from mailhaul.stores.imap_foresight import MOST_MESSAGES, WHOLE
 from mailhaul.stores.imap_listing import check_folder, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
-_MOST_MESSAGES = 500
 _MOST_OCTETS = 4 * 1024 * 1024
 _UNKNOWN_SIZE = 64 * 1024
 _UNDER_WAY = 3
 _BODIES_UNDER_WAY = 1
 """In one folder. Dovecot answers several FETCHes by turns: octets of a later one would fill the
-budget of what is held while somebody waits for those of an earlier one, for ever."""
+budget of what is held while somebody waits for those of an earlier one, until the clock is looked
+at (`imap.intake`)."""
 _MOST_HELD = 8 * 1024 * 1024
 _MOST_IDENTITIES = 300
 _MOST_SUSPECTS = 10_000
-_WHOLE = (Attribute.UID, Attribute.WHOLE)
 _IDENTITY = (Attribute.UID, Attribute.IDENTITY)
 
 
@@ -64,6 +64,12 @@ async def fetch(
     suspects = _Suspects(mailbox)
     begun = False
     checked: Selection | None = None
+    coming = mailbox.foresight.taken(folder.native)
+    if coming is not None:
+        if len(waiting) == 1:
+            under_way.append(_Batch(waiting.popleft(), coming[1], coming[0]))
+        else:
+            coming[1].abandon()
     try:
         while waiting or under_way:
             while waiting and len(under_way) < _BODIES_UNDER_WAY:
@@ -203,7 +209,7 @@ def _groups(entries: Sequence[Entry]) -> deque[Sequence[Entry]]:
     start = octets = 0
     for index, entry in enumerate(entries):
         size = _UNKNOWN_SIZE if entry.size is None else entry.size
-        if index > start and (octets + size > _MOST_OCTETS or index - start >= _MOST_MESSAGES):
+        if index > start and (octets + size > _MOST_OCTETS or index - start >= MOST_MESSAGES):
             groups.append(entries[start:index])
             start, octets = index, 0
         octets += size
@@ -217,7 +223,7 @@ async def _asked(
 ) -> _Batch:
     uids = sequence.written(_uid(entry) for entry in group)
     selection, [pending] = await lane.ask_in(
-        folder.native, commands.fetch(uids, _WHOLE), current=current
+        folder.native, commands.fetch(uids, WHOLE), current=current
     )
     return _Batch(group, pending, selection)
 

@@ -11,11 +11,14 @@ from mailhaul.imap.commands import WriteCommand, is_flag
 from mailhaul.imap.failures import failure, failure_of_many
 from mailhaul.imap.lane import Lane
 from mailhaul.imap.pending import Pending
+from mailhaul.imap.responses import Untagged
+from mailhaul.stores import imap_listing
 from mailhaul.stores.imap_listing import FLAGS, check_folder, collected, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
 _DELETED: Flags = frozenset({"\\Deleted"})
 _SYSTEM = frozenset(SYSTEM_FLAGS.values())
+_MOST_VANISHED = 1_000_000
 
 
 async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) -> None:
@@ -51,7 +54,9 @@ async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) 
 
 
 async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
-    """`Target.remove`. Nothing is marked before the folder's numbers are seen to be the same."""
+    """`Target.remove`. Nothing is marked before the folder's numbers are seen to be the same: the
+    marks go out behind the answer to a SELECT, in that selection, which no other numbering can slip
+    under (C1). That costs one wait a folder, and others' work goes on meanwhile."""
     uids = sorted(int(key) for key in keys)
     if not uids:
         return 0
@@ -63,26 +68,39 @@ async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
             marks.append(commands.uid_expunge(part))
     if "UIDPLUS" not in mailbox.extensions:
         marks.append(commands.expunge())
+    flight: list[Pending] | None = None
     async with lane.alone():
-        flight: list[Pending] | None = None
         while flight is None:
             selection, _ = await lane.ask_in(folder.native, writable=True, fresh=True)
             await check_folder(mailbox, folder, selection)
             if "UIDPLUS" not in mailbox.extensions:
                 await _nobody_else_waits(lane, folder, set(uids))
             flight = lane.ask_behind(selection, *marks)
-        for pending in flight:
-            status = await pending.done()
-            if status.kind != b"OK":
-                raise failure(
-                    pending.command.verb, status, f"messages in “{shown(folder)}” can't be removed"
-                )
-        # Only now: Dovecot may do what a later command asks before it has expunged.
-        left: set[int] = set()
-        for part in sequence.split(uids):
-            _, [look] = await lane.ask_in(folder.native, commands.fetch(part, FLAGS), writable=True)
-            left |= {int(entry.key) for entry in (await collected(look))[0]}
-        return len([uid for uid in uids if uid not in left])
+    # The next folder's SELECT goes out behind these; while it is waited for, they are worked on.
+    for pending in flight:
+        status = await pending.done()
+        if status.kind != b"OK":
+            raise failure(
+                pending.command.verb, status, f"messages in “{shown(folder)}” can't be removed"
+            )
+    gone = set(uids) & _vanished(flight)
+    left = [uid for uid in uids if uid not in gone]
+    # Only now: Dovecot may do what a later command asks before it has expunged.
+    there = {uid async for uid in imap_listing.there(mailbox, lane, folder, left)} if left else ()
+    return len(uids) - len(there)
+
+
+def _vanished(flight: Sequence[Pending]) -> set[int]:
+    """What the server said, with QRESYNC on, that it has expunged (RFC 7162 3.2.10.2)."""
+    found: set[int] = set()
+    for pending in flight:
+        for event in pending.events:
+            if isinstance(event, Untagged) and event.name == b"VANISHED":
+                values = event.values_if_any()
+                told = values[-1] if len(values) == 1 else None
+                ranges = sequence.parsed(told) if isinstance(told, bytes) else None
+                found.update(sequence.expanded(ranges or (), _MOST_VANISHED) or ())
+    return found
 
 
 async def _stored(

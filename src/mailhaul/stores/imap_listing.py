@@ -159,6 +159,7 @@ async def _describe(
     mailbox: Mailbox, lane: Lane, folder: Folder, by_uid: dict[int, Entry], uids: Iterable[int]
 ) -> None:
     """Puts the listing lines of `uids` into `by_uid`, as far as the server can be brought to."""
+    mailbox.foresight.drop(folder.native)  # its answers would stand in the way of these
     waiting = [sorted(uids)]
     while waiting:
         group = waiting.pop()
@@ -180,6 +181,7 @@ async def _by_flags(
     mailbox: Mailbox, lane: Lane, folder: Folder, low: int, high: int
 ) -> list[Entry]:
     """What lies between two UIDs, by flags alone; a UID to which even that is refused counts."""
+    mailbox.foresight.drop(folder.native)
     found: dict[int, Entry] = {}
     fresh = True
     waiting = [(low, high)]

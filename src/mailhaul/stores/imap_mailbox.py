@@ -5,6 +5,7 @@ everything else, the folder listing included; `folders()` gives that listing the
 is called at once and nothing was made meanwhile.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -39,10 +40,10 @@ from mailhaul.stores.imap_folders import (
     status_attributes,
     with_status,
 )
+from mailhaul.stores.imap_foresight import Foresight
 
 _FRESH = 2.0
 """Seconds for which `folders()` may give what `open()` has learnt."""
-_ID = (("name", "mailhaul"),)
 
 
 class Mailbox:
@@ -78,6 +79,8 @@ class Mailbox:
         """What of a message's flags this server can be told, once found out."""
         self.flags_checked = False
         """Whether flags given with APPEND were read back once."""
+        self.flags_verdict: asyncio.Event | None = None
+        """Set once they are: who has flags meanwhile waits for it."""
         self.refusing: set[str] = set()
         """Folders (natives) of which a message was refused: their order wants care."""
         self.moves_within: bool | None = None
@@ -92,6 +95,7 @@ class Mailbox:
         self._trace = trace
         self._compress = compress
         self._budget = BUDGET // max(1, connections)
+        self.foresight = Foresight(self._budget)
         self._lanes = [Lane(self._session) for _ in range(max(1, connections))]
         self._of_folder: dict[str, Lane] = {}
         self.known: dict[FolderPath, Folder] = {}
@@ -255,13 +259,13 @@ class Mailbox:
     async def _introduce(self, lane: Lane, session: Session) -> None:
         """One flight: who are you, where are the folders, what is in them, how full is it."""
         extensions = self.extensions
-        identified = session.send(commands.id_(_ID)) if "ID" in extensions else None
         spaces = session.send(commands.namespace()) if "NAMESPACE" in extensions else None
         root = None if spaces else session.send(commands.list_all(""))
         listing = self._ask_for_folders(session)
         quota = session.send(commands.getquotaroot("INBOX")) if "QUOTA" in extensions else None
         # Opened for writing: with EXAMINE servers list no permanent flags at all.
         inbox = (await lane.ask_in("INBOX", writable=True))[0] if self.writable else None
+        identified = session.identified
         if identified is not None:
             if (await identified.done()).kind != b"OK":
                 self.quirks[QuirkName.ID_REJECTED] += 1
@@ -308,22 +312,31 @@ class Mailbox:
         return [session.send(listing), session.send(commands.lsub())]
 
     async def _survey(self, lane: Lane, asked: list[Pending]) -> Survey:
+        """The answers to `asked`, of which the first lists the folders: by a plain LIST where it
+        is refused anything more. A plain one that is refused is an error, for the inbox alone is
+        no mailbox; subscriptions can be done without."""
+        plain = commands.list_all()
+        status = await asked[0].done()
+        if status.kind != b"OK" and asked[0].command != plain:
+            self.quirks[QuirkName.REFUSED_EXTENDED_LIST] += 1
+            session = await lane.ready()
+            asked = [session.send(plain), session.send(commands.lsub())]
+            status = await asked[0].done()
+        if status.kind != b"OK":
+            raise failure(b"LIST", status, "the folders can't be listed")
         survey = Survey()
         for pending in asked:
-            status = await pending.done()
+            await pending.done()
             survey.take(pending.events)
-            if status.kind != b"OK" and pending is asked[0] and len(asked) == 1:
-                self.quirks[QuirkName.REFUSED_EXTENDED_LIST] += 1
-                session = await lane.ready()
-                plain = [session.send(commands.list_all()), session.send(commands.lsub())]
-                return await self._survey(lane, plain)
         if not survey.listed:
             survey.listed["INBOX"] = Listed("INBOX", None, frozenset())
-        missing = [
-            folder.native
-            for folder in folders(survey, self.spaces)
-            if folder.selectable and folder.native not in survey.status
-        ]
+        missing = []
+        if not survey.listed.keys() <= survey.status.keys():
+            missing = [
+                folder.native
+                for folder in folders(survey, self.spaces)
+                if folder.selectable and folder.native not in survey.status
+            ]
         if missing:
             session = await lane.ready()
             wanted = status_attributes(self.extensions)

@@ -57,8 +57,10 @@ def check_maildir(path: Path, *, writing: bool) -> None:
     shown = printable(str(path), 200)
     empty = next(path.iterdir(), None) is None
     if not (writing and empty) and layout_of(path) is None:
+        wanted = "an empty or a new directory" if writing else "the directory that holds them"
         raise BadInput(
-            f"“{shown}” is no Maildir: neither it nor a directory in it holds cur, new and tmp"
+            f"“{shown}” is no Maildir: neither it nor a directory in it holds cur, new and tmp; "
+            f"name {wanted}"
         )
 
 

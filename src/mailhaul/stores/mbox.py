@@ -16,7 +16,7 @@ from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, NameRules, Role, St
 from mailhaul.core.identity import HEADER_LIMIT, header_identity
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Capabilities, Changes, Traffic
-from mailhaul.core.text import printable
+from mailhaul.core.text import plural, printable
 from mailhaul.stores import mbox_tree
 from mailhaul.stores.file_messages import PAGE, Turns, blob_of
 from mailhaul.stores.found_folders import (
@@ -206,8 +206,8 @@ class MboxSource:
         if view.index.expunged:
             note(
                 self.traffic.notices,
-                f"“{native}” holds {view.index.expunged} messages that Thunderbird has deleted and "
-                "not yet compacted; they were left out",
+                f"“{native}” holds {plural(view.index.expunged, 'message')} that Thunderbird has "
+                "deleted and not yet compacted; left out here",
             )
         return view
 

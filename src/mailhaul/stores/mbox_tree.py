@@ -39,8 +39,8 @@ LONGEST = LONGEST_NAME - len(".") - len(".mailhaul.new")
 
 
 def check_mbox(path: Path, *, writing: bool) -> None:
-    """Raises `BadInput` unless `path` is an mbox file or a directory of some, or, when writing, a
-    directory that can be written, or nothing yet."""
+    """Raises `BadInput` unless `path` is an mbox file or a directory that holds one, or, when
+    writing, an empty directory that can be written, or nothing yet."""
     shown = printable(str(path), 200)
     if path.is_file():
         if writing:
@@ -51,17 +51,20 @@ def check_mbox(path: Path, *, writing: bool) -> None:
             raise BadInput(f"“{shown}” can't be read by this user; run as its owner or open it up")
         with path.open("rb") as file:
             if file.read(5) not in (b"From ", b""):
-                raise BadInput(f"“{shown}” is no mbox: it doesn't begin with “From ”")
+                raise BadInput(
+                    f"“{shown}” is no mbox: it doesn't begin with “From ”; name a file that does"
+                )
         return
     if not check_directory(path, "an mbox file or a directory of them", writing=writing):
         return
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = next(_natives(root, [], []), None)
+        found = any(_is_surely(root, native) for native in _natives(root, [], []))
     finally:
         os.close(root)
-    if found is None and not (writing and next(path.iterdir(), None) is None):
-        raise BadInput(f"“{shown}” holds no mbox: no file in it begins with “From ”")
+    if not found and not (writing and next(path.iterdir(), None) is None):
+        wanted = "an empty or a new directory" if writing else "an mbox file or a directory of some"
+        raise BadInput(f"“{shown}” holds no mbox: no file in it begins with “From ”; name {wanted}")
 
 
 def find_folders(root: int, notices: list[str]) -> list[Found]:
@@ -146,6 +149,24 @@ def _is_mbox(here: int, entry: "os.DirEntry[str]", names: list[str], notices: li
         return os.pread(descriptor, 5, 0) in (b"From ", b"")
     finally:
         os.close(descriptor)
+
+
+def _is_surely(root: int, native: str) -> bool:
+    """Whether this is a mail program's mbox: an empty file may be anything, unless a manifest or
+    Thunderbird's index lies beside it."""
+    above, file = steps(native)
+    with directory(root, above) as here:
+        for name in (file, manifest_name(file), f"{file}.msf"):
+            try:
+                descriptor = open_file(here, name)
+            except OSError:
+                continue
+            try:
+                if name != file or os.pread(descriptor, 5, 0):
+                    return True
+            finally:
+                os.close(descriptor)
+    return False
 
 
 def has_below(here: int, file: str) -> bool:

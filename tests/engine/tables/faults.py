@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from errno import ENOSPC
 
 from mailhaul.core.errors import Closed, ClosedReason, Disconnected, FolderFailed, RetryLater
 from mailhaul.core.folder import Cursor, Folder, NameRules
@@ -14,6 +15,7 @@ from tests.engine.scenarios import SOURCE, TARGET, Listing, On, Scenario, Sync
 from tests.engine.tables.deleting import EMPTY, MIRROR
 
 VIRUS = "550 it contains a virus"
+FULL = "the mailbox is full; make room or raise its quota"
 BROKEN = "the server sent an answer without a body"
 
 
@@ -163,7 +165,7 @@ FAULTS: tuple[Scenario, ...] = (
         target="INBOX:",
         target_habits={"most_messages": 3},
         story=(
-            Sync(raises=Closed),
+            Sync(raises=Closed, unfinished=(FULL,)),
             target_becomes(most_messages=None),
             Sync("copied 5"),
         ),
@@ -176,11 +178,36 @@ FAULTS: tuple[Scenario, ...] = (
         target="INBOX: X Y",
         target_habits={"most_messages": 2},
         story=(
-            Sync(raises=Closed),
+            Sync(raises=Closed, unfinished=(FULL,)),
             at_target("expunge INBOX X Y"),
             Sync("copied 2"),
         ),
         ends="INBOX: A B",
+    ),
+    Scenario(
+        "the disk of this machine is full in mid-folder; then there is room",
+        source="INBOX: A B C | Work: D",
+        target="INBOX:",
+        story=(
+            Sync(
+                on=(
+                    On(
+                        TARGET,
+                        "before append",
+                        2,
+                        None,
+                        OSError(ENOSPC, "No space left", "/state/x"),
+                    ),
+                ),
+                raises=OSError,
+                unfinished=(
+                    "the pass was stopped, for this machine says: No space left at /state/x; mend "
+                    "that and run again",
+                ),
+            ),
+            Sync("copied 4"),
+        ),
+        ends="INBOX: A B C | Work: D",
     ),
     Scenario(
         "the target throttles, again and again",
@@ -500,6 +527,7 @@ FAULTS: tuple[Scenario, ...] = (
                     ),
                 ),
                 raises=Closed,
+                unfinished=("the password is wrong",),
             ),
             Sync("copied 3"),
         ),

@@ -6,7 +6,7 @@ from tests.engine.acts import at_source, at_target, lose_the_ledger
 from tests.engine.scenarios import SOURCE, TARGET, On, Scenario, Sync
 
 GONE = (
-    "“{target}” is gone at the target, where {count} messages of “{source}” had been put; leave "
+    "“{target}” is gone at the target, where {count} of “{source}” had been put; leave "
     "the folder out with --exclude, or carry it again with --restore"
 )
 
@@ -171,7 +171,7 @@ STATES: tuple[Scenario, ...] = (
             Sync(
                 "copied 4, carried 1",
                 writes="append 1",
-                unfinished=(GONE.format(target="Work", source="Work", count=2),),
+                unfinished=(GONE.format(target="Work", source="Work", count="2 messages"),),
             ),
         ),
         ends="INBOX: A D",
@@ -198,7 +198,7 @@ STATES: tuple[Scenario, ...] = (
             Sync(
                 "copied 2",
                 writes="",
-                unfinished=(GONE.format(target="Work", source="Work", count=1),),
+                unfinished=(GONE.format(target="Work", source="Work", count="1 message"),),
             ),
         ),
         ends="INBOX: A | Job: B",
