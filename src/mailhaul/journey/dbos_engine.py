@@ -1,4 +1,4 @@
-"""The workflow engine on DBOS (docs/decisions/0050). The only module that knows it.
+"""The workflow engine on DBOS (docs/decisions/0060). The only module that knows it.
 
 DBOS is a durable queue to us: a run is one workflow of two steps, perform it and enqueue what it
 leads to, with ids and counts as its only contents. Each partition is a queue of its own, so that
