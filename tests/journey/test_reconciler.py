@@ -25,9 +25,7 @@ def shop_of(house: House, kept: Kept | None = None) -> Shop:
     return Shop(house.means, engine, slot, reconcile_every=0.02, adopt_every=0.05)
 
 
-async def worked(
-    house: House, shop: Shop, over: Callable[[Connection], bool] | None = None
-) -> None:
+async def worked(house: House, shop: Shop) -> None:
     """Works until nothing goes on by itself; the clock goes on an hour at a time meanwhile."""
     stop = asyncio.Event()
 
