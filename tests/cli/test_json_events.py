@@ -49,6 +49,7 @@ from mailhaul.plan.model import Listed as ListedMailbox
 from mailhaul.plan.model import Plan, System
 from mailhaul.plan.waves import waves
 from tests.cli.running import maildir, mailhaul
+from tests.cli.steering_lines import LINES as STEERING
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json-events.md").read_text(encoding="utf-8")
 TALLY = Tally(9, 1, 2, 3, 2, 1, 5, 6, 7, 800)
@@ -96,6 +97,7 @@ LINES += [
     *plan_lines(PLAN, [Outlook(WAVES[0], None, None, 1, None, None)], Known({})),
     *plan_lines(PLAN, [Outlook(WAVES[0], 3, 4, 0, NEVER, MOMENT)], Known(HELD)),
 ]
+LINES += STEERING
 TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "text": (str,),

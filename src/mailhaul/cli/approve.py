@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.answering import Answer, open_gate
-from mailhaul.cli.blocks import Line, Tone
+from mailhaul.cli.blocks import Json, Line, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.installation import CHOSEN, PLAN, WHERE, Installation, installation, plan_meant
 from mailhaul.cli.options import Arguments, Command, Group, Option
@@ -12,6 +12,7 @@ from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from mailhaul.journey.gates import Opened
     from mailhaul.journey.plans import PlanRow
 
 # ruff: noqa: PLC0415 - the database is imported once the command line is good.
@@ -51,22 +52,26 @@ def _gate(arguments: Arguments, surroundings: Surroundings, home: Installation, 
         surroundings.console.error("not agreed; the gate stays shut")
         return Exit.INCOMPLETE
     if as_json:
-        surroundings.console.json(
-            {
-                "event": "gate_opened",
-                "plan": plan.name,
-                "gate": opened.gate.value,
-                "wave": opened.wave,
-                "by": opened.by,
-                "login": opened.login,
-                "at": opened.at,
-                "text": opened.text,
-            }
-        )
+        surroundings.console.json(opened_line(plan.name, opened))
     else:
         text = f"the gate “{opened.gate}” is open, by the word of {opened.by}"
         surroundings.console.show([Line(text, Tone.GOOD)])
     return Exit.COMPLETE
+
+
+def opened_line(plan: str, opened: "Opened") -> dict[str, Json]:
+    """The gate for `--json`."""
+    return {
+        "event": "gate_opened",
+        "plan": plan,
+        "gate": opened.gate.value,
+        "wave": opened.wave,
+        "round": opened.round,
+        "at": opened.at,
+        "by": opened.by,
+        "login": opened.login,
+        "text": opened.text,
+    }
 
 
 def _wave(arguments: Arguments, home: Installation, plan: "PlanRow") -> str:

@@ -58,7 +58,7 @@ def log(arguments: Arguments, surroundings: Surroundings) -> Exit:
             wrong = events.broken(connection, plan.id)
             head = events.head(connection, plan.id)
     if arguments.given("--json"):
-        console.json({"event": "log", "whole": not wrong, "problem": wrong, "digest": head.digest})
+        console.json(proof_line(wrong, head.number, head.digest))
     elif wrong:
         console.show([Line(f"the log is not whole: {wrong}", Tone.BAD)])
     else:
@@ -96,6 +96,17 @@ def record_line(logged: "Logged", address: str) -> dict[str, Json]:
         "why": what.why,
         "figures": dict(what.figures),
         "digest": logged.digest,
+    }
+
+
+def proof_line(problem: str, records: int, digest: str) -> dict[str, Json]:
+    """Whether the log is whole, for `--json`."""
+    return {
+        "event": "log",
+        "whole": not problem,
+        "problem": problem,
+        "records": records,
+        "digest": digest,
     }
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.blocks import Block, Line, Tone
+from mailhaul.cli.blocks import Block, Json, Line, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import plural
 from mailhaul.cli.installation import installation, login_name, plan_meant, selection
@@ -14,6 +14,7 @@ from mailhaul.cli.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from mailhaul.journey.loading import Loaded
+    from mailhaul.journey.orders import Result
 
 # ruff: noqa: PLC0415 - the database is imported once the command line is good.
 
@@ -48,10 +49,7 @@ def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
                     load_plan(path, now=datetime.fromtimestamp(at, UTC))
             result = orders.start(connection, row, chosen, at=at, actor=actor)
     if arguments.given("--json"):
-        line = result_line("start", row.name, result)
-        if loaded is not None:
-            line |= {"added": loaded.added, "changed": loaded.changed, "kept": loaded.kept}
-        surroundings.console.json(line)
+        surroundings.console.json(started_line(row.name, loaded, result))
     else:
         shown = [] if loaded is None else _loaded(row.name, loaded)
         # What had been started is no surprise where all are meant.
@@ -59,6 +57,17 @@ def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
             result.left.clear()
         surroundings.console.show([*shown, *told(result, "started")])
     return exit_code(result, chosen)
+
+
+def started_line(plan: str, loaded: "Loaded | None", result: "Result") -> dict[str, Json]:
+    """What was loaded and started, for `--json`."""
+    return {
+        **result_line("start", plan, result),
+        "event": "started",
+        "added": [] if loaded is None else list(loaded.added),
+        "changed": [] if loaded is None else list(loaded.changed),
+        "kept": [] if loaded is None else list(loaded.kept),
+    }
 
 
 def _loaded(name: str, loaded: "Loaded") -> list[Block]:

@@ -165,23 +165,46 @@ def mailbox_blocks(found: "Details", zone: ZoneInfo) -> list[Block]:
 
 
 def row_line(row: "MailboxRow") -> dict[str, Json]:
-    """A mailbox's row for `--json`, without its endpoints' options and its secrets' places."""
-    hidden = {"source_secret", "target_secret", "refused_secret", "id", "plan", "epoch"}
-    line: dict[str, Json] = {
-        name: value for name, value in asdict(row).items() if name not in hidden
+    """A mailbox's row for `--json`."""
+    return {
+        "event": "mailbox_status",
+        "address": row.address,
+        "wave": row.wave,
+        "source": row.source,
+        "target": row.target,
+        "state": row.state.value,
+        "resume_state": None if row.resume_state is None else row.resume_state.value,
+        "since": row.since_at,
+        "due": row.due_at,
+        "reason": row.reason,
+        "left_out": row.left_out,
+        "passes": row.passes,
+        "sweeps": row.sweeps,
+        "census": row.census,
+        "copied": row.copied,
+        "adopted": row.adopted,
+        "skipped": row.skipped,
+        "refused": row.refused,
+        "missing": row.missing,
+        "bytes": row.octets,
+        "expected_messages": row.expected_messages,
+        "expected_bytes": row.expected_octets,
+        "grade": row.grade,
+        "approved_by": row.approved_by,
+        "approved_at": row.approved_at,
     }
-    return {"event": "mailbox_status", **line}
 
 
 def mailbox_line(found: "Details") -> dict[str, Json]:
     """One mailbox in detail, for `--json`."""
-    parts: dict[str, Json] = {
-        "history": [asdict(each) for each in found.passes],
+    return {
+        **row_line(found.row),
+        "event": "mailbox_details",
+        "history": [_in_bytes(asdict(each)) for each in found.passes],
         "leftovers": [asdict(each) for each in found.leftovers],
         "findings": [asdict(each) for each in found.findings],
         "differences": [asdict(each) for each in found.differences],
     }
-    return {**row_line(found.row), **parts}
 
 
 def moment(at: float, zone: ZoneInfo) -> str:
@@ -265,4 +288,11 @@ def _passes(found: "Details", zone: ZoneInfo) -> Table:
 
 
 def _sums(figures: "Figures") -> dict[str, Json]:
-    return {name: number for name, number in asdict(figures).items() if name != "mailboxes"}
+    found = _in_bytes(asdict(figures))
+    del found["mailboxes"]
+    return found
+
+
+def _in_bytes(values: dict[str, Json]) -> dict[str, Json]:
+    """Lines of JSON say bytes."""
+    return {name.replace("octets", "bytes"): value for name, value in values.items()}
