@@ -102,7 +102,7 @@ class Course:
             case Settled(fate=fate) if fate in _LEFT:
                 self.left.append(event)
             case Waiting():
-                what = "asked for it" if event.throttled else "failed"
+                what = "asked for it" if event.throttled else "was tried again"
                 self.waits[f"{event.side} {what}"] += round(event.seconds)
                 if event.seconds > LONG_WAIT:
                     self.wait = event
