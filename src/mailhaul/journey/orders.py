@@ -56,16 +56,19 @@ class Result:
     remarks: list[str] = field(default_factory=list)
 
 
-def chosen(connection: Connection, plan: PlanRow, selection: Selection) -> list[MailboxRow]:
-    """The plan's mailboxes that are meant, in its order. Raises `BadInput` for an address or wave
-    that the plan hasn't got."""
+def chosen(
+    connection: Connection, plan: PlanRow, selection: Selection, *, hold: bool = False
+) -> list[MailboxRow]:
+    """The plan's mailboxes that are meant, in its order; with `hold` nobody else moves any of the
+    plan's until the transaction ends. Raises `BadInput` for an address or wave that the plan hasn't
+    got."""
     table = tables.mailbox
-    rows = [
-        from_row(row)
-        for row in connection.execute(
-            select(table).where(table.c.plan_id == plan.id).order_by(table.c.position, table.c.id)
-        )
-    ]
+    query = select(table).where(table.c.plan_id == plan.id).order_by(table.c.position, table.c.id)
+    if hold:
+        query = query.with_for_update(key_share=True)
+    rows = [from_row(row) for row in connection.execute(query)]
+    if selection.all:
+        return rows
     addresses = {address.casefold() for address in selection.mailboxes}
     for address in selection.mailboxes:
         if all(row.address.casefold() != address.casefold() for row in rows):
@@ -90,7 +93,7 @@ def start(
     _refuse_ended(plan)
     result = Result()
     begun: list[MailboxRow] = []
-    for row in chosen(connection, plan, selection):
+    for row in chosen(connection, plan, selection, hold=True):
         if row.started_at is not None or row.state in ENDED:
             result.left.append(Left(row.address, f"it is {row.state}"))
         else:
@@ -282,7 +285,7 @@ def approve(
     table = tables.leftover
     result = Result()
     records = []
-    for row in chosen(connection, plan, selection):
+    for row in chosen(connection, plan, selection, hold=True):
         still_open = (table.c.mailbox_id == row.id) & table.c.approved_by.is_(None)
         wanted = still_open if keys is None else still_open & table.c.key.in_(keys)
         approved = connection.execute(
@@ -354,7 +357,7 @@ def _ordered(
     """Moves every chosen mailbox as `change` says; a text says why it is left."""
     result = Result()
     changes = []
-    for row in chosen(connection, plan, selection):
+    for row in chosen(connection, plan, selection, hold=True):
         wanted = change(row)
         if isinstance(wanted, str):
             result.left.append(Left(row.address, wanted))
