@@ -1,12 +1,23 @@
 """One embedded IMAP server, in memory, on loopback: `python -m mailhaul.lab.embedded NAME`.
 
-Run by `lab.servers` as a process of its own. It prints its port, then obeys lines on standard
-input (`user NAME PASSWORD`, fields percent-encoded) with `ok`, and ends when its input ends: it
-can't outlive whoever started it. pymap (MIT) serves; it knows no CONDSTORE, no SPECIAL-USE, no
-NAMESPACE and no QUOTA, so that it is a poor server to practise on, and starts in half a second.
+Run by `lab.servers` as a process of its own. It prints two ports: that of its front, where troubles
+can be made (`lab.faults`), and that of the server itself. Then it obeys lines on standard input,
+fields percent-encoded, each with a line of its own, and ends when its input ends: it can't outlive
+whoever started it.
+
+    user NAME PASSWORD      an account, or its new password
+    throttle NAME N SECONDS the next N APPENDs of that user are throttled
+    cut NAME N              the line is cut at the Nth APPEND from now
+    room NAME N             there is room for N messages more; -1: for any number
+    poison MARK             messages that contain MARK are refused
+    seen                    what has been met so far, as JSON: [[user, kind, count], …]
+
+pymap (MIT) serves; it knows no CONDSTORE, no SPECIAL-USE, no NAMESPACE and no QUOTA, so that it is
+a poor server to practise on, and starts in half a second.
 """
 
 import asyncio
+import json
 import os
 import sys
 from argparse import Namespace
@@ -19,6 +30,8 @@ from pymap.backend.dict import Config, DictBackend, Login
 from pymap.imap import IMAPServer
 from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
+
+from mailhaul.lab.faults import Troubles, front
 
 HOST = "127.0.0.1"
 
@@ -41,13 +54,38 @@ async def _serve(orders: BinaryIO, answers: BinaryIO) -> None:
             IMAPServer(login, config)
         )
         server = await stack.enter_async_context(await asyncio.start_server(callback, HOST, 0))
-        _answer(answers, str(server.sockets[0].getsockname()[1]))
+        port = server.sockets[0].getsockname()[1]
+        troubles = Troubles()
+        faulty = await stack.enter_async_context(await front(HOST, port, troubles))
+        _answer(answers, f"{faulty.sockets[0].getsockname()[1]} {port}")
         while line := await asyncio.to_thread(orders.readline):
-            _, name, password = (unquote(field) for field in line.decode().split())
-            login.users_dict[name] = UserMetadata(config, name, password=password)
-            _answer(answers, "ok")
+            match [unquote(field) for field in line.decode().split()]:
+                case ["user", name, password]:
+                    login.users_dict[name] = UserMetadata(config, name, password=password)
+                    _answer(answers, "ok")
+                case order:
+                    _answer(answers, obeyed(order, troubles))
     # Clients may still be connected: their tasks have no say in when we end.
     os._exit(0)
+
+
+def obeyed(order: list[str], troubles: Troubles) -> str:
+    """Does what the order says; what is answered. See the module."""
+    match order:
+        case ["throttle", name, count, seconds]:
+            troubles.of(name).throttles = int(count)
+            troubles.of(name).backoff = float(seconds)
+        case ["cut", name, count]:
+            troubles.of(name).cut_after = int(count)
+        case ["room", name, count]:
+            troubles.of(name).room = int(count)
+        case ["poison", mark]:
+            troubles.mark = mark.encode()
+        case ["seen"]:
+            return json.dumps([[*key, count] for key, count in troubles.seen.items()])
+        case _:
+            return "no such order"
+    return "ok"
 
 
 def _configuration() -> Config:

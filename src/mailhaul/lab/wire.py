@@ -80,20 +80,21 @@ class PlainConnection:
 
     def store(self, path: FolderPath, change: str) -> None:
         """Runs `UID STORE change` in the folder at `path`."""
-        self._select(path)
+        self.select(path)
         self.command(b"UID STORE %b" % change.encode())
 
     def content(self, path: FolderPath) -> Content:
         """What the folder at `path` holds; nothing when there is none."""
         try:
-            count = self._select(path)
+            count = self.select(path)
         except Refusal:
             count = 0
         if not count:
             return Content(())
         return Content(tuple(_messages(self.command(b"FETCH 1:* (FLAGS BODY.PEEK[])"))))
 
-    def _select(self, path: FolderPath) -> int:
+    def select(self, path: FolderPath) -> int:
+        """Opens the folder at `path`; how many messages it holds. Raises `Refusal`."""
         lines = self.command(b"SELECT %b" % wire_name(path))
         return next(int(line.text.split()[1]) for line in lines if b" EXISTS" in line.text)
 
