@@ -14,21 +14,21 @@ from typing import Any
 from sqlalchemy import select
 
 from mailhaul.check.mailbox import check_mailbox
-from mailhaul.core.blob import Spool
-from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import Closed, ClosedReason
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.store import Source, Target
 from mailhaul.core.text import Secret
 from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
+from mailhaul.db.migrate import migrate
 from mailhaul.journey import orders
 from mailhaul.journey.clock import HandClock
 from mailhaul.journey.events import Logged, log
 from mailhaul.journey.gates import open_gate
 from mailhaul.journey.ledgers import open_ledger
 from mailhaul.journey.loading import load
-from mailhaul.journey.means import Means, folder_options
+from mailhaul.journey.means import Means, Opening, folder_options
 from mailhaul.journey.phases import perform, run_of
 from mailhaul.journey.plans import PlanRow, plan_row
 from mailhaul.journey.questions import Gate, ask
@@ -77,7 +77,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.database: Database = open_database(self.database_url, self.directory)
-        tables.metadata.create_all(self.database.engine)
+        migrate(self.database)
         listed = []
         for person in self.people:
             self.sources[person] = MemoryMailbox()
@@ -116,17 +116,15 @@ class House:
 
     # the opener
 
-    def source(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Source:
-        faults = self._faults(endpoint.user, "source", login)
-        return MemorySource(self.sources[endpoint.user], faults, spool)
+    def source(self, opening: Opening) -> Source:
+        person = opening.endpoint.user
+        faults = self._faults(person, "source", opening.login)
+        return MemorySource(self.sources[person], faults, opening.spool)
 
-    def target(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Target:
-        faults = self._faults(endpoint.user, "target", login)
-        return MemoryTarget(self.targets[endpoint.user], faults, spool)
+    def target(self, opening: Opening) -> Target:
+        person = opening.endpoint.user
+        faults = self._faults(person, "target", opening.login)
+        return MemoryTarget(self.targets[person], faults, opening.spool)
 
     @asynccontextmanager
     async def admitted(self, plan: PlanRow, row: MailboxRow):  # type: ignore[no-untyped-def]

@@ -1,21 +1,24 @@
 """The phases, run by run: each case is a house, something that happens, and what the rows say."""
 
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from time import sleep
 
 import pytest
+from sqlalchemy import update
 
 from mailhaul.core.errors import Closed, ClosedReason, Disconnected, RetryLater
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.message import Flags
+from mailhaul.db import tables
 from mailhaul.journey import orders
 from mailhaul.journey.phases import perform, run_of
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.states import State
 from mailhaul.plan.model import Carry, Delete, Hours, Order, Sweeps
-from tests.journey.house import HOUR, House, letter, plan_of
+from tests.journey.house import BEGIN, HOUR, House, letter, plan_of
+from tests.servers.postgres import Postgres
 
 
 def house(tmp_path: Path, people: tuple[str, ...] = ("anna",), **settings: object) -> House:
@@ -315,3 +318,75 @@ async def test_a_cut_connection_is_the_pass_s_own_trouble(tmp_path: Path) -> Non
     found.wrong["anna"] = cut
     await found.drive(State.SYNCED)
     assert (at_target(found), found.row().copied) == (3, 3)
+
+
+async def test_a_pass_is_undone_and_the_mailbox_rests(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    await found.drive(State.SYNCED)
+    found.sources["anna"].deliver(letter("late"), INBOX_PATH)
+    await found.drive(hours=25)
+    assert at_target(found) == 4
+    found.order(orders.request_undo, number=2)
+    await found.drive(State.PAUSED)
+    row = found.row()
+    assert (row.state, row.resume_state, at_target(found)) == (State.PAUSED, State.SYNCED, 3)
+    undone = [each.undone_at is not None for each in found.rows("passes")]
+    assert undone == [False, True]
+
+
+async def test_cancelled_with_everything_undone_the_target_is_as_before(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    found.targets["anna"].deliver(letter("theirs"), INBOX_PATH)
+    await found.drive(State.SYNCED)
+    assert at_target(found) == 4
+    found.order(orders.cancel, undo=True)
+    await found.drive(State.ROLLED_BACK)
+    assert (found.row().state, at_target(found)) == (State.ROLLED_BACK, 1)
+    assert found.actions()[-2:] == ["recalled", "undone"]
+    assert [row.undone_at is not None for row in found.rows("passes")] == [True]
+
+
+async def test_the_old_is_carried_first_where_the_plan_says_so(tmp_path: Path) -> None:
+    found = house(tmp_path, carry=Carry(prestage_older_than=timedelta(days=30)))
+    old = datetime.fromtimestamp(BEGIN, UTC) - timedelta(days=100)
+    source = found.sources["anna"]
+    source.expunge(*(each.uid for each in source.messages(INBOX_PATH)))
+    source.deliver(letter("old"), INBOX_PATH, received=old)
+    for name in ("one", "two", "three"):
+        source.deliver(letter(name), INBOX_PATH, received=datetime.fromtimestamp(BEGIN, UTC))
+    await found.drive(State.READY)
+    await found.run(found.row())
+    assert [each.kind for each in found.rows("passes")] == ["pre-stage"]
+    assert at_target(found) == 1
+    await found.drive(State.SYNCED)
+    assert [each.kind for each in found.rows("passes")] == ["pre-stage", "initial"]
+    assert at_target(found) == 4
+
+
+async def test_on_postgresql_whoever_was_superseded_writes_nothing(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    found = House(tmp_path, plan_of(), database_url=postgres.database())
+    for number in range(300):
+        found.sources["anna"].deliver(letter(f"more {number}"), INBOX_PATH)
+    await found.drive(State.READY)
+
+    def taken_over(side: str, operation: str, folder: str) -> None:
+        if operation == "after append" and at_target(found) >= 5:
+            found.wrong["anna"] = slowly
+            with found.database.begin() as connection:
+                connection.execute(update(tables.mailbox).values(epoch=100))
+
+    found.wrong["anna"] = taken_over
+    await found.run(found.row())
+    row = found.row()
+    assert (row.state, row.step, row.copied) == (State.COPYING, 0, 0)
+    found.wrong.clear()
+    found.hand.time += 1
+    await found.drive(State.SYNCED)
+    assert (found.row().epoch, found.row().census) == (101, 303)
+    assert len({each.data for each in found.targets["anna"].messages(INBOX_PATH)}) == 303
+    assert at_target(found) == 303
+    found.open(Gate.GO)
+    await found.drive(State.VERIFIED)
+    assert found.row().grade == "perfect"

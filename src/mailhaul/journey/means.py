@@ -5,7 +5,7 @@ and between one machine and several, is in here and nowhere else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,41 +40,46 @@ class Pair:
 
     source: Source
     target: Target
-    credentials: Mapping[Side, Credentials]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One side of a mailbox that is to be opened. What is not `rationed` keeps within the
+    connections that are allowed, but counts for no day: a look costs little, and one that can't be
+    finished within a day's budget would never end."""
+
+    plan: PlanRow
+    row: MailboxRow
+    endpoint: Endpoint
+    login: Credentials
+    spool: Spool
+    rationed: bool = True
 
 
 class Opener(Protocol):
     """Makes the stores of one side; budgets ration what they do."""
 
-    def source(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Source: ...
+    def source(self, opening: Opening) -> Source: ...
 
-    def target(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Target: ...
+    def target(self, opening: Opening) -> Target: ...
 
     def admitted(self, plan: PlanRow, row: MailboxRow) -> AbstractAsyncContextManager[None]:
-        """Holds the connections that the mailbox needs. Raises `RetryLater` (throttled) when none
-        are free now, or the day's budget is used up."""
+        """Holds the connections that the mailbox needs. Raises `Busy` when none are free
+        now."""
 
 
 class PlainOpener:
     """Opens what the registry knows, without budgets."""
 
-    def source(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Source:
+    def source(self, opening: Opening) -> Source:
         """See `Opener`."""
-        each = plan.plan.source.connections_each
-        return open_source(endpoint, login, connections=each, spool=spool)
+        each = opening.plan.plan.source.connections_each
+        return open_source(opening.endpoint, opening.login, connections=each, spool=opening.spool)
 
-    def target(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Target:
+    def target(self, opening: Opening) -> Target:
         """See `Opener`."""
-        each = plan.plan.target.connections_each
-        return open_target(endpoint, login, connections=each, spool=spool)
+        each = opening.plan.plan.target.connections_each
+        return open_target(opening.endpoint, opening.login, connections=each, spool=opening.spool)
 
     @asynccontextmanager
     async def admitted(self, plan: PlanRow, row: MailboxRow) -> AsyncIterator[None]:
@@ -112,26 +117,25 @@ class Means:
 
 
 @asynccontextmanager
-async def opened_pair(means: Means, plan: PlanRow, row: MailboxRow) -> AsyncIterator[Pair]:
+async def opened_pair(
+    means: Means, plan: PlanRow, row: MailboxRow, *, rationed: bool = True
+) -> AsyncIterator[Pair]:
     """Both stores, made but not opened yet, with the secrets of this moment; closed at the end.
 
     Errors of secrets say which side they are about. Holds the connections that the plan's budgets
-    grant; raises `RetryLater` when they grant none.
+    grant; raises `Busy` when they grant none now.
     """
     async with means.opener.admitted(plan, row):
-        logins = {
-            Side.SOURCE: await login_of(means, plan, row, Side.SOURCE),
-            Side.TARGET: await login_of(means, plan, row, Side.TARGET),
+        logins = {side: await login_of(means, plan, row, side) for side in Side}
+        ends = {Side.SOURCE: parse_endpoint(row.source), Side.TARGET: parse_endpoint(row.target)}
+        openings = {
+            side: Opening(plan, row, ends[side], logins[side], means.spool(row), rationed)
+            for side in Side
         }
-        spool = means.spool(row)
-        source = means.opener.source(
-            plan, row, parse_endpoint(row.source), logins[Side.SOURCE], spool
-        )
-        target = means.opener.target(
-            plan, row, parse_endpoint(row.target), logins[Side.TARGET], spool
-        )
+        source = means.opener.source(openings[Side.SOURCE])
+        target = means.opener.target(openings[Side.TARGET])
         try:
-            yield Pair(source, target, logins)
+            yield Pair(source, target)
         finally:
             for store in (source, target):
                 with suppress(TimeoutError, MailhaulError):

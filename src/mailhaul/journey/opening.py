@@ -3,14 +3,12 @@ octets, held by all workers together (`journey.budgets`)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from mailhaul.core.blob import Spool
-from mailhaul.core.endpoint import Credentials, Endpoint, parse_endpoint
-from mailhaul.core.errors import RetryLater
+from mailhaul.core.endpoint import parse_endpoint
+from mailhaul.core.errors import Busy
 from mailhaul.core.store import Source, Target
 from mailhaul.db.database import Database
 from mailhaul.journey.budgets import (
@@ -22,15 +20,12 @@ from mailhaul.journey.budgets import (
     take_connections,
 )
 from mailhaul.journey.clock import Clock
-from mailhaul.journey.means import PlainOpener
+from mailhaul.journey.means import Opener, Opening, PlainOpener
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.ration import Ration, RationedSource, RationedTarget
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.plan.model import System
 from mailhaul.plan.presets import Side, budget_of
-
-NO_PLACE = 5.0
-"""Seconds after which who found no free connection looks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +39,25 @@ class BudgetedOpener:
     """The opener of real journeys. One serves all mailboxes of a worker: what is rationed is
     rationed for all of them."""
 
-    def __init__(self, database: Database, clock: Clock, worker: str) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, worker: str, inner: Opener | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._worker = worker
         self._rations: dict[tuple[str, Limits], Ration] = {}
-        self._plain = PlainOpener()
+        self._inner = inner or PlainOpener()
 
-    def source(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Source:
+    def source(self, opening: Opening) -> Source:
         """See `Opener`."""
-        inner = self._plain.source(plan, row, endpoint, login, spool)
-        rations = self._for(plan.plan.source, Side.SOURCE, endpoint, plan.plan.zone)
+        inner = self._inner.source(opening)
+        rations = self._for(opening, opening.plan.plan.source, Side.SOURCE)
         return RationedSource(inner, rations) if rations else inner
 
-    def target(
-        self, plan: PlanRow, row: MailboxRow, endpoint: Endpoint, login: Credentials, spool: Spool
-    ) -> Target:
+    def target(self, opening: Opening) -> Target:
         """See `Opener`."""
-        inner = self._plain.target(plan, row, endpoint, login, spool)
-        rations = self._for(plan.plan.target, Side.TARGET, endpoint, plan.plan.zone)
+        inner = self._inner.target(opening)
+        rations = self._for(opening, opening.plan.plan.target, Side.TARGET)
         return RationedTarget(inner, rations) if rations else inner
 
     @asynccontextmanager
@@ -87,8 +80,7 @@ class BudgetedOpener:
                 )
                 if not taken:
                     # With the transaction go the permits that were there.
-                    why = f"all connections to {permit.name} that the plan allows are in use"
-                    raise RetryLater(why, after=NO_PLACE, throttled=True)
+                    raise Busy(f"all connections to {permit.name} that the plan allows are in use")
 
         def give_back(connection: Connection) -> None:
             for permit in permits:
@@ -108,7 +100,8 @@ class BudgetedOpener:
             await ration.close()
         self._rations.clear()
 
-    def _for(self, system: System, side: Side, endpoint: Endpoint, zone: ZoneInfo) -> list[Ration]:
+    def _for(self, opening: Opening, system: System, side: Side) -> list[Ration]:
+        endpoint, zone = opening.endpoint, opening.plan.plan.zone
         if endpoint.is_file:
             return []
         budget = budget_of(system, side)
@@ -122,6 +115,8 @@ class BudgetedOpener:
                 Limits(None, budget.messages_per_second_each, budget.octets_per_day_each),
             ),
         ]
+        if not opening.rationed:
+            each = [(name, replace(limits, octets_per_day=None)) for name, limits in each]
         found = []
         for name, limits in each:
             if limits == Limits():

@@ -120,7 +120,7 @@ def _standing(connection: Connection, run: Run, at: float) -> Standing | None:
 
 async def _check(means: Means, standing: Standing) -> Next | None:
     plan, row = standing.plan, standing.row
-    async with opened_pair(means, plan, row) as pair:
+    async with opened_pair(means, plan, row, rationed=False) as pair:
         checked = await means.examine(pair.source, pair.target, plan, row)
     refused = await _secrets_of(means, standing, checked.refused)
 

@@ -62,7 +62,7 @@ async def proven(means: Means, plan: PlanRow, row: MailboxRow) -> Proof:
     theirs: Counter[Kind] = Counter()
     with means.open_ledger(row) as ledger:
         folders = {each.source: each for each in ledger.folders()}
-        async with opened_pair(means, plan, row) as pair:
+        async with opened_pair(means, plan, row, rationed=False) as pair:
             events = cast(
                 "AsyncGenerator[VerifyEvent, None]", verify(pair.source, pair.target, options)
             )
