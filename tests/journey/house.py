@@ -5,7 +5,7 @@ run at a time; when nothing is, the clock goes on to the next moment at which so
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +127,9 @@ class House:
         return MemoryTarget(self.targets[person], faults, opening.spool)
 
     @asynccontextmanager
-    async def admitted(self, plan: PlanRow, row: MailboxRow):  # type: ignore[no-untyped-def]
+    async def admitted(
+        self, plan: PlanRow, row: MailboxRow, *, rationed: bool = True
+    ) -> AsyncIterator[None]:
         yield
 
     def _faults(self, person: str, side: str, login: Credentials) -> Faults:

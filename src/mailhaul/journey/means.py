@@ -63,9 +63,11 @@ class Opener(Protocol):
 
     def target(self, opening: Opening) -> Target: ...
 
-    def admitted(self, plan: PlanRow, row: MailboxRow) -> AbstractAsyncContextManager[None]:
-        """Holds the connections that the mailbox needs. Raises `Busy` when none are free
-        now."""
+    def admitted(
+        self, plan: PlanRow, row: MailboxRow, *, rationed: bool = True
+    ) -> AbstractAsyncContextManager[None]:
+        """Holds the connections that the mailbox needs. Raises `Busy` when none are free now, and
+        `RetryLater` when nothing `rationed` goes any more today."""
 
 
 class PlainOpener:
@@ -82,7 +84,9 @@ class PlainOpener:
         return open_target(opening.endpoint, opening.login, connections=each, spool=opening.spool)
 
     @asynccontextmanager
-    async def admitted(self, plan: PlanRow, row: MailboxRow) -> AsyncIterator[None]:
+    async def admitted(
+        self, plan: PlanRow, row: MailboxRow, *, rationed: bool = True
+    ) -> AsyncIterator[None]:
         """See `Opener`: always."""
         yield
 
@@ -125,7 +129,7 @@ async def opened_pair(
     Errors of secrets say which side they are about. Holds the connections that the plan's budgets
     grant; raises `Busy` when they grant none now.
     """
-    async with means.opener.admitted(plan, row):
+    async with means.opener.admitted(plan, row, rationed=rationed):
         logins = {side: await login_of(means, plan, row, side) for side in Side}
         ends = {Side.SOURCE: parse_endpoint(row.source), Side.TARGET: parse_endpoint(row.target)}
         openings = {

@@ -13,6 +13,7 @@ from mailhaul.core.store import Source, Target
 from mailhaul.db.database import Database
 from mailhaul.journey.budgets import (
     PERMIT_LASTS,
+    BudgetSpent,
     Limits,
     account_name,
     release,
@@ -61,8 +62,12 @@ class BudgetedOpener:
         return RationedTarget(inner, rations) if rations else inner
 
     @asynccontextmanager
-    async def admitted(self, plan: PlanRow, row: MailboxRow) -> AsyncIterator[None]:
-        """See `Opener`."""
+    async def admitted(
+        self, plan: PlanRow, row: MailboxRow, *, rationed: bool = True
+    ) -> AsyncIterator[None]:
+        """See `Opener`. Whoever found the day's octets taken keeps the others from trying."""
+        if rationed:
+            self._refuse_spent(row)
         permits = _permits(plan, row)
 
         def take(connection: Connection) -> None:
@@ -99,6 +104,21 @@ class BudgetedOpener:
         for ration in self._rations.values():
             await ration.close()
         self._rations.clear()
+
+    def _refuse_spent(self, row: MailboxRow) -> None:
+        """Raises `BudgetSpent` while the day's octets of one of the row's systems are taken."""
+        now = self._clock.now()
+        ends = {Side.SOURCE: parse_endpoint(row.source), Side.TARGET: parse_endpoint(row.target)}
+        names = {
+            f"{name} {side}"
+            for side, endpoint in ends.items()
+            for name in (system_name(endpoint), account_name(endpoint))
+        }
+        for (name, _), ration in self._rations.items():
+            if name in names and ration.spent_until > now:
+                text = f"{name}: the day's octets have been carried; it goes on tomorrow"
+                until = ration.spent_until
+                raise BudgetSpent(text, until=until, after=max(1.0, until - now))
 
     def _for(self, opening: Opening, system: System, side: Side) -> list[Ration]:
         endpoint, zone = opening.endpoint, opening.plan.plan.zone

@@ -57,6 +57,8 @@ class Ration:
         self._messages = 0
         self._octets = 0
         self._day = ""
+        self.spent_until = 0.0
+        """Until then nothing more goes today: the moment that the last `BudgetSpent` named."""
 
     @property
     def batch(self) -> int | None:
@@ -68,7 +70,11 @@ class Ration:
         """Waits until one more message of that size may go. Raises `BudgetSpent` when that is not
         today."""
         async with self._lock:
-            await self._use_octets(size)
+            try:
+                await self._use_octets(size)
+            except BudgetSpent as error:
+                self.spent_until = error.until
+                raise
             await self._use_message()
 
     async def close(self) -> None:
