@@ -162,6 +162,14 @@ every = "6h"
         mail = f"Subject: {name}\r\nMessage-ID: <{name}@moving>\r\n\r\nHello {name}.\r\n"
         self._oracle(address, 0).append("INBOX", mail.encode())
 
+    def fill(self, address: str, count: int) -> None:
+        """So much mail was in the old system before."""
+        mails = (
+            f"Subject: old {number}\r\nMessage-ID: <{number}@{address}>\r\n\r\n{'x' * 2000}\r\n"
+            for number in range(count)
+        )
+        self._oracle(address, 0).append("INBOX", *(mail.encode() for mail in mails))
+
     def names(self, address: str, side: int) -> list[str]:
         """The subjects in the inbox of the old (0) or the new (1) mailbox."""
         return self._oracle(address, side).subjects("INBOX")
@@ -178,18 +186,22 @@ class Plain:
     port: int
     account: Account
 
-    def append(self, folder: str, mail: bytes) -> None:
+    def append(self, folder: str, *mails: bytes) -> None:
         with self._open() as session:
-            session.append(folder, "", None, mail)
+            for mail in mails:
+                session.append(folder, "", None, mail)
 
     def subjects(self, folder: str) -> list[str]:
         with self._open() as session:
             session.select(folder, readonly=True)
             _, numbers = session.search(None, "ALL")
             found = []
-            for number in numbers[0].split():
-                _, parts = session.fetch(number, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
-                found.append(parts[0][1].decode().strip().removeprefix("Subject: "))
+            if not numbers[0]:
+                return []
+            _, parts = session.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+            for part in parts:
+                if isinstance(part, tuple):
+                    found.append(part[1].decode().strip().removeprefix("Subject: "))
             return found
 
     @contextmanager

@@ -126,3 +126,20 @@ def test_run_says_what_it_waits_for(moving: Moving) -> None:
     assert "waits for people" in ran.out
     assert "go" in ran.out
     everything_arrived(moving)
+
+
+def test_what_is_under_way_stops_in_time_and_goes_on(moving: Moving) -> None:
+    for address in moving.accounts:
+        moving.fill(address, 600)
+    moving.start()
+    with moving.working() as worker:
+        while not any(row.copied > 20 for row in moving.rows()):
+            time.sleep(0.02)
+        assert stop(worker) < 20
+    assert any(row.state is State.COPYING for row in moving.rows()), moving.rows()
+    with moving.working() as worker:
+        moving.until(State.SYNCED)
+        kill(worker)
+    everything_arrived(moving)
+    initial = [each for each in moving.table("passes") if each.number == 1]
+    assert {(each.kind, each.outcome) for each in initial} == {("initial", "complete")}
