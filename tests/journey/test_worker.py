@@ -143,3 +143,4 @@ def test_what_is_under_way_stops_in_time_and_goes_on(moving: Moving) -> None:
     everything_arrived(moving)
     initial = [each for each in moving.table("passes") if each.number == 1]
     assert {(each.kind, each.outcome) for each in initial} == {("initial", "complete")}
+    assert {each.carried for each in initial} == {603}

@@ -417,6 +417,16 @@ class Ledger:
             folder, "pass = ? AND fate = 'copied' AND target_key IS NOT NULL", "target_key", number
         )
 
+    def carried_by(self, number: int) -> tuple[int, int]:
+        """How many messages that pass put into the target so far, and their octets."""
+        found = self._sql.execute(
+            "SELECT count(*), coalesce(sum(size), 0) FROM message"
+            " WHERE pass = ? AND fate = 'copied'",
+            (number,),
+        )
+        messages, octets = found.fetchone()
+        return int(messages), int(octets)
+
     def rows(self, folder: FolderRow) -> Iterator[MessageRow]:
         """Every message of the source that was decided about, in the source's order."""
         rows = self._sql.execute(

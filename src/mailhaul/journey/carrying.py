@@ -80,7 +80,8 @@ class Course:
     number: int
     kind: Kind
     began: float
-    before: Mapping[str, int]
+    before: dict[str, int]
+    resumed: bool = False
     carried: int = 0
     octets: int = 0
     targets: dict[FolderPath, FolderPath] = field(default_factory=dict)
@@ -263,7 +264,9 @@ def _begin(
     ).one_or_none()
     if last is not None and last.outcome == "" and last.kind == kind.value:
         before = {name: getattr(last, name) for name in ("carried", "flagged", "removed", "octets")}
-        course = Course(last.number, kind, last.began_at, before, waits=Counter(last.waits))
+        course = Course(
+            last.number, kind, last.began_at, before, resumed=True, waits=Counter(last.waits)
+        )
         return write(connection, row, epoch=now.epoch + 1), course
     if last is not None and last.outcome == "":
         values = {"outcome": "broken off", "ended_at": at}
@@ -288,6 +291,13 @@ def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> S
     fates = ledger.fates()
     sums = _sums(ledger)
     done = course.finished
+    if course.resumed:
+        # What was on its way when an earlier slice was cut off is counted by the ledger alone.
+        messages, octets = ledger.carried_by(course.number)
+        now = (course.carried, course.octets)
+        if done is not None:
+            now = (done.tally.carried, done.tally.octets)
+        course.before |= {"carried": messages - now[0], "octets": octets - now[1]}
     values: dict[str, Any] = {fate.value: sums[fate] for fate in Fate}
     values["octets"] = row.octets + course.octets
     if course.opened == 2:
