@@ -10,24 +10,22 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mailhaul.cli.exits import Exit
 from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import INBOX_PATH, FolderPath
-from mailhaul.core.message import NO_FLAGS
 from mailhaul.journey.states import State
-from mailhaul.lab.mail import SampleMessage, sample_mailbox
-from mailhaul.lab.oracle import Count, counted, report_faults
+from mailhaul.lab.directing import BACKOFF, Director, Wrong
+from mailhaul.lab.mail import MARK, poison, sample_mailbox
 from mailhaul.lab.people import People, Where, close
 from mailhaul.lab.screen import Screen
 from mailhaul.lab.stage import Seen, Stage, stage
 
 SPEED = 3600.0
 """An hour of the weekend in a second."""
-PATIENCE = 150.0
-"""Seconds after which what doesn't come is given up."""
 DOMAIN = "rosenberg.example"
 PILOT = ("ada", "ben")
 OTHERS = ("carla", "dora", "emil", "frida", "gustav", "hanna")
@@ -39,7 +37,7 @@ FOLDERS: tuple[FolderPath, ...] = (
     ("Archive", "2025"),
     ("日本語",),
 )
-MARK = "X-Rehearsal: nobody wants this"
+NAME, REPORT = "rosenberg", "rosenberg-report"
 LEAD, WITNESS = "Ada Adler", "Ben Bauer"
 ROOM = 20
 QUIET = timedelta(hours=42)
@@ -98,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = Screen()
     try:
         with stage(directory, "old.example", "new.example") as found:
-            wrong = _Story(found, screen).told()
-    except (MailhaulError, TimeoutError) as error:
+            wrong = _story(found, screen)
+    except MailhaulError as error:
         wrong = [str(error)]
     finally:
         screen.pause()
@@ -109,338 +107,204 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong:
         screen.say(f"The demo failed ({seconds:.0f} s). Everything is in {directory}", "bad")
         return 1
-    screen.say(f"The weekend took {seconds:.0f} seconds. Everything is kept in {directory}:")
-    screen.say(f"  the report          {directory / 'rosenberg-report' / 'report.html'}")
     screen.say(
-        f"  who did what when   mailhaul log rosenberg --state {directory / 'state/mailhaul'}"
+        f"Everything is where it should be. The weekend took {seconds:.0f} seconds; it is kept in "
+        f"{directory}:",
+        "good",
     )
+    screen.line(f"  the report     {directory / REPORT / 'report.html'}")
+    screen.line(f"  what happened  mailhaul log --state {directory / 'state' / 'mailhaul'}")
     screen.say("With a plan of your own: mailhaul init, then mailhaul rehearse plan.toml")
     return 0
 
 
-class _Story:
-    """The script."""
-
-    def __init__(self, stage: Stage, screen: Screen) -> None:
-        self._stage = stage
-        self._screen = screen
-        self._people: People | None = None
-        self._met: set[tuple[str, str]] = set()
-        self._begin = _next_friday(datetime.now(UTC))
-        self._cutovers = {
-            "pilot": self._begin + timedelta(hours=16),
-            "everybody": self._begin + timedelta(hours=20),
-        }
-        screen.stage = stage
-        screen.title = self._title
-
-    def told(self) -> list[str]:
-        """Tells it to its end or its first failure; returns what went wrong."""
-        people = self._people = self._cast()
-        try:
-            return (
-                self._prepare()
-                or self._copy()
-                or self._switch(PILOT, "pilot", WITNESS)
-                or self._switch(OTHERS, "everybody", LEAD)
-                or self._weekend()
-                or self._monday_morning()
-            )
-        finally:
-            people.stop()
-            close(people.people.values())
-
-    # before
-
-    def _cast(self) -> People:
-        messages = octets = 0
-        cast = []
-        for number, name in enumerate((*PILOT, *OTHERS)):
-            person = self._stage.person(_address(name), FOLDERS)
-            sample = sample_mailbox(110 + 70 * (number % 4), seed=number, keywords=False)
-            kept = [each for each in sample if each.folder in FOLDERS]
-            octets += person.fill(kept)
-            messages += len(kept)
-            cast.append(person)
-            if name == POISONED:
-                person.arrive(_poison(person.address), poison=True)
-                messages += 1
-        self._screen.say(
-            f"Rosenberg AG moves to a new mail system this weekend: {len(cast)} mailboxes, "
-            f"{messages} messages, {octets / 1e6:.1f} MB. Both systems run on this machine, in "
-            f"memory. The plan and the list of mailboxes:"
-        )
-        return People(cast)
-
-    def _prepare(self) -> list[str]:
-        stage, screen = self._stage, self._screen
-        plan = _PLAN.format(
-            old=f"{stage.old.host}:{stage.old.port}",
-            new=f"{stage.new.host}:{stage.new.port}",
-            cutover=self._cutovers["everybody"],
-            pilot=self._cutovers["pilot"],
-            lead=LEAD,
-            witness=WITNESS,
-        )
-        (stage.directory / "plan.toml").write_text(plan, encoding="utf-8")
-        rows = [f"{_address(each)},pilot" for each in PILOT]
-        rows += [f"{_address(each)},everybody" for each in OTHERS]
-        listed = "\n".join(["address,wave", *rows, ""])
-        (stage.directory / "mailboxes.csv").write_text(listed, encoding="utf-8")
-        stage.write_secret("old", _address(FORGOTTEN), "her-password-of-last-year")
-        stage.new.order("throttle", _address(THROTTLED), 1, 900)
-        stage.new.order("cut", _address(CUT), 30)
-        stage.new.order("room", _address(FULL), ROOM)
-        stage.new.order("poison", MARK)
-        for words, code in (
-            (["plan", "check", "plan.toml"], 0),
-            (["check", "plan.toml", "--quiet"], 3),
-        ):
-            ran = screen.run(words, shown=True)
-            if ran.code != code:
-                return [f"mailhaul {words[0]} ended with exit code {ran.code}, and not {code}"]
-        screen.say(
-            f"{FORGOTTEN.title()}'s password is wrong, and mailhaul will not try it again until it "
-            "is another one. That holds nobody else up. So it begins: from here on an hour takes a "
-            "second."
-        )
-        stage.wind(SPEED, self._begin.timestamp())
-        if wrong := self._order("start", "plan.toml"):
-            return wrong
-        stage.start_worker()
-        assert self._people is not None
-        self._people.begin()
-        screen.watch()
-        self._until(
-            "every mailbox to be checked",
-            lambda rows: all(row.state in (State.CHECKED, State.WAITING) for row in rows),
-        )
-        return self._order("approve", "rosenberg", "--gate", "objects", "--as", LEAD, "--yes")
-
-    def _copy(self) -> list[str]:
-        stage, screen = self._stage, self._screen
-        screen.tell("The copies begin, newest mail keeps coming in, and people go on working.")
-        self._until(
-            "the copies to be under way", lambda rows: sum(row.copied for row in rows) > 150
-        )
-        stage.kill_worker()
-        screen.tell("The power fails: kill -9. Nobody was asked.", "trouble")
-        stage.start_worker()
-        self._until("the worker to be back", lambda rows: stage.count("delayed") >= 0)
-        screen.tell(
-            "The power is back; every mailbox goes on where the ledger says it stood.", "good"
-        )
-        self._until("the mailbox to be full", lambda rows: _one(rows, FULL).state is State.FAILED)
-        stage.new.order("room", _address(FULL), -1)
-        screen.tell(f"{FULL.title()} is given room, and a person says so:")
-        if wrong := self._order("retry", "rosenberg", "--mailbox", _address(FULL)):
-            return wrong
-        self._until(
-            "everybody but one to be synced",
-            lambda rows: all(row.state is State.SYNCED for row in rows if row.user != FORGOTTEN),
-        )
-        tries = stage.old.seen().get((_address(FORGOTTEN), "refused login"), 0)
-        stage.write_secret("old", _address(FORGOTTEN), f"old-password-of-{_address(FORGOTTEN)}")
-        screen.tell(
-            f"{FORGOTTEN.title()}'s password is corrected in its file. It had been tried {tries} "
-            "times: once by the check, once by the plan. Nobody need say that it is right now.",
-        )
-        self._until(
-            "everybody to be synced", lambda rows: all(row.state is State.SYNCED for row in rows)
-        )
-        after = stage.old.seen().get((_address(FORGOTTEN), "refused login"), 0)
-        if after != tries or tries > 2:
-            return [f"a wrong password was tried {after} times"]
-        return []
-
-    # the switch
-
-    def _switch(self, names: Collection[str], wave: str, who: str) -> list[str]:
-        addresses = [_address(each) for each in names]
-        people, screen = self._people, self._screen
-        assert people is not None
-        self._until("the hour of the cutover", lambda rows: self._stage.now >= self._cutovers[wave])
-        people.move(addresses, Where.GONE_HOME)
-        screen.tell(
-            f"Wave “{wave}” leaves the old system; one last pass, then go or no-go.", "head"
-        )
-        before = {row.address: row.passes for row in self._stage.look()}
-        if wrong := self._order("sync", "rosenberg", "--wave", wave):
-            return wrong
-        self._until(
-            "the last pass before the switch",
-            lambda rows: (
-                all(
-                    row.state is State.SYNCED and row.passes > before[row.address]
-                    for row in rows
-                    if row.address in addresses
-                )
-                and self._idle(addresses)
-            ),
-        )
-        words = ["approve", "rosenberg", "--gate", "go", "--wave", wave, "--as", who, "--yes"]
-        if wrong := self._order(*words):
-            return wrong
-        self._until(
-            "the final pass",
-            lambda rows: all(
-                row.state in (State.SWEEPING, State.VERIFYING, State.VERIFIED)
-                for row in rows
-                if row.address in addresses
-            ),
-        )
-        people.move(addresses, Where.NEW)
-        screen.tell(f"Wave “{wave}” works at the new system. Sweeps begin, every hour.", "good")
-        return []
-
-    def _idle(self, addresses: Collection[str]) -> bool:
-        return not self._stage.under_way(addresses)
-
-    def _weekend(self) -> list[str]:
-        people, screen, stage = self._people, self._screen, self._stage
-        assert people is not None
-        begun = stage.now
-        told = begun
-        quiet = False
-
-        def over(rows: Sequence[Seen]) -> bool:
-            nonlocal told, quiet
-            now = stage.now
-            if now - told >= timedelta(hours=12):
-                told = now
-                done = people.done
-                screen.tell(
-                    f"{sum(row.sweeps for row in rows)} sweeps so far; meanwhile "
-                    f"{done['arrived']} messages came in, {done['read or marked']} were read or "
-                    f"marked, {done['moved']} moved, {done['deleted']} deleted."
-                )
-            if not quiet and now - begun >= QUIET:
-                quiet = True
-                people.move(people.people, Where.AWAY)
-                screen.tell("Nobody writes to the old system any more.")
-            return all(row.state is State.VERIFIED for row in rows)
-
-        self._until("the sweeps and the verification", over)
-        screen.tell(
-            "Swept for 48 hours, then quiet; both sides compared, message by message.", "good"
-        )
-        return []
-
-    # after
-
-    def _monday_morning(self) -> list[str]:
-        screen, stage, people = self._screen, self._stage, self._people
-        assert people is not None
+def _story(stage: Stage, screen: Screen) -> list[str]:
+    """Tells it to its end or its first failure; returns what is not where it should be."""
+    people = _cast(stage, screen)
+    director = Director(stage, screen, NAME, people)
+    screen.stage, screen.title = stage, _title
+    friday = _next_friday(datetime.now(UTC))
+    pilot, everybody = friday + timedelta(hours=16), friday + timedelta(hours=20)
+    try:
+        _prepare(director, friday, pilot, everybody)
+        _copy(director)
+        director.until("the pilot's cutover", lambda rows: stage.now >= pilot)
+        director.switch([_address(each) for each in PILOT], "pilot", WITNESS, sync=True)
+        director.until("the cutover", lambda rows: stage.now >= everybody)
+        director.switch([_address(each) for each in OTHERS], "everybody", LEAD, sync=True)
+        _weekend(director)
         people.stop()
-        screen.pause()
-        screen.table(stage.look())
-        screen.say(
-            "One message never got through: the new system takes it for malware. "
-            f"{POISONED.title()}'s mailbox is graded “investigate” until a named person has "
-            "looked at that."
-        )
-        words = ["approve", "rosenberg", "--mailbox", _address(POISONED), "--as", LEAD]
-        if wrong := self._order(*words) or self._order(
-            "complete", "rosenberg", "--as", LEAD, "--yes"
-        ):
-            return wrong
-        if (code := stage.stop_worker()) != 130:
-            return [f"the worker ended with exit code {code}"]
-        if wrong := self._order("log", "rosenberg", "--proof", lines=1):
-            return wrong
-        for words in (
-            ["status", "rosenberg"],
-            ["report", "rosenberg"],
-            ["report", "verify", "rosenberg-report"],
-        ):
-            if wrong := self._order(*words, shown=True):
-                return wrong
-        return self._judged([counted(each) for each in people.people.values()])
+        _monday_morning(director)
+        return [*_unmet(stage), *director.judge(REPORT)]
+    finally:
+        people.stop()
+        close(people.people.values())
 
-    def _judged(self, counts: Sequence[Count]) -> list[str]:
-        screen = self._screen
-        screen.say(
-            "Is it true? Counted by other code, from what people did and nothing else:", "head"
-        )
-        screen.line(f"  {'mailbox':<10}{'old':>6}{'refused':>9}{'new':>7}{'should be':>11}")
-        wrong = []
-        for each in counts:
-            verdict = "as it should be" if not each.wrong else "WRONG"
-            screen.line(
-                f"  {each.address.partition('@')[0]:<10}{each.old:>6}{each.refused:>9}{each.new:>7}"
-                f"{each.expected:>11}  {verdict}"
+
+def _cast(stage: Stage, screen: Screen) -> People:
+    """Everybody with their mailbox, and what is in it."""
+    messages = octets = 0
+    cast = []
+    for number, name in enumerate((*PILOT, *OTHERS)):
+        person = stage.person(_address(name), FOLDERS)
+        sample = sample_mailbox(110 + 70 * (number % 4), seed=number, keywords=False)
+        kept = [each for each in sample if each.folder in FOLDERS]
+        octets += person.fill(kept)
+        messages += len(kept)
+        cast.append(person)
+        if name == POISONED:
+            person.arrive(poison(person.address), poison=True)
+            messages += 1
+    screen.say(
+        f"Rosenberg AG moves to a new mail system this weekend: {len(cast)} mailboxes, "
+        f"{messages} messages, {octets / 1e6:.1f} MB. Both systems run on this machine, in "
+        "memory. There are a plan and a list of mailboxes:"
+    )
+    return People(cast)
+
+
+def _prepare(director: Director, friday: datetime, pilot: datetime, everybody: datetime) -> None:
+    """The plan is written, looked at and started; the objects gate is opened."""
+    stage, screen = director.stage, director.screen
+    plan = _PLAN.format(
+        old=f"{stage.old.host}:{stage.old.port}",
+        new=f"{stage.new.host}:{stage.new.port}",
+        cutover=everybody,
+        pilot=pilot,
+        lead=LEAD,
+        witness=WITNESS,
+    )
+    (stage.directory / "plan.toml").write_text(plan, encoding="utf-8")
+    rows = [f"{_address(each)},pilot" for each in PILOT]
+    rows += [f"{_address(each)},everybody" for each in OTHERS]
+    listed = "\n".join(["address,wave", *rows, ""])
+    (stage.directory / "mailboxes.csv").write_text(listed, encoding="utf-8")
+    stage.write_secret("old", _address(FORGOTTEN), "her-password-of-last-year")
+    stage.new.order("throttle", _address(THROTTLED), 1, BACKOFF)
+    stage.new.order("cut", _address(CUT), 30)
+    stage.new.order("room", _address(FULL), ROOM)
+    stage.new.order("poison", MARK)
+    director.order("plan", "check", "plan.toml", shown=True)
+    director.order("check", "plan.toml", "--quiet", shown=True, code=3)
+    screen.say(
+        f"{FORGOTTEN.title()}'s password is wrong, and mailhaul will not try it again until it "
+        "is another one. That holds nobody else up. So it begins: from here on an hour takes a "
+        "second."
+    )
+    stage.wind(SPEED, friday.timestamp())
+    director.order("start", "plan.toml")
+    stage.start_worker()
+    director.people.begin()
+    screen.watch()
+    director.until(
+        "every mailbox to be checked",
+        lambda rows: all(row.state in (State.CHECKED, State.WAITING) for row in rows),
+    )
+    director.order("approve", NAME, "--gate", "objects", "--as", LEAD, "--yes")
+
+
+def _copy(director: Director) -> None:
+    """The initial copies, with all that goes wrong meanwhile, until everybody is synced."""
+    stage, screen = director.stage, director.screen
+    screen.tell("The copies begin; mail keeps coming in, and people go on working.")
+    director.until(
+        "the copies to be under way",
+        lambda rows: sum(row.copied for row in rows) > 150 and _one(rows, FULL) is State.FAILED,
+    )
+    stage.kill_worker()
+    screen.tell("The power fails: kill -9. Nobody was asked.", "trouble")
+    stage.start_worker()
+    screen.tell("It is back; every mailbox goes on from where its ledger says it stood.", "good")
+    stage.new.order("room", _address(FULL), -1)
+    screen.tell(f"{FULL.title()}'s mailbox is given room, and a person says so:")
+    director.order("retry", NAME, "--mailbox", _address(FULL))
+    director.until(
+        "everybody but one to be synced",
+        lambda rows: all(row.state is State.SYNCED for row in rows if row.user != FORGOTTEN),
+    )
+    tries = _tries(stage)
+    stage.write_secret("old", _address(FORGOTTEN), f"old-password-of-{_address(FORGOTTEN)}")
+    screen.tell(
+        f"{FORGOTTEN.title()}'s password is corrected in its file. The wrong one was tried "
+        f"{tries} times: by the check, and by the plan. The journey goes on by itself."
+    )
+    director.until(
+        "everybody to be synced", lambda rows: all(row.state is State.SYNCED for row in rows)
+    )
+    if tries != 2 or _tries(stage) != tries:
+        raise Wrong(f"a wrong password was tried {_tries(stage)} times")
+
+
+def _weekend(director: Director) -> None:
+    """48 hours of sweeps."""
+    stage, screen, people = director.stage, director.screen, director.people
+    begun = told = stage.now
+    quiet = False
+
+    def over(rows: Sequence[Seen]) -> bool:
+        nonlocal told, quiet
+        if stage.now - told >= timedelta(hours=12):
+            told = stage.now
+            done = people.done
+            screen.tell(
+                f"{sum(row.sweeps for row in rows)} sweeps so far; meanwhile "
+                f"{done['arrived']} messages came in, {done['read or marked']} were read or "
+                f"marked, {done['moved']} moved, {done['deleted']} deleted."
             )
-            wrong += [f"{each.address}: {what}" for what in each.wrong]
-        met = {kind for _, kind in self._stage.new.seen()}
-        for kind in ("throttle", "cut", "full", "poison"):
-            if kind not in met:
-                wrong.append(f"the new system's {kind} never came to pass")
-        return wrong + report_faults(self._stage.directory / "rosenberg-report", counts)
+        if not quiet and stage.now - begun >= QUIET:
+            quiet = True
+            people.move(people.people, Where.AWAY)
+            screen.tell("Nobody writes to the old system any more.")
+        return all(row.state is State.VERIFIED for row in rows)
 
-    # how it goes on
-
-    def _order(self, *words: str, shown: bool = False, lines: int | None = None) -> list[str]:
-        ran = self._screen.run(words, shown=shown, lines=lines)
-        if ran.code:
-            return [f"mailhaul {words[0]} ended with exit code {ran.code}"]
-        return []
-
-    def _until(self, what: str, over: Callable[[Sequence[Seen]], bool]) -> None:
-        """Waits, tells what happens meanwhile. Raises TimeoutError."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            rows = self._stage.look()
-            self._tell_troubles(rows)
-            self._screen.refresh(rows)
-            if over(rows):
-                return
-            self._stage.check_worker()
-            if time.monotonic() > deadline:
-                stand = "; ".join(f"{row.user} {row.state} {row.reason}" for row in rows)
-                raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}: {stand}")
-            time.sleep(0.12)
-
-    def _tell_troubles(self, rows: Sequence[Seen]) -> None:
-        seen = [*self._stage.new.seen()]
-        seen += [(row.address, row.state.value) for row in rows]
-        for address, kind in seen:
-            if (address, kind) in self._met or kind not in _TROUBLES:
-                continue
-            self._met.add((address, kind))
-            name = address.partition("@")[0].title()
-            self._screen.tell(_TROUBLES[kind].format(name=name), "trouble")
-
-    def _title(self, rows: Sequence[Seen]) -> str:
-        sweeps = max((row.sweeps for row in rows), default=0)
-        swept = f", sweep {sweeps}" if sweeps else ""
-        return f"Rosenberg AG, {SPEED:,.0f} times as fast{swept}"
+    director.until("the sweeps and the verification", over)
+    screen.tell("Swept for 48 hours; both sides compared, message by message.", "good")
 
 
-_TROUBLES = {
-    "throttle": "The new system asks to leave {name}'s mailbox alone for 15 minutes. So be it.",
-    "cut": "{name}'s line is cut while the new system stores a message: has it got it, or not? "
-    "mailhaul looks before it sends again.",
-    "full": "{name}'s new mailbox is full. That is for a person; her journey stops, no other does.",
-    "poison": "The new system refuses one message of {name}'s for good. It is kept on a list.",
-    "waiting": "{name}'s old password is refused: the mailbox waits for another, and asks nobody.",
-}
+def _monday_morning(director: Director) -> None:
+    """What is left for people, and the report."""
+    stage, screen = director.stage, director.screen
+    screen.pause()
+    screen.table(stage.look())
+    screen.say(
+        "One message never got through: the new system takes it for malware. "
+        f"{POISONED.title()}'s mailbox is graded “investigate” until a named person has "
+        "looked at that."
+    )
+    director.order("approve", NAME, "--mailbox", _address(POISONED), "--as", LEAD)
+    director.order("complete", NAME, "--as", LEAD, "--yes")
+    if (code := stage.stop_worker()) != Exit.INTERRUPTED:
+        raise Wrong(f"the worker ended with exit code {code}")
+    director.report(REPORT)
 
 
-def _one(rows: Sequence[Seen], name: str) -> Seen:
-    return next(row for row in rows if row.user == name)
+def _unmet(stage: Stage) -> list[str]:
+    """Troubles that never came to pass: then nothing has been shown."""
+    met = {kind for _, kind in stage.new.seen()}
+    return [
+        f"the new system's {kind} never came to pass"
+        for kind in ("throttle", "cut", "full", "poison")
+        if kind not in met
+    ]
+
+
+def _title(rows: Sequence[Seen]) -> str:
+    sweeps = max((row.sweeps for row in rows), default=0)
+    swept = f", sweep {sweeps}" if sweeps else ""
+    return f"Rosenberg AG, {SPEED:,.0f} times as fast{swept}"
+
+
+def _tries(stage: Stage) -> int:
+    """How often the wrong password was tried."""
+    return stage.old.seen().get((_address(FORGOTTEN), "refused login"), 0)
+
+
+def _one(rows: Sequence[Seen], name: str) -> State:
+    return next(row.state for row in rows if row.user == name)
 
 
 def _address(name: str) -> str:
     return f"{name}@{DOMAIN}"
-
-
-def _poison(address: str) -> SampleMessage:
-    text = (
-        f"From: <nobody@elsewhere.example>\r\nTo: <{address}>\r\nSubject: Invoice, urgent\r\n"
-        f"Message-ID: <poison@rehearsal>\r\n{MARK}\r\n\r\nOpen this at once.\r\n"
-    )
-    received = datetime(2026, 1, 5, 9, tzinfo=UTC)
-    return SampleMessage(INBOX_PATH, text.encode(), NO_FLAGS, received)
 
 
 def _next_friday(now: datetime) -> datetime:

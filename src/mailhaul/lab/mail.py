@@ -13,6 +13,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.message import NO_FLAGS, Flags
 
+MARK = "X-Rehearsal: nobody wants this"
+"""A header line of messages that the rehearsal's new server refuses."""
+
 SizeChoice = Callable[[random.Random], int]
 
 FOLDERS: tuple[FolderPath, ...] = (
@@ -134,6 +137,15 @@ def messages(
         wanted = max(sizes(source) - len(start), 0)
         last = start + _body(filler, wanted, source)
         yield last
+
+
+def poison(address: str) -> SampleMessage:
+    """A message that a server which was told to refuses, by its `MARK`."""
+    text = (
+        f"From: <nobody@elsewhere.example>\r\nTo: <{address}>\r\nSubject: Invoice, urgent\r\n"
+        f"Message-ID: <poison@rehearsal>\r\n{MARK}\r\n\r\nOpen this at once.\r\n"
+    )
+    return SampleMessage(INBOX_PATH, text.encode(), NO_FLAGS, _EPOCH)
 
 
 def between(smallest: int, largest: int) -> SizeChoice:

@@ -47,6 +47,8 @@ class Person:
     old: PlainConnection
     new: PlainConnection
     folders: tuple[FolderPath, ...]
+    tidy: bool = True
+    """Whether they move and delete at the old system too."""
     where: Where = Where.OLD
     expected: dict[FolderPath, Held] = field(default_factory=dict)
     refused: Held = field(default_factory=Counter)
@@ -157,7 +159,7 @@ class People:
         if found is None or (found.digest, found.flags) in person.refused:
             return
         held = person.holds(folder)
-        if chance < 0.75:
+        if chance < 0.75 or not (person.tidy or person.where is Where.NEW):
             flag = self._random.choice(("\\Seen", "\\Flagged", "\\Answered"))
             connection.store(folder, f"{found.uid} +FLAGS ({flag})")
             held[found.digest, found.flags] -= 1
