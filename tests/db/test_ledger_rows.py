@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
@@ -175,6 +175,7 @@ def test_a_database_that_is_away_is_a_cut(tmp_path: Path) -> None:
         database.close()
 
 
+@settings(deadline=None)
 @given(st.lists(KEYS, max_size=8))
 def test_keys_come_back_and_keep_their_order(keys: list[Key]) -> None:
     for key in keys:

@@ -74,8 +74,8 @@ def home_directory(environ: Mapping[str, str], given: str | None) -> Path:
 def installation(
     arguments: Arguments, surroundings: Surroundings, *, make: bool = False
 ) -> Iterator[Installation]:
-    """The installation that the command line names; with `make` its tables are made if missing.
-    Raises `BadInput` when there is none."""
+    """The installation that the command line names, its tables as this mailhaul knows them; with
+    `make` it is made if missing. Raises `BadInput` when there is none, or a newer one."""
     from mailhaul.db.database import FILE, open_database
     from mailhaul.db.migrate import migrate
     from mailhaul.journey.clock import installed_clock
@@ -89,8 +89,7 @@ def installation(
         )
     database = open_database(url, directory)
     try:
-        if make:
-            migrate(database)
+        migrate(database)
         with database.begin() as connection:
             clock = installed_clock(connection)
         yield Installation(database, clock, directory)

@@ -41,6 +41,7 @@ SUMMARIES = {
     "sync": "have what is new carried now, instead of at the next time due",
     "approve": "open a gate, or accept what could not be carried, as a named person",
     "complete": "sign off verified mailboxes; with all of them the plan is complete",
+    "undo": "remove what one pass wrote, unless its user has touched it since",
     "cancel": "end journeys for good; what was carried is kept or undone, as asked",
     "report": "write a plan's report: page, tables, JSON and a signed list of all messages",
     "report verify": "check that a report is as it was signed, down to every message's line",

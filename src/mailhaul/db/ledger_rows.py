@@ -17,7 +17,7 @@ from mailhaul.core.message import Key
 from mailhaul.core.text import printable
 
 _NUMBER, _NAME = b"n", b"s"
-_DIGITS = 12
+_DIGITS = 20
 
 
 class LedgerRows:
