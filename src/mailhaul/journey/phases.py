@@ -363,13 +363,18 @@ def _carried(
 ) -> Next | None:
     """Writes down how the slice went, and what is to follow."""
     now = means.clock.now()
+    row, there = standing.row, mailbox(connection, standing.row.id)
+    if there.epoch != row.epoch:
+        # Somebody else carries it by now, and writes how far it has come.
+        return None
     ended.write(connection, now)
-    row = standing.row
+    if _moved_on(row, there):
+        return None
     if ended.ending is Ending.FINISHED:
         after = _finished(connection, standing, kind, ended, now)
     elif ended.ending is Ending.MOVED_ON:
-        if mailbox(connection, row.id).epoch == row.epoch:
-            write(connection, row, step=row.step + 1, **ended.values)
+        # Its plan rests; the same work is for another run, once it goes on.
+        write(connection, row, step=row.step + 1, **ended.values)
         return None
     else:
         due, why = _pause_after(standing, ended, now)
@@ -626,8 +631,11 @@ async def _current(means: Means, standing: Standing) -> MailboxRow:
     """The row with what a slice has written in it since; if it is still the same one."""
     before = standing.row
     row = await means.database.run(lambda c: mailbox(c, before.id))
-    same = (row.generation, row.state, row.step) == (before.generation, before.state, before.step)
-    return row if same else before
+    return before if _moved_on(before, row) else row
+
+
+def _moved_on(before: MailboxRow, now: MailboxRow) -> bool:
+    return (now.generation, now.state, now.step) != (before.generation, before.state, before.step)
 
 
 async def _unless_stale(means: Means, work: Callable[[Connection], object]) -> None:
