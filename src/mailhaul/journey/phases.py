@@ -6,10 +6,8 @@ was not stale leaves its mailbox with another step, state or generation, and wit
 which it is due again. So any run may be performed again, at any time, by anybody.
 """
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,11 +16,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mailhaul.check.checked import Checked
 from mailhaul.check.codes import Severity
 from mailhaul.core.errors import (
-    Busy,
-    Closed,
-    ClosedReason,
     MailhaulError,
-    RetryLater,
     Superseded,
 )
 from mailhaul.core.text import printable
@@ -32,38 +26,35 @@ from mailhaul.journey.carrying import Ending, Kind, Slice, carry_slice
 from mailhaul.journey.engine import Next, Run
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.hours import opens
-from mailhaul.journey.means import Means, folder_options, login_of, opened_pair
+from mailhaul.journey.means import Means, folder_options, opened_pair
 from mailhaul.journey.plans import PlanRow, PlanState, plan_row
 from mailhaul.journey.proving import proven, write_proof
 from mailhaul.journey.rows import MailboxRow, Stale, mailbox, move, write
 from mailhaul.journey.states import PHASES, Phase, State, Trigger
 from mailhaul.journey.taking_back import undo_pass
+from mailhaul.journey.trouble import (
+    ANSWER_EVERY,
+    NO_SECRET,
+    SHORTEST_PAUSE,
+    TOKEN,
+    Standing,
+    delayed,
+    doubled,
+    failed,
+    later,
+    moved_on,
+    secret_of,
+    secrets_of,
+    troubled,
+)
 from mailhaul.plan.model import Delete as PlanDelete
 from mailhaul.plan.model import Order
 
-ANSWER_EVERY = 60.0
-"""Seconds between two looks whether refused credentials have changed."""
 TOKEN_EVERY = 3600.0
 """Seconds after which a program is asked for another token when a server refused its last one."""
-BUSY_PAUSE = 10.0
-SHORTEST_PAUSE = 30.0
-LONGEST_PAUSE = 3600.0
 INCOMPLETE_TRIES = 3
 """So often is an incomplete pass tried again at once; what is still lacking then is told, and left
 to the passes that come."""
-
-NO_SECRET = "none"  # noqa: S105 - says that there is none
-TOKEN = "token"  # noqa: S105 - says that it was one
-
-
-@dataclass(slots=True)
-class Standing:
-    """A mailbox whose turn it is, and its plan."""
-
-    run: Run
-    row: MailboxRow
-    plan: PlanRow
-
 
 Work = Callable[[Means, Standing], Awaitable[Next | None]]
 
@@ -94,11 +85,11 @@ async def perform(means: Means, run: Run) -> Next | None:
     except (Stale, Superseded):
         return None
     except MailhaulError as error:
-        await _troubled(means, standing, error)
+        await troubled(means, standing, error)
     except OSError as error:
         said = error.strerror or type(error).__name__
         name = f" at {printable(str(error.filename), 200)}" if error.filename else ""
-        await _later(means, standing, f"this machine says: {said}{name}", SHORTEST_PAUSE)
+        await later(means, standing, f"this machine says: {said}{name}", SHORTEST_PAUSE)
     return None
 
 
@@ -122,7 +113,7 @@ async def _check(means: Means, standing: Standing) -> Next | None:
     plan, row = standing.plan, standing.row
     async with opened_pair(means, plan, row, rationed=False) as pair:
         checked = await means.examine(pair.source, pair.target, plan, row)
-    refused = await _secrets_of(means, standing, checked.refused)
+    refused = await secrets_of(means, standing, checked.refused)
 
     def done(connection: Connection) -> None:
         now = means.clock.now()
@@ -134,8 +125,8 @@ async def _check(means: Means, standing: Standing) -> Next | None:
             move(connection, row, Trigger.REFUSED, at=now, due=due, why=why, refused_secret=refused)
         elif checked.again_after is not None:
             away = checked.findings[0].evidence if checked.findings else "a server is away"
-            pause = _doubled(checked.again_after, row.failures)
-            _delayed(connection, row, printable(away, 1000), now, pause, {}, {})
+            pause = doubled(checked.again_after, row.failures)
+            delayed(connection, row, printable(away, 1000), now, pause, {}, {})
         else:
             move(
                 connection,
@@ -181,7 +172,7 @@ async def _answer(means: Means, standing: Standing) -> Next | None:
     answered = True
     for each in (row.refused_secret or "").split():
         side, _, refused = each.partition(":")
-        now = await _secret_of(means, standing, Side(side))
+        now = await secret_of(means, standing, Side(side))
         if now == TOKEN == refused:
             # Tokens differ from one login to the next: it is the account that has to change.
             answered &= means.clock.now() - row.since_at >= TOKEN_EVERY
@@ -368,7 +359,7 @@ def _carried(
         # Somebody else carries it by now, and writes how far it has come.
         return None
     ended.write(connection, now)
-    if _moved_on(row, there):
+    if moved_on(row, there):
         return None
     if ended.ending is Ending.FINISHED:
         after = _finished(connection, standing, kind, ended, now)
@@ -431,8 +422,8 @@ def _finished(
     values = dict(ended.values)
     if ended.unfinished and row.failures < INCOMPLETE_TRIES:
         # Tried again while others have their turn; a pass of its own, for this one has ended.
-        pause = _doubled(SHORTEST_PAUSE, row.failures)
-        return _delayed(connection, row, why, now, pause, figures, values)
+        pause = doubled(SHORTEST_PAUSE, row.failures)
+        return delayed(connection, row, why, now, pause, figures, values)
     values["failures"] = 0
     if kind is Kind.NEWEST or kind is Kind.PRESTAGE or kind is Kind.TRIAL:
         record(connection, row.plan, Record("pass_ended", mailbox=row.id, figures=figures), now)
@@ -507,140 +498,8 @@ async def _closed_hours(means: Means, standing: Standing, due: float) -> None:
     )
 
 
-# trouble
-
-
-async def _troubled(means: Means, standing: Standing, error: MailhaulError) -> None:
-    """Only what a person must decide stops the mailbox; everything else waits and says why."""
-    side = f"{error.side}: " if error.side else ""
-    why = printable(f"{side}{error}", 1000)
-    match error:
-        case Busy():
-            await _briefly(means, standing, why)
-        case RetryLater(throttled=True):
-            await _later(means, standing, why, error.after, doubling=False)
-        case RetryLater():
-            await _later(means, standing, why, max(error.after, SHORTEST_PAUSE))
-        case Closed(reason=ClosedReason.UNREACHABLE):
-            await _later(means, standing, why, SHORTEST_PAUSE)
-        case Closed(reason=ClosedReason.CREDENTIALS):
-            await _refused(means, standing, error, why)
-        case _:
-            await _failed(means, standing, why)
-
-
-async def _refused(means: Means, standing: Standing, error: Closed, why: str) -> None:
-    """From here on nobody logs in until the secret is another one."""
-    row = await _current(means, standing)
-    if row.state is State.UNDOING:
-        await _failed(means, standing, why)
-        return
-    side = Side(error.side) if error.side else Side.SOURCE
-    refused = await _secrets_of(means, standing, {side})
-
-    def done(connection: Connection) -> None:
-        now = means.clock.now()
-        due = now + ANSWER_EVERY
-        move(connection, row, Trigger.REFUSED, at=now, due=due, why=why, refused_secret=refused)
-
-    await _unless_stale(means, done)
-
-
-async def _secrets_of(means: Means, standing: Standing, sides: Collection[Side]) -> str:
-    """By what it is known again what was refused, side by side: `source:FINGERPRINT`."""
-    return " ".join(
-        [
-            f"{side.value}:{await _secret_of(means, standing, side)}"
-            for side in Side
-            if side in sides
-        ]
-    )
-
-
-async def _secret_of(means: Means, standing: Standing, side: Side) -> str:
-    try:
-        login = await login_of(means, standing.plan, standing.row, side)
-    except Closed:
-        return NO_SECRET
-    if login.token is not None:
-        return TOKEN
-    return await asyncio.to_thread(means.fingerprint, login) or NO_SECRET
-
-
-async def _failed(means: Means, standing: Standing, why: str) -> None:
-    row = await _current(means, standing)
-    # What is being undone has another place to go back to; a person lets it go on with `retry`.
-    trigger = Trigger.HINDERED if row.state is State.UNDOING else Trigger.FAILED
-    await _unless_stale(means, lambda c: move(c, row, trigger, at=means.clock.now(), why=why))
-
-
 async def failed_by_defect(means: Means, run: Run, why: str) -> None:
     """The run ended in a way that mailhaul itself is to blame for: a person must look."""
     standing = await means.database.run(lambda c: _standing(c, run, means.clock.now()))
     if standing is not None:
-        await _failed(means, standing, why)
-
-
-async def _briefly(means: Means, standing: Standing, why: str) -> None:
-    row = await _current(means, standing)
-    due = means.clock.now() + BUSY_PAUSE
-    await _unless_stale(means, lambda c: write(c, row, step=row.step + 1, due_at=due, reason=why))
-
-
-async def _later(
-    means: Means, standing: Standing, why: str, pause: float, *, doubling: bool = True
-) -> None:
-    row = await _current(means, standing)
-    now = means.clock.now()
-    if doubling:
-        pause = _doubled(pause, row.failures)
-        pause *= 0.75 + random.random() / 2  # noqa: S311 - spreads retries, guards nothing
-    await _unless_stale(means, lambda c: _delayed(c, row, why, now, pause, {}, {}))
-
-
-def _doubled(pause: float, failures: int) -> float:
-    return max(pause, min(pause * 2.0 ** min(failures, 20), LONGEST_PAUSE))
-
-
-def _delayed(
-    connection: Connection,
-    row: MailboxRow,
-    why: str,
-    now: float,
-    pause: float,
-    figures: dict[str, Any],
-    values: dict[str, Any],
-) -> MailboxRow:
-    """Something temporary: it is told, and tried again after a pause."""
-    told = {**figures, "state": row.state.value, "pause": round(pause), "tries": row.failures + 1}
-    record(connection, row.plan, Record("delayed", mailbox=row.id, why=why, figures=told), now)
-    return write(
-        connection,
-        row,
-        **{
-            **values,
-            "step": row.step + 1,
-            "due_at": now + pause,
-            "reason": why,
-            "failures": row.failures + 1,
-        },
-    )
-
-
-async def _current(means: Means, standing: Standing) -> MailboxRow:
-    """The row with what a slice has written in it since; if it is still the same one."""
-    before = standing.row
-    row = await means.database.run(lambda c: mailbox(c, before.id))
-    return before if _moved_on(before, row) else row
-
-
-def _moved_on(before: MailboxRow, now: MailboxRow) -> bool:
-    return (now.generation, now.state, now.step) != (before.generation, before.state, before.step)
-
-
-async def _unless_stale(means: Means, work: Callable[[Connection], object]) -> None:
-    try:
-        await means.database.run(work)
-    except Stale:
-        # It has moved on, and so has the trouble.
-        return
+        await failed(means, standing, why)
