@@ -433,8 +433,7 @@ def test_a_group_of_commands_lists_them(tmp_path: Path) -> None:
     [
         (["plan", "chek", "x"], "“plan chek” is no command; did you mean plan check?"),
         (["plan", "--json"], "--json stands before the command; see mailhaul plan --help"),
-        (["plan", "check"], "PLAN is missing; see mailhaul plan check --help"),
-        (["plan", "check", "a", "b"], "write mailhaul plan check PLAN (more by --help)"),
+        (["plan", "check", "a", "b"], "write mailhaul plan check [PLAN] (more by --help)"),
         (["init", "a", "b"], "write mailhaul init [PATH] (more by --help)"),
     ],
 )
@@ -448,7 +447,24 @@ def test_a_command_line_of_two_words_that_means_nothing(
 
 @pytest.mark.parametrize("words", [["plan", "check", "--help"], ["help", "plan", "check"]])
 def test_help_of_a_command_of_two_words(words: list[str], tmp_path: Path) -> None:
-    assert Said(*words, home=tmp_path).out.startswith("usage: mailhaul plan check PLAN [options]")
+    assert Said(*words, home=tmp_path).out.startswith("usage: mailhaul plan check [PLAN] [options]")
+
+
+def test_without_a_plan_the_one_here_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = Said("plan", "check", home=tmp_path)
+    assert said.code is Exit.USAGE
+    assert "plan.toml can't be read" in said.out
+    assert Said("init", "--yes", *SIDES, *ANNA, home=tmp_path).code is Exit.COMPLETE
+    assert Said("plan", "check", home=tmp_path).code is Exit.COMPLETE
+    assert Said("start", home=tmp_path).code is Exit.COMPLETE
+    assert "plan " in Said("status", home=tmp_path).out
+    assert Said("pause", home=tmp_path).code is Exit.COMPLETE
+    (tmp_path / "plan.toml").rename(tmp_path / "other.toml")
+    assert Said("pause", tmp_path, home=tmp_path).code is Exit.USAGE
+    assert Said("resume", "other.toml", home=tmp_path).code is Exit.COMPLETE
 
 
 def test_an_optional_operand_may_stand_anywhere(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.exits import Exit
-from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
+from mailhaul.cli.options import Arguments, Command, Group, Option
+from mailhaul.cli.plan_files import PLAN, plan_file
 from mailhaul.cli.sides import DEBUG, check_endpoint
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError
@@ -28,7 +29,7 @@ def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
     from mailhaul.plan.load import load_plan
     from mailhaul.plan.waves import resolved
 
-    path = Path(arguments.text("PLAN") or "").expanduser()
+    path = plan_file(arguments)
     plan = load_plan(path, now=surroundings.now())
     chosen = _chosen(resolved(plan, path.parent), arguments)
 
@@ -215,7 +216,7 @@ COMMAND = Command(
         "how long the waves will take. A mailbox that is blocked blocks no other. Changes nothing "
         "at either side, unless --probe is given."
     ),
-    operands=(Operand("PLAN", "the plan's file, plan.toml"),),
+    operands=(PLAN,),
     groups=(
         Group(
             "what to check",

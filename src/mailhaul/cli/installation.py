@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.options import Arguments, Group, Operand, Option
+from mailhaul.cli.plan_files import started_from
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 DATABASE_VARIABLE = "MAILHAUL_DATABASE"
 
-PLAN = Operand("PLAN", "the plan's file, or the name of one that has been started")
+PLAN = Operand(
+    "PLAN",
+    "the plan's file, the directory of its plan.toml, or the name of one that was started; unless "
+    "told, that of the plan.toml here, or the only one",
+    optional=True,
+)
 WHERE = Group(
     "where plans are kept",
     (
@@ -98,12 +104,15 @@ def installation(
 
 
 def plan_meant(connection: "Connection", word: str | None) -> "PlanRow":
-    """The loaded plan that PLAN names, by its file or its name; the only one when it is left out.
-    Raises `BadInput`."""
+    """The loaded plan that PLAN names, by its file or its name; when it is left out that of the
+    plan.toml here, else the only one. Raises `BadInput`."""
     from mailhaul.journey.plans import all_plans, plan_named
 
+    file = started_from(word)
+    if file is not None:
+        return plan_named(connection, name_in(file))
     if word is not None:
-        return plan_named(connection, plan_name(word))
+        return plan_named(connection, word)
     plans = list(all_plans(connection))
     if len(plans) == 1:
         return plans[0]
@@ -111,15 +120,13 @@ def plan_meant(connection: "Connection", word: str | None) -> "PlanRow":
     raise BadInput(f"say which plan: {names}" if plans else "no plan has been started here")
 
 
-def plan_name(word: str) -> str:
-    """The name of the plan in the file `word`, if that is a file, else the word itself."""
+def name_in(file: Path) -> str:
+    """The name of the plan in that file. Raises `BadInput`."""
     import tomllib
 
-    path = Path(word).expanduser()
-    if not path.is_file():
-        return word
+    word = str(file)
     try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+        name = tomllib.loads(file.read_text(encoding="utf-8")).get("name")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(
             f"{printable(word, 200)} can't be read as a plan; mailhaul plan check says why"

@@ -10,7 +10,7 @@ from mailhaul.cli.blocks import Json, Line, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import plural
 from mailhaul.cli.installation import PLAN, WHERE, installation, plan_meant
-from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
+from mailhaul.cli.options import Arguments, Command, Group, Option
 from mailhaul.cli.ordering import OUTPUT
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.text import printable
@@ -127,7 +127,7 @@ COMMAND = Command(
         "and the figures. Each record's digest covers the one before; --proof checks them all and "
         "tells the last one, which can be compared with the one in a report."
     ),
-    operands=(Operand(PLAN.name, f"{PLAN.text}; the only one unless told", optional=True),),
+    operands=(PLAN,),
     groups=(
         Group(
             "which",

@@ -8,7 +8,7 @@ from mailhaul.cli.blocks import Line, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import plural
 from mailhaul.cli.installation import PLAN, WHERE, Installation, installation, plan_meant
-from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
+from mailhaul.cli.options import Arguments, Command, Group, Option
 from mailhaul.cli.ordering import OUTPUT
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.text import printable
@@ -115,7 +115,7 @@ COMMAND = Command(
         "message with its SHA-256, a Merkle root a folder, signed (Ed25519). All is drawn from "
         "rows, so that it is right at any moment, also after a crash."
     ),
-    operands=(Operand(PLAN.name, f"{PLAN.text}; the only one unless told", optional=True),),
+    operands=(PLAN,),
     groups=(
         Group(
             "what and where",

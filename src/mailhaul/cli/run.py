@@ -1,5 +1,6 @@
 """`mailhaul run`: loads and starts a plan, and works on it in this process."""
 
+import shlex
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from mailhaul.cli.installation import CHOSEN, PLAN, WHERE, Installation, install
 from mailhaul.cli.options import Arguments, Command, Group
 from mailhaul.cli.sides import DEBUG, JSON, QUIET
 from mailhaul.cli.surroundings import Surroundings
+from mailhaul.core.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - the database is imported once the command line is good.
 
-_FAREWELL = "stopped; everything is kept; go on with: mailhaul run"
 PAGE = 200
 _UNTOLD = frozenset({"swept", "touched_up", "sliced"})
 """What comes by the hour is in the log, and not told here unless something came of it."""
@@ -41,12 +42,16 @@ def run(arguments: Arguments, surroundings: Surroundings) -> Exit:
             arguments,
             surroundings,
             home,
-            farewell=_FAREWELL,
+            farewell=f"stopped; everything is kept; go on with: {_again(arguments)}",
             over=lambda connection: not goes_on(connection, plan.id, home.clock.now()),
             beside=teller.tell,
         )
         with home.database.begin() as connection:
             return _ended(connection, arguments, surroundings, home, plan.id)
+
+
+def _again(arguments: Arguments) -> str:
+    return printable(shlex.join(("mailhaul", *arguments.line)), 2000)
 
 
 class _Teller:

@@ -1,7 +1,6 @@
 """`mailhaul start`: a plan, or what has changed in it, is loaded, and its mailboxes begin."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.blocks import Block, Json, Line, Tone
@@ -10,6 +9,7 @@ from mailhaul.cli.figures import plural
 from mailhaul.cli.installation import installation, login_name, plan_meant, selection
 from mailhaul.cli.options import Arguments
 from mailhaul.cli.ordering import exit_code, order, result_line, told
+from mailhaul.cli.plan_files import started_from
 from mailhaul.cli.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -28,17 +28,17 @@ def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
     from mailhaul.journey.plans import plan_row
     from mailhaul.plan.load import load_plan
 
-    word = arguments.text("PLAN") or ""
-    path = Path(word).expanduser().absolute()
+    word = arguments.text("PLAN")
+    path = started_from(word)
     actor = login_name(surroundings.environ)
     chosen = selection(arguments)
-    plan = load_plan(path) if path.is_file() else None
-    mailboxes = filled_in(plan, path.parent) if plan is not None else []
+    plan = None if path is None else load_plan(path)
+    mailboxes = [] if path is None or plan is None else filled_in(plan, path.parent)
     loaded: Loaded | None = None
     with installation(arguments, surroundings, make=plan is not None) as home:
         at = home.clock.now()
         with home.database.begin() as connection:
-            if plan is None:
+            if path is None or plan is None:
                 row = plan_meant(connection, word)
             else:
                 loaded = load(connection, plan, mailboxes, path.parent, at=at, actor=actor)
@@ -55,7 +55,8 @@ def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
         # What had been started is no surprise where all are meant.
         if chosen.all:
             result.left.clear()
-        surroundings.console.show([*shown, *told(result, "started")])
+        again = loaded is not None and not loaded.new and not result.done
+        surroundings.console.show([*shown, *([] if again else told(result, "started"))])
     return exit_code(result, chosen)
 
 

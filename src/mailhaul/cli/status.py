@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.installation import PLAN, WHERE, Installation, installation, plan_meant
-from mailhaul.cli.options import Arguments, Command, Group, Operand, Option
+from mailhaul.cli.options import Arguments, Command, Group, Option
 from mailhaul.cli.ordering import OUTPUT
 from mailhaul.cli.surroundings import Surroundings
 
@@ -145,7 +145,7 @@ COMMAND = Command(
         "what runs next; and when the copies may be done, by the pace of the last hour. All of it "
         "is read from the database, so it is right after any crash, and nobody need be connected."
     ),
-    operands=(Operand(PLAN.name, f"{PLAN.text}; the only one unless told", optional=True),),
+    operands=(PLAN,),
     groups=(
         Group(
             "what",

@@ -28,7 +28,7 @@ def status_blocks(found: "Status") -> list[Block]:
         blocks += [Line(), Line("waiting", Tone.HEADING)]
         for wait in found.waits[:SHOWN]:
             who = f"{plural(wait.mailboxes, 'mailbox', 'mailboxes')}: " if wait.mailboxes else ""
-            names = f" ({', '.join(wait.examples)})" if 0 < wait.mailboxes <= 2 else ""
+            names = f" ({', '.join(wait.examples)})" if 0 < len(wait.examples) <= 2 else ""
             cure = f"; {wait.cure}" if wait.cure else ""
             blocks.append(Line(f"  {who}{wait.what}{names}{cure}", Tone.WARNING))
     if found.next_due:

@@ -84,7 +84,7 @@ def _shut(
 
 def _before(plan: PlanRow, gate: Gate, mailboxes_there: int, wave: str | None = None) -> Wait:
     names = may_open(plan.plan, gate)
-    who = " or ".join(names) if names else "somebody"
+    who = " or ".join(names) if names else "anybody, with --as NAME"
     what = f"the gate “{gate}”" + ("" if wave is None else f" of {wave_words(wave)}")
     option = f" --wave {wave}" if wave else ""
     cure = (
