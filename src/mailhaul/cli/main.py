@@ -30,6 +30,7 @@ SUMMARIES = {
     "plan show": "show a plan: waves, mailboxes, sizes, how long it will take",
     "plan schema": "print the JSON Schema of plan.toml, for editors",
     "check": "look at every mailbox of a plan and say what will go wrong, before it does",
+    "rehearse": "play a plan through with stand-ins for its mail systems, days in minutes",
     "run": "load a plan, start it and work on it here, until only people are waited for",
     "worker": "work on the plans that have been started, until asked to stop",
     "start": "load a plan, or what has changed in it, and let its mailboxes begin",

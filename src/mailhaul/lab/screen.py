@@ -66,6 +66,14 @@ class Screen:
         """A line of a table, as it is."""
         self._console.print(text)
 
+    def item(self, mark: str, text: str) -> None:
+        """A line of a list; where it is too long, it goes on below its own begin."""
+        width = self._console.width
+        for line in textwrap.wrap(
+            text, width, initial_indent=mark, subsequent_indent=" " * len(mark)
+        ):
+            self._console.print(line)
+
     def run(self, words: Sequence[str], *, shown: bool = False, lines: int | None = None) -> Ran:
         """Runs the real command; what it says is shown, or only its last `lines`; with `shown` as
         it comes, with its colours, in place of the table."""

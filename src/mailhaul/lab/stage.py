@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from mailhaul.core.errors import BadInput
@@ -73,6 +73,7 @@ class Stage:
     old: EmbeddedServer
     new: EmbeddedServer
     clock: Clock = field(default_factory=lambda: wound_clock(1.0, 0.0, 0.0))
+    zone: tzinfo = UTC
     _worker: subprocess.Popen[bytes] | None = None
 
     @property
@@ -120,8 +121,8 @@ class Stage:
 
     @property
     def now(self) -> datetime:
-        """What the wound clock shows."""
-        return datetime.fromtimestamp(self.clock.now(), UTC)
+        """What the wound clock shows, in the plan's time zone."""
+        return datetime.fromtimestamp(self.clock.now(), self.zone)
 
     # commands
 
