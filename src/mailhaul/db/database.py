@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -29,6 +30,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._turn = Lock() if self.is_sqlite else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -38,7 +40,7 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """One transaction, committed at the end, rolled back by an exception. On SQLite it takes
         the write lock at once, so that what it read still holds when it writes."""
-        with self.engine.begin() as connection:
+        with self._in_turn(), self.engine.begin() as connection:
             yield connection
 
     async def run(self, work: Callable[[Connection], _Result]) -> _Result:
@@ -52,6 +54,17 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """SQLite lets those who wait for its lock sleep, and each time longer: threads of one
+        process come one after the other here, without any sleep."""
+        held = self._turn is not None and self._turn.acquire(timeout=BUSY)
+        try:
+            yield
+        finally:
+            if held and self._turn is not None:
+                self._turn.release()
 
 
 def open_database(url: str | None, directory: Path) -> Database:

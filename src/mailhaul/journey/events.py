@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 
 from mailhaul.db import tables
 
@@ -65,13 +65,7 @@ def record_all(connection: Connection, plan: int, records: Sequence[Record], at:
     last one's number."""
     # Holding the plan's row is what makes numbers and digests follow one another. It is taken after
     # the rows of mailboxes, everywhere, so that two transactions never wait for each other.
-    webhooks = json.loads(
-        connection.execute(
-            select(tables.plan.c.webhooks)
-            .where(tables.plan.c.id == plan)
-            .with_for_update(key_share=True)
-        ).scalar_one()
-    )
+    webhooks = json.loads(connection.execute(_HELD_WEBHOOKS, {"plan": plan}).scalar_one())
     before = _head(connection, plan)
     rows: list[dict[str, Any]] = []
     told: list[dict[str, Any]] = []
@@ -100,7 +94,7 @@ def record_all(connection: Connection, plan: int, records: Sequence[Record], at:
         ]
         before = Head(number, digest)
     if rows:
-        connection.execute(insert(tables.event), rows)
+        connection.execute(_INSERT, rows)
     if told:
         connection.execute(insert(tables.delivery), told)
     return before.number
@@ -150,14 +144,23 @@ def _select(plan: int, after: int) -> Select[Any]:
     )
 
 
+_INSERT = insert(tables.event)
+_HELD_WEBHOOKS = (
+    select(tables.plan.c.webhooks)
+    .where(tables.plan.c.id == bindparam("plan"))
+    .with_for_update(key_share=True)
+)
+_LAST = select(tables.event.c.number, tables.event.c.digest).where(
+    tables.event.c.plan_id == bindparam("plan"),
+    tables.event.c.number
+    == select(func.max(tables.event.c.number))
+    .where(tables.event.c.plan_id == bindparam("plan"))
+    .scalar_subquery(),
+)
+
+
 def _head(connection: Connection, plan: int) -> Head:
-    table = tables.event
-    newest = select(func.max(table.c.number)).where(table.c.plan_id == plan).scalar_subquery()
-    row = connection.execute(
-        select(table.c.number, table.c.digest).where(
-            table.c.plan_id == plan, table.c.number == newest
-        )
-    ).one_or_none()
+    row = connection.execute(_LAST, {"plan": plan}).one_or_none()
     return Head(0, GENESIS) if row is None else Head(row.number, row.digest)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
@@ -24,9 +24,9 @@ class PlanState(StrEnum):
     COMPLETED = "completed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlanRow:
-    """See `db.tables.plan`. Not slotted, so that the model is read from its text only once."""
+    """See `db.tables.plan`."""
 
     id: int
     name: str
@@ -37,10 +37,10 @@ class PlanRow:
     started_at: float | None
     ended_at: float | None
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
         """As it was loaded, without its mailboxes: those are rows."""
-        return Plan.model_validate_json(self.text)
+        return _model(self.text)
 
 
 def plan_text(plan: Plan) -> str:
@@ -50,8 +50,7 @@ def plan_text(plan: Plan) -> str:
 
 def plan_row(connection: Connection, number: int) -> PlanRow:
     """The plan by id."""
-    table = tables.plan
-    return _row(connection.execute(select(table).where(table.c.id == number)).one())
+    return _row(connection.execute(_BY_ID, {"number": number}).one())
 
 
 def plan_named(connection: Connection, name: str) -> PlanRow:
@@ -70,6 +69,15 @@ def all_plans(connection: Connection) -> Iterator[PlanRow]:
     """Every plan, in the order of loading."""
     for row in connection.execute(select(tables.plan).order_by(tables.plan.c.id)):
         yield _row(row)
+
+
+_BY_ID = select(tables.plan).where(tables.plan.c.id == bindparam("number"))
+
+
+# Every run of every mailbox asks for its plan's; the models are frozen.
+@lru_cache(maxsize=16)
+def _model(text: str) -> Plan:
+    return Plan.model_validate_json(text)
 
 
 def _row(row: Row[Any]) -> PlanRow:

@@ -7,9 +7,10 @@ in the same transaction.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Executable, Row, bindparam, select, update
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.db import tables
@@ -101,8 +102,7 @@ class Change:
 
 def mailbox(connection: Connection, number: int) -> MailboxRow:
     """The row by id."""
-    table = tables.mailbox
-    return from_row(connection.execute(select(table).where(table.c.id == number)).one())
+    return from_row(connection.execute(_BY_ID, {"number": number}).one())
 
 
 def from_row(row: Row[Any]) -> MailboxRow:
@@ -153,8 +153,7 @@ def move_all(
         values = _changed(change, at)
         columns.setdefault(frozenset(values), []).append({**values, **_as_read(change.row)})
     for names, rows in columns.items():
-        statement = _WHERE_AS_READ.values({name: bindparam(name) for name in names})
-        if connection.execute(statement, rows).rowcount != len(rows):
+        if connection.execute(_updating(names), rows).rowcount != len(rows):
             raise Stale("a mailbox has moved on")
     plan = changes[0].row.plan
     record_all(connection, plan, [_record(change, actor) for change in changes], at)
@@ -167,18 +166,27 @@ def due_in(state: State, at: float) -> float | None:
 
 def write(connection: Connection, row: MailboxRow, **values: Any) -> MailboxRow:
     """The row with those columns changed, without an event. Raises `Stale` as `move` does."""
-    done = connection.execute(_WHERE_AS_READ.values(**values), _as_read(row))
-    if done.rowcount != 1:
+    statement = _updating(frozenset(values), returning=True)
+    written = connection.execute(statement, {**values, **_as_read(row)}).one_or_none()
+    if written is None:
         raise Stale(f"{row.address} has moved on")
-    return mailbox(connection, row.id)
+    return from_row(written)
 
 
+_BY_ID = select(tables.mailbox).where(tables.mailbox.c.id == bindparam("number"))
 _WHERE_AS_READ = update(tables.mailbox).where(
     tables.mailbox.c.id == bindparam("read_id"),
     tables.mailbox.c.generation == bindparam("read_generation"),
     tables.mailbox.c.state == bindparam("read_state"),
     tables.mailbox.c.step == bindparam("read_step"),
 )
+
+
+# To build a statement takes longer than to execute it.
+@lru_cache(maxsize=256)
+def _updating(names: frozenset[str], *, returning: bool = False) -> Executable:
+    statement = _WHERE_AS_READ.values({name: bindparam(name) for name in names})
+    return statement.returning(tables.mailbox) if returning else statement
 
 
 def _as_read(row: MailboxRow) -> dict[str, Any]:
