@@ -31,9 +31,8 @@ def run(arguments: Arguments, surroundings: Surroundings) -> Exit:
     from mailhaul.cli.working import work_here
     from mailhaul.journey.going import goes_on
 
-    code = start(arguments, surroundings)
-    if code is not Exit.COMPLETE:
-        return code
+    # Whoever had begun before goes on.
+    start(arguments, surroundings)
     with installation(arguments, surroundings) as home:
         with home.database.begin() as connection:
             plan = plan_meant(connection, arguments.text("PLAN"))

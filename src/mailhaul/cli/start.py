@@ -52,10 +52,10 @@ def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
         surroundings.console.json(started_line(row.name, loaded, result))
     else:
         shown = [] if loaded is None else _loaded(row.name, loaded)
-        # What had been started is no surprise where all are meant.
-        if chosen.all:
-            result.left.clear()
         again = loaded is not None and not loaded.new and not result.done
+        # What had been started is no surprise where all are meant, or nothing is new.
+        if chosen.all or again:
+            result.left.clear()
         surroundings.console.show([*shown, *([] if again else told(result, "started"))])
     return exit_code(result, chosen)
 

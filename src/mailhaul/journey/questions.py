@@ -232,7 +232,7 @@ def _counted(rows: Sequence[MailboxRow], one: str, many: str) -> list[str]:
         what = ", ".join(f"{count} {name}" for name, count in parts if count)
         lines.append(
             f"Messages: {sum(row.census for row in rows)}, of which {what or 'none known'}; "
-            f"{octets} octets carried."
+            f"{octets:,} octets carried."
         )
     return lines
 
