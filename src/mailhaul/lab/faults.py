@@ -122,11 +122,11 @@ async def _commands(reader: asyncio.StreamReader, talk: _Talk) -> None:
             answer = None
             match verb.upper():
                 case b"LOGIN":
-                    talk.user, talk.login_tag = _words(text, 3)[2].decode(), tag
+                    user = _words(text, 3)[2]
+                    name = messages[0] if user.startswith(b"{") else user
+                    talk.user, talk.login_tag = name.decode(), tag
                 case b"AUTHENTICATE":
-                    talk.login_tag = tag
-                    if initial := _words(text, 4)[3]:
-                        talk.user = _plain_user(initial)
+                    talk.user, talk.login_tag = "", tag
                 case b"" if talk.login_tag and not talk.user:
                     # The answer to AUTHENTICATE's `+`.
                     talk.user = _plain_user(tag)
@@ -173,6 +173,7 @@ async def _responses(upstream: asyncio.StreamReader, talk: _Talk) -> None:
             if talk.login_tag and tag == talk.login_tag:
                 kind = "login" if said.upper() == b"OK" else "refused login"
                 talk.troubles.seen[talk.user, kind] += 1
+                talk.login_tag = b""
             if talk.cut_tag and tag == talk.cut_tag:
                 return
             # Whole responses only, so that an answer of ours never falls into one of them.

@@ -11,7 +11,9 @@ from mailhaul.core.folder import FolderPath
 from mailhaul.lab.people import Held, Person
 from mailhaul.lab.wire import PlainConnection
 
-_LISTED = re.compile(rb'^\* LIST \([^)]*\) (?:"."|NIL) (?:"((?:[^"\\]|\\.)*)"|(\S+))')
+_LISTED = re.compile(
+    rb'^\* LIST \((?P<is>[^)]*)\) (?:"."|NIL) (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<atom>\S+))'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,12 @@ def _bodies(held: Held) -> Counter[str]:
 
 
 def names(connection: PlainConnection) -> set[str]:
-    """The folders that there are, decoded."""
+    """The folders that hold messages, decoded."""
     found = set()
     for line in connection.command(b'LIST "" "*"'):
         listed = _LISTED.match(line.text)
-        if listed is not None:
-            found.add(_decoded(listed[1] if listed[1] is not None else listed[2]))
+        if listed is not None and b"noselect" not in listed["is"].lower():
+            found.add(_decoded(listed["atom"] if listed["quoted"] is None else listed["quoted"]))
     return found
 
 

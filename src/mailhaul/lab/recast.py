@@ -75,6 +75,8 @@ class Timing:
     begin: datetime
     speed: float
     cutovers: Mapping[str, datetime | None]
+    seconds: float
+    """Real ones, for all of it."""
 
 
 def cast(plan: Plan, known: Mapping[str, Amount], most: int) -> Casting:
@@ -130,7 +132,8 @@ def timed(plan: Plan, casting: Casting, minutes: float, now: datetime) -> Timing
     span = lead + (max(times, default=first) - first) + after
     seconds = max(minutes * 60 - BESIDES - HEAD_START, 10.0)
     speed = min(max(span.total_seconds() / seconds, SLOWEST), FASTEST)
-    return Timing(first - lead - timedelta(seconds=HEAD_START * speed), speed, cutovers)
+    begin = first - lead - timedelta(seconds=HEAD_START * speed)
+    return Timing(begin, speed, cutovers, span.total_seconds() / speed + HEAD_START + BESIDES)
 
 
 def waves_of(plan: Plan, casting: Casting) -> list[str]:

@@ -116,9 +116,9 @@ def _rehearsed(
     timing = recast.timed(plan, casting, minutes, datetime.now(UTC))
     with stage(directory, "old.example", "new.example") as found:
         screen.stage, found.zone = found, plan.zone
-        _announce(screen, plan, casting, timing)
+        _announce(screen, plan, casting, timing, minutes)
         people = _people(found, casting, plan)
-        director = Director(found, screen, plan.name, people, patience=minutes * 180 + 120)
+        director = Director(found, screen, plan.name, people, patience=timing.seconds * 3 + 120)
         playing = _Playing(director, plan, casting, timing)
         screen.title = playing.title
         try:
@@ -144,7 +144,7 @@ def _rehearsed(
     return Exit.DIFFERENT if wrong else Exit.COMPLETE
 
 
-def _announce(screen: Screen, plan: Plan, casting: Casting, timing: Timing) -> None:
+def _announce(screen: Screen, plan: Plan, casting: Casting, timing: Timing, minutes: float) -> None:
     count, of = len(casting.roles), len(casting.everybody)
     messages = sum(role.messages for role in casting.roles)
     octets = sum(role.octets for role in casting.roles)
@@ -168,6 +168,10 @@ def _announce(screen: Screen, plan: Plan, casting: Casting, timing: Timing) -> N
         f"{timing.speed:,.0f} times as fast: a second is {remaining(timing.speed)}. What takes a "
         "second of work here is that long in what follows."
     )
+    if timing.seconds > minutes * 60 + 1:
+        screen.say(
+            f"It goes no faster: all of it will take about {remaining(timing.seconds)}.", "trouble"
+        )
 
 
 def _people(stage: Stage, casting: Casting, plan: Plan) -> People:

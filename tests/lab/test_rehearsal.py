@@ -1,0 +1,130 @@
+"""The demo rehearses a weekend and tells the truth about it; so does a plan of one's own."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mailhaul.lab.demo import OTHERS, PILOT
+from tests.cli.running import mailhaul
+
+DEMO_SECONDS = 120
+
+
+def test_the_demo_moves_eight_mailboxes_and_everything_is_in_its_place(tmp_path: Path) -> None:
+    began = time.monotonic()
+    finished = subprocess.run(
+        [sys.executable, "-m", "mailhaul.lab.demo", "--directory", str(tmp_path)],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=240,
+    )
+    told = finished.stdout
+    assert finished.returncode == 0, told[-6000:] + finished.stderr
+    assert time.monotonic() - began < DEMO_SECONDS
+    assert finished.stderr == "" or "of 8" in finished.stderr
+    assert told.count("as it should be\n") == len(PILOT) + len(OTHERS)
+    for trouble in (
+        "kill -9",
+        "15 minutes",
+        "line is cut",
+        "mailbox is full",
+        "refuses one message",
+    ):
+        assert trouble in told
+    assert "true: the report of “rosenberg” is as it was signed" in told
+    assert "WRONG" not in told
+    assert (tmp_path / "rosenberg-report" / "report.html").stat().st_size > 10_000
+    # Nothing but what other programs print is wider than a terminal.
+    mine = [line for line in told.splitlines() if re.match(r"(Fri|Sat|Sun|Mon) \d\d:\d\d  ", line)]
+    assert len(mine) > 15
+    assert max(map(len, mine)) <= 80
+
+
+PLAN = """
+name = "Small"
+time_zone = "Europe/Berlin"
+cutover = 2035-03-02 20:00:00
+
+[source]
+url = "imaps://{address}@mail.small.example"
+secret = "file:secrets/source/{address}"
+
+[target]
+url = "imaps://{address}@new.small.example"
+secret = "command:/bin/false {address}"
+preset = "exchange-online"
+
+[carry]
+exclude = ["Trash"]
+
+[hours]
+start = "18:00"
+end = "08:00"
+
+[sweeps]
+every = "1h"
+for = "6h"
+
+[gates]
+go = ["Ada Adler", "Ben Bauer"]
+
+[[webhooks]]
+url = "https://hooks.small.example/moved"
+"""
+
+
+def test_a_plan_of_one_s_own_is_rehearsed_without_its_systems(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN, encoding="utf-8")
+    addresses = "\n".join(f"person{number}@small.example" for number in range(3))
+    (tmp_path / "mailboxes.csv").write_text(f"address\n{addresses}\n", encoding="utf-8")
+    census = tmp_path / "census"
+    census.write_text(
+        '{"event": "checked", "mailbox": "person0@small.example", "messages": 90, "bytes": 90000}\n'
+        '{"event": "end"}\n',
+        encoding="utf-8",
+    )
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "mailhaul.lab.rehearsal", str(tmp_path / "plan.toml")),
+            *("--minutes", "0.7", "--census", str(census), "--keep", str(tmp_path / "kept")),
+        ],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=200,
+    )
+    told = finished.stdout
+    assert finished.returncode == 0, told[-6000:] + finished.stderr
+    assert "all 3 mailboxes" in told
+    assert "1 of 3 as counted" in told
+    assert told.count("as it should be\n") == 3
+    assert re.search(r"go +ready .*, opened Fri 2.*: Ada Adler or Ben Bauer", told)
+    written = (tmp_path / "kept" / "plan.toml").read_text(encoding="utf-8")
+    assert "small.example" not in written.replace("person", "")
+    assert "webhooks" not in written
+    assert (tmp_path / "kept" / "rehearsal-report" / "report.json").exists()
+
+
+def test_a_plan_with_a_mistake_is_not_rehearsed(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN.replace("20:00:00", "20:00:00 Uhr"), encoding="utf-8")
+    ran = mailhaul("rehearse", tmp_path / "plan.toml", home=tmp_path)
+    assert ran.code == 2
+    assert "plan.toml" in ran.err
+    assert ran.out == ""
+
+
+def test_what_can_not_be_rehearsed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN, encoding="utf-8")
+    (tmp_path / "mailboxes.csv").write_text("address\na@small.example\n", encoding="utf-8")
+    for words, said in (
+        (("--minutes", "soon"), "--minutes soon is no number"),
+        (("--minutes", "0"), "is not from 1 to 600"),
+        (("--census", str(tmp_path / "plan.toml")), "mailhaul check PLAN --json > census"),
+        (("--keep", str(tmp_path)), "is not empty"),
+    ):
+        ran = mailhaul("rehearse", tmp_path / "plan.toml", *words, home=tmp_path)
+        assert ran.code == 2
+        assert said in " ".join((ran.out + ran.err).split())
