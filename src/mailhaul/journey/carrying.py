@@ -12,9 +12,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
 
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.text import printable
@@ -158,7 +160,7 @@ async def carry_slice(
     try:
         with means.open_ledger(row) as ledger:
             ledger.number = course.number
-            known = _sums(ledger)
+            known = _sums(ledger.fates())
             async with opened_pair(means, plan, row) as pair:
                 events = run_pass(pair.source, pair.target, ledger, options)
                 ending = await _follow(means, plan, row, course, known, events)
@@ -257,11 +259,8 @@ def _begin(
 ) -> tuple[MailboxRow, Course]:
     """Takes the mailbox's next epoch, so that whoever still writes with an older one is refused;
     opens the pass's row, or goes on with that of the slice before."""
-    table = tables.passes
     now = mailbox(connection, row.id)
-    last = connection.execute(
-        select(table).where(table.c.mailbox_id == row.id, table.c.number == now.passes)
-    ).one_or_none()
+    last = connection.execute(_PASS, {"mailbox": row.id, "pass": now.passes}).one_or_none()
     if last is not None and last.outcome == "" and last.kind == kind.value:
         before = {name: getattr(last, name) for name in ("carried", "flagged", "removed", "octets")}
         course = Course(
@@ -269,27 +268,18 @@ def _begin(
         )
         return write(connection, row, epoch=now.epoch + 1), course
     if last is not None and last.outcome == "":
-        values = {"outcome": "broken off", "ended_at": at}
-        _update_pass(connection, row.id, last.number, values)
+        ended = {"outcome": "broken off", "ended_at": at}
+        _update_pass(connection, row.id, last.number, ended)
     number = now.passes + 1
     course = Course(number, kind, at, dict.fromkeys(("carried", "flagged", "removed", "octets"), 0))
-    connection.execute(
-        insert(table).values(
-            mailbox_id=row.id,
-            number=number,
-            kind=kind.value,
-            began_at=at,
-            waits={},
-            unfinished=[],
-            notes=[],
-        )
-    )
+    values = {"mailbox_id": row.id, "number": number, "kind": kind.value, "began_at": at}
+    connection.execute(_NEW_PASS, {**values, "waits": {}, "unfinished": [], "notes": []})
     return write(connection, row, epoch=now.epoch + 1, passes=number), course
 
 
 def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> Slice:
     fates = ledger.fates()
-    sums = _sums(ledger)
+    sums = _sums(fates)
     done = course.finished
     if course.resumed:
         # What was on its way when an earlier slice was cut off is counted by the ledger alone.
@@ -305,12 +295,15 @@ def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> S
     if done is not None:
         values |= {fate.value: getattr(done.tally, fate.value) for fate in Fate}
         values |= {"census": done.tally.census, "octets": row.octets + done.tally.octets}
-    return Slice(ending, row, course, values, fates, _lost(ledger))
+    return Slice(ending, row, course, values, fates, _lost(ledger, fates))
 
 
-def _lost(ledger: Ledger) -> tuple[tuple[FolderPath, str, Fate, str], ...]:
+def _lost(
+    ledger: Ledger, fates: Mapping[FolderPath, Mapping[Fate, int]]
+) -> tuple[tuple[FolderPath, str, Fate, str], ...]:
     """Everything that is refused or missing, as the ledger has it."""
-    fates = ledger.fates()
+    if not any(each.get(fate) for each in fates.values() for fate in _LEFT):
+        return ()
     return tuple(
         (folder.source, str(message.source_key), message.fate, message.reason)
         for folder in ledger.folders()
@@ -319,10 +312,10 @@ def _lost(ledger: Ledger) -> tuple[tuple[FolderPath, str, Fate, str], ...]:
     )
 
 
-def _sums(ledger: Ledger) -> Counter[Fate]:
+def _sums(fates: Mapping[FolderPath, Mapping[Fate, int]]) -> Counter[Fate]:
     sums: Counter[Fate] = Counter()
-    for fates in ledger.fates().values():
-        sums.update(fates)
+    for each in fates.values():
+        sums.update(each)
     return sums
 
 
@@ -376,11 +369,27 @@ def _write_pass(
 def _update_pass(
     connection: Connection, mailbox_id: int, number: int, values: Mapping[str, Any]
 ) -> None:
+    statement = _updating_pass(frozenset(values))
+    connection.execute(statement, {**values, "mailbox": mailbox_id, "pass": number})
+
+
+_PASS = select(tables.passes).where(
+    tables.passes.c.mailbox_id == bindparam("mailbox"),
+    tables.passes.c.number == bindparam("pass"),
+)
+_NEW_PASS = insert(tables.passes)
+_FOLDERS = select(tables.folder).where(tables.folder.c.mailbox_id == bindparam("mailbox"))
+_LEFTOVERS = select(tables.leftover).where(tables.leftover.c.mailbox_id == bindparam("mailbox"))
+
+
+# To build a statement takes longer than to execute it.
+@lru_cache(maxsize=64)
+def _updating_pass(names: frozenset[str]) -> Executable:
     table = tables.passes
-    connection.execute(
+    return (
         update(table)
-        .where(table.c.mailbox_id == mailbox_id, table.c.number == number)
-        .values(**values)
+        .where(table.c.mailbox_id == bindparam("mailbox"), table.c.number == bindparam("pass"))
+        .values({name: bindparam(name) for name in names})
     )
 
 
@@ -388,7 +397,9 @@ def _write_folders(connection: Connection, ended: Slice) -> None:
     done = ended.course.finished
     assert done is not None
     table = tables.folder
-    connection.execute(delete(table).where(table.c.mailbox_id == ended.row.id))
+    there = [
+        dict(each._mapping) for each in connection.execute(_FOLDERS, {"mailbox": ended.row.id})
+    ]
     rows = [
         {
             "mailbox_id": ended.row.id,
@@ -399,6 +410,11 @@ def _write_folders(connection: Connection, ended: Slice) -> None:
         }
         for path, tally in done.folders.items()
     ]
+    by_source = itemgetter("source")
+    if sorted(rows, key=by_source) == sorted(there, key=by_source):
+        # Most passes change nothing.
+        return
+    connection.execute(delete(table).where(table.c.mailbox_id == ended.row.id))
     if rows:
         connection.execute(insert(table), rows)
 
@@ -410,7 +426,7 @@ def _write_leftovers(connection: Connection, ended: Slice) -> None:
     now = {(path_text(folder), key): (fate, why) for folder, key, fate, why in ended.lost}
     before = {
         (each.folder, each.key): each
-        for each in connection.execute(select(table).where(table.c.mailbox_id == ended.row.id))
+        for each in connection.execute(_LEFTOVERS, {"mailbox": ended.row.id})
     }
     for folder, key in before.keys() - now.keys():
         connection.execute(
