@@ -1,5 +1,7 @@
 """The log is a chain: whoever changed, dropped, reordered or cut it is found out."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -9,7 +11,7 @@ from mailhaul.journey.events import Head, Record, broken, head, log, record, rec
 from tests.journey.making import NOW, listed, loaded
 
 
-def filled(database: Database, **plan: object) -> int:
+def filled(database: Database, **plan: Any) -> int:
     """A log of six records; the plan's id."""
     with database.begin() as connection:
         row, _ = loaded(connection, listed("a@x"), **plan)

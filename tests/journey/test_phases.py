@@ -346,6 +346,25 @@ async def test_cancelled_with_everything_undone_the_target_is_as_before(tmp_path
     assert [row.undone_at is not None for row in found.rows("passes")] == [True]
 
 
+async def test_a_trial_carries_the_newest_of_each_folder_first(tmp_path: Path) -> None:
+    found = house(tmp_path)
+    source = found.sources["anna"]
+    for number in range(20):
+        source.deliver(letter(f"more-{number}"), INBOX_PATH)
+    source.make(("Work",))
+    source.deliver(letter("work"), ("Work",))
+    with found.database.begin() as connection:
+        connection.execute(update(tables.mailbox).values(trial=True))
+    await found.drive(State.READY)
+    await found.run(found.row())
+    assert [(each.kind, each.carried) for each in found.rows("passes")] == [("trial", 11)]
+    newest = {each.data for each in source.messages(INBOX_PATH)[-10:]}
+    assert {each.data for each in found.targets["anna"].messages(INBOX_PATH)} >= newest
+    await found.drive(State.SYNCED)
+    assert [each.kind for each in found.rows("passes")] == ["trial", "initial"]
+    assert (found.row().copied, found.row().skipped) == (24, 0)
+
+
 async def test_the_old_is_carried_first_where_the_plan_says_so(tmp_path: Path) -> None:
     found = house(tmp_path, carry=Carry(prestage_older_than=timedelta(days=30)))
     old = datetime.fromtimestamp(BEGIN, UTC) - timedelta(days=100)

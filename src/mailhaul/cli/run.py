@@ -9,6 +9,7 @@ from mailhaul.cli.exits import Exit
 from mailhaul.cli.installation import CHOSEN, PLAN, WHERE, Installation, installation, plan_meant
 from mailhaul.cli.options import Arguments, Command, Group
 from mailhaul.cli.sides import DEBUG, JSON, QUIET
+from mailhaul.cli.start import BEGINNING, start
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.text import printable
 
@@ -27,7 +28,6 @@ _UNTOLD = frozenset({"swept", "touched_up", "sliced"})
 def run(arguments: Arguments, surroundings: Surroundings) -> Exit:
     """Works until the plan is completed or only people are waited for. Raises `BadInput` with every
     mistake of a plan that is wrong, `Busy` when somebody works there already, and `Interrupted`."""
-    from mailhaul.cli.start import start
     from mailhaul.cli.working import work_here
     from mailhaul.journey.going import goes_on
 
@@ -142,7 +142,7 @@ COMMAND = Command(
         "for. Run again it goes on from where it stood, whatever stopped it."
     ),
     operands=(PLAN,),
-    groups=(CHOSEN, WHERE, Group("output", (JSON, QUIET, DEBUG))),
+    groups=(CHOSEN, BEGINNING, WHERE, Group("output", (JSON, QUIET, DEBUG))),
     run=run,
     examples=("mailhaul run plan.toml", "mailhaul run plan.toml --wave Pilot"),
     exits=(

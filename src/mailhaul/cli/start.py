@@ -7,7 +7,7 @@ from mailhaul.cli.blocks import Block, Json, Line, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import plural
 from mailhaul.cli.installation import installation, login_name, plan_meant, selection
-from mailhaul.cli.options import Arguments
+from mailhaul.cli.options import Arguments, Group, Option
 from mailhaul.cli.ordering import exit_code, order, result_line, told
 from mailhaul.cli.plan_files import started_from
 from mailhaul.cli.surroundings import Surroundings
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - the database is imported once the command line is good.
 
 SHOWN = 20
+BEGINNING = Group(
+    "how they begin",
+    (
+        Option(
+            "--trial",
+            "carry the ten newest messages of each folder first, so that everything can be looked "
+            "at early; the rest follows",
+        ),
+    ),
+)
 
 
 def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
@@ -47,7 +57,8 @@ def start(arguments: Arguments, surroundings: Surroundings) -> Exit:
                     # Times that are past are mistakes in a plan that begins now; what is wrong
                     # takes back what was loaded.
                     load_plan(path, now=datetime.fromtimestamp(at, UTC))
-            result = orders.start(connection, row, chosen, at=at, actor=actor)
+            trial = arguments.given("--trial")
+            result = orders.start(connection, row, chosen, at=at, actor=actor, trial=trial)
     if arguments.given("--json"):
         surroundings.console.json(started_line(row.name, loaded, result))
     else:
@@ -90,6 +101,7 @@ COMMAND = order(
     "or `mailhaul worker`). Started again, it takes over what has changed: new mailboxes, waves, "
     "limits and times. What a journey has begun with it keeps, and it says so.",
     start,
+    groups=(BEGINNING,),
     examples=(
         "mailhaul start plan.toml",
         "mailhaul start plan.toml --wave Pilot",

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -112,6 +113,14 @@ mailbox = Table(
         nullable=False,
         default=False,
         comment="when its wave's gate was opened",
+    ),
+    Column(
+        "trial",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="the newest of each folder come first",
     ),
     UniqueConstraint("plan_id", "address"),
     Index(None, "plan_id", "state"),

@@ -85,9 +85,16 @@ def chosen(
 
 
 def start(
-    connection: Connection, plan: PlanRow, selection: Selection, *, at: float, actor: str
+    connection: Connection,
+    plan: PlanRow,
+    selection: Selection,
+    *,
+    at: float,
+    actor: str,
+    trial: bool = False,
 ) -> Result:
-    """Lets mailboxes begin. Raises `BadInput` for a plan that is paused or has ended."""
+    """Lets mailboxes begin; as a `trial` the newest of each folder come first. Raises `BadInput`
+    for a plan that is paused or has ended."""
     if plan.state is PlanState.PAUSED:
         raise BadInput(f"plan {plan.name} is paused; mailhaul resume lets it go on")
     _refuse_ended(plan)
@@ -103,7 +110,7 @@ def start(
         by_number = update(tables.mailbox).where(tables.mailbox.c.id == bindparam("number"))
         # What has been checked goes on from there once it is admitted.
         connection.execute(
-            by_number.values(started_at=at, due_at=bindparam("due")),
+            by_number.values(started_at=at, due_at=bindparam("due"), trial=trial),
             [
                 {"number": row.id, "due": at if row.state is State.PLANNED else row.due_at}
                 for row in begun

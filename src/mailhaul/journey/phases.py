@@ -52,6 +52,8 @@ from mailhaul.plan.model import Order
 
 TOKEN_EVERY = 3600.0
 """Seconds after which a program is asked for another token when a server refused its last one."""
+TRIED = 10
+"""Messages of each folder that a trial carries."""
 INCOMPLETE_TRIES = 3
 """So often is an incomplete pass tried again at once; what is still lacking then is told, and left
 to the passes that come."""
@@ -314,14 +316,16 @@ def _stage(
             )
         ).scalars()
     )
-    stages = stages_of(plan, at)
+    stages = stages_of(plan, at, trial=row.trial)
     return next((each for each in stages if each[0].value not in ended), stages[-1])
 
 
-def stages_of(plan: PlanRow, at: float) -> list[tuple[Kind, Options]]:
+def stages_of(plan: PlanRow, at: float, *, trial: bool = False) -> list[tuple[Kind, Options]]:
     """The parts of the initial copy, in their order; the last is everything."""
     options, carry = _options(plan), plan.plan.carry
     stages: list[tuple[Kind, Options]] = []
+    if trial:
+        stages.append((Kind.TRIAL, replace(options, newest=TRIED)))
     if carry.prestage_older_than is not None:
         before = _before(at, carry.prestage_older_than)
         stages.append((Kind.PRESTAGE, replace(options, before=before)))

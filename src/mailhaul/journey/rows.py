@@ -86,6 +86,7 @@ class MailboxRow:
     approved_at: float | None
     started_at: float | None
     left_out: bool
+    trial: bool
 
 
 @dataclass(frozen=True, slots=True)
