@@ -48,6 +48,14 @@ async def test_a_certificate_nobody_knows(scheme: str) -> None:
     assert all(step.ok for step in good)
 
 
+async def test_a_name_that_is_none() -> None:
+    last = (await steps(Endpoint("imaps", "nowhere.invalid", 993, "anna"), WRONG))[-1]
+    assert (last.name, last.ok) == ("name", False)
+    assert "Errno" not in last.detail
+    assert last.detail.removeprefix("nowhere.invalid leads nowhere: ")
+    assert last.cure
+
+
 async def test_a_port_where_nobody_listens() -> None:
     last = (await steps(Endpoint("imap", "127.0.0.1", free_port(), "anna"), WRONG))[-1]
     assert (last.name, last.ok) == ("connection", False)

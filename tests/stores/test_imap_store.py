@@ -714,7 +714,7 @@ async def test_nothing_is_removed_where_others_wait_for_expunge() -> None:
         return marked if command.startswith(b"UID FETCH") else ""
 
     async with target(wrapped(folder(MAILS), special)) as (server, store, inbox):
-        with pytest.raises(FolderFailed, match="marked deleted"):
+        with pytest.raises(FolderFailed, match="holds 1 message that others have marked deleted"):
             await store.remove(inbox, [2])
     assert server.told(b"UID STORE") == []
     assert server.told(b"EXPUNGE") == []

@@ -6,7 +6,6 @@ Results go to standard output; progress, warnings and errors to standard error, 
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
@@ -23,6 +22,8 @@ _COLOURS = {
 }
 _RESET = "\x1b[0m"
 _SHOW_CURSOR = "\x1b[?25h"
+_STANDARD_OUTPUT = 1
+_USUAL_WIDTH = 80
 # These hold our own words only; a secret that happens to be one of them is not hidden by it.
 _OUR_WORDS = frozenset({"event", "side", "fate", "role"})
 
@@ -41,6 +42,7 @@ class Console:
         self.out = out
         self.err = err
         self.scrubber = scrubber
+        self._environ = environ
         usable = environ.get("TERM", "") not in ("", "dumb")
         # https://no-color.org: set and not empty.
         colourful = usable and not environ.get("NO_COLOR")
@@ -54,8 +56,18 @@ class Console:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal, now."""
-        return shutil.get_terminal_size().columns
+        """Columns of the terminal, now; COLUMNS overrules it."""
+        # As shutil.get_terminal_size has it, which costs 4 ms to import.
+        try:
+            told = int(self._environ.get("COLUMNS", ""))
+        except ValueError:
+            told = 0
+        if told > 0:
+            return told
+        try:
+            return os.get_terminal_size(_STANDARD_OUTPUT).columns or _USUAL_WIDTH
+        except OSError:
+            return _USUAL_WIDTH
 
     def show(self, blocks: Iterable[Block]) -> None:
         """A result, on standard output; a terminal's width is kept to."""

@@ -8,6 +8,7 @@ anything else sees it.
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,10 +101,20 @@ def _from_prompt(endpoint: Endpoint, ways: Ways) -> str:
     try:
         answer = getpass.getpass(f"password for the {ways.title} {endpoint}: ")
     except EOFError:
+        _end_prompt()
         answer = ""
+    except KeyboardInterrupt:
+        _end_prompt()
+        raise
     if not answer:
         raise BadInput(f"no password was entered for the {ways.title} {endpoint}; try again")
     return answer
+
+
+def _end_prompt() -> None:
+    """After ^C and ^D the terminal still stands behind the prompt."""
+    with suppress(OSError), Path("/dev/tty").open("w") as terminal:
+        terminal.write("\n")
 
 
 def _token_from(

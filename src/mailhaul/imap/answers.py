@@ -17,6 +17,7 @@ from mailhaul.imap.responses import Body, Event, Fetched, Listing, Status, Untag
 _MOST_IN_A_SET = 2000
 _OPENING = frozenset({b"SELECT", b"EXAMINE"})
 _LEAVING = _OPENING | {b"UNSELECT", b"CLOSE"}
+_ENTERING = frozenset({b"LOGIN", b"AUTHENTICATE"})
 _ASKED_BY = {
     b"LIST": frozenset({b"LIST"}),
     b"XLIST": frozenset({b"XLIST"}),
@@ -43,12 +44,14 @@ class Kind(Enum):
 class Wants:
     """What a command asks for, read off its line once."""
 
-    __slots__ = ("_highest", "_lowest", "_ranges", "_uids", "kind", "leaves", "verb")
+    __slots__ = ("_highest", "_lowest", "_ranges", "_uids", "enters", "kind", "leaves", "verb")
 
     def __init__(self, command: Command) -> None:
         self.verb = command.verb
         self.leaves = self.verb in _LEAVING
         """It leaves the folder that is open: what is answered before it never belongs behind it."""
+        self.enters = self.verb in _ENTERING
+        """It lets us in: nothing behind it is answered before it is."""
         self.kind = Kind.NOTHING
         self._lowest, self._highest = 1, sequence.HIGHEST_UID
         self._ranges: list[range] | None = None

@@ -81,6 +81,10 @@ class Session(asyncio.Protocol):
         """What it said first, while that was no greeting: the beginning."""
         self.identified: Pending | None = None
         """ID, where it was said."""
+        self.ahead: list[Pending] = []
+        """What was sent behind the login, and isn't made use of yet (`ahead`)."""
+        self.misjudged = False
+        """Whether something was sent behind the login in vain."""
         self._trace = trace
         self.quirks = Counter() if quirks is None else quirks
         """What the server does wrong, and how often."""

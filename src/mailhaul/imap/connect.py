@@ -20,12 +20,14 @@ from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, M
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import Secret, printable
 from mailhaul.imap import commands, sasl, tls
+from mailhaul.imap.ahead import Ahead, Ask, answered, asked, send_ahead, throw_away
 from mailhaul.imap.client import Session
 from mailhaul.imap.failures import failure
 from mailhaul.imap.intake import BUDGET
 from mailhaul.imap.login import login_names
+from mailhaul.imap.pending import Pending
+from mailhaul.imap.presumed import presumed
 from mailhaul.imap.quirks import QuirkName
-from mailhaul.imap.responses import Status
 from mailhaul.imap.syntax import ProtocolFault
 
 CONNECTING = 30.0
@@ -54,10 +56,12 @@ async def connect(
     budget: int = BUDGET,
     quirks: Counter[QuirkName] | None = None,
     compress: bool = True,
+    ahead: Ahead | None = None,
 ) -> Session:
     """A session, logged in, its capabilities known. Raises `Closed` when a person has to change
     something, `RetryLater` when the server can't just now, `BadInput` before connecting. What the
-    server does wrong is counted in `quirks`. `compress` lets a slow link be compressed."""
+    server does wrong is counted in `quirks`. `compress` lets a slow link be compressed. `ahead`
+    says what to send behind the login of a server that is known (`log_in`)."""
     session = await reach(
         endpoint,
         writable=writable,
@@ -70,7 +74,7 @@ async def connect(
     )
     try:
         await greet(session, endpoint)
-        await log_in(session, endpoint, credentials)
+        await log_in(session, endpoint, credentials, ahead)
     except BaseException:
         session.abort()
         raise
@@ -175,31 +179,46 @@ def _no_imap(session: Session, endpoint: Endpoint) -> Closed:
     )
 
 
-async def log_in(session: Session, endpoint: Endpoint, credentials: Credentials) -> None:
-    """One attempt. Raises `Closed(CREDENTIALS)` when it is refused."""
+async def log_in(
+    session: Session,
+    endpoint: Endpoint,
+    credentials: Credentials,
+    ahead: Ahead | None = None,
+) -> None:
+    """One attempt. Raises `Closed(CREDENTIALS)` when it is refused.
+
+    A server that is known by its greeting is sent what `ahead` says behind the login, without
+    waiting for its answer; `ahead.asked` then finds what was taken. Not after STARTTLS, for that
+    greeting counts for nothing, and not where we go on as somebody else."""
     if session.capabilities is None:
         await session.send(commands.capability()).done()
     names = login_names(endpoint)
-    capabilities = session.capabilities or frozenset()
+    before = session.capabilities or frozenset()
     mechanism = sasl.choose(
-        capabilities,
+        before,
         credentials,
         endpoint.options.get("auth"),
         authzid=bool(names.authzid),
         protected=session.protected or tls.is_loopback(endpoint.host),
     )
     secret = await _secret(mechanism, credentials)
-    session.capabilities = None  # they change with the login; its OK tells them, or we ask
-    before = capabilities
-    if mechanism is sasl.Mechanism.LOGIN_COMMAND:
-        session.capabilities = before
-        pending = session.send(commands.login(names.authcid, secret))
-        session.capabilities = None
-        status = await pending.done()
-        said = ""
-    else:
+    exchange = None
+    if mechanism is not sasl.Mechanism.LOGIN_COMMAND:
         exchange = sasl.conversation(mechanism, names, secret, endpoint.host, endpoint.port)
-        status = await _exchange(session, mechanism, exchange, "SASL-IR" in before)
+    able: frozenset[str] = frozenset()
+    if ahead is not None and endpoint.scheme != "imap+starttls" and not names.proxy:
+        one_step = exchange is None or "SASL-IR" in before
+        able = presumed(await session.greeting(), mechanism) if one_step else able
+    if exchange is None:
+        pending = session.send(commands.login(names.authcid, secret))
+    else:
+        pending = _exchange(session, mechanism, exchange, "SASL-IR" in before)
+    session.capabilities = None  # they change with the login; its OK tells them, or we ask
+    if ahead is not None and able:
+        send_ahead(session, _behind(ahead), able)
+    status = await pending.done()
+    said = ""
+    if exchange is not None:
         said = exchange.failure and f": {exchange.failure}"
         if status.kind == b"OK":
             exchange.finish()
@@ -216,11 +235,27 @@ async def log_in(session: Session, endpoint: Endpoint, credentials: Credentials)
             raise failure(
                 b"LOGIN", status, f"{session.name} won't let {admin} go on as {_who(endpoint)}"
             )
+    well = await answered(session.ahead)
     if session.capabilities is None:
         await session.send(commands.capability()).done()
-    if "ID" in (session.capabilities or ()):
+    after: frozenset[str] = session.capabilities or frozenset()
+    if not well or not able <= after:
+        session.misjudged = True
+        throw_away(session)
+    if "ID" in after:
         # On every connection: NetEase opens no folder on one that didn't. Its answer can wait.
-        session.identified = session.send(commands.id_(_ID))
+        session.identified = asked(session, commands.id_(_ID))
+
+
+def _behind(ahead: Ahead) -> Ahead:
+    """ID, and what else is to be said."""
+
+    def say(ask: Ask, able: frozenset[str]) -> None:
+        if "ID" in able:
+            ask(commands.id_(_ID))
+        ahead(ask, able)
+
+    return say
 
 
 async def _secure(session: Session, endpoint: Endpoint) -> None:
@@ -265,9 +300,9 @@ async def _secret(mechanism: sasl.Mechanism, credentials: Credentials) -> Secret
     return credentials.password
 
 
-async def _exchange(
+def _exchange(
     session: Session, mechanism: sasl.Mechanism, exchange: sasl.Conversation, at_once: bool
-) -> Status:
+) -> Pending:
     initial = exchange.initial()
     waiting = [initial] if initial is not None and not at_once else []
 
@@ -283,7 +318,7 @@ async def _exchange(
         return commands.sasl_line(exchange.respond(decoded))
 
     command = commands.authenticate(mechanism.value, initial if at_once else None)
-    return await session.send(command, answer).done()
+    return session.send(command, answer)
 
 
 def _unreachable(error: OSError | TimeoutError, endpoint: Endpoint) -> Closed:

@@ -157,6 +157,11 @@ class Lane:
             session.send(noop())
         return selection, [session.send(command) for command in commands]
 
+    def opened(self, native: str, pending: Pending) -> Selection:
+        """The folder that a SELECT sent on this session opens, and the last that did."""
+        self._selection = Selection(native, True, pending, False)
+        return self._selection
+
     def ask_behind(self, selection: Selection, *commands: Command) -> list[Pending] | None:
         """Sends `commands` in the folder whose `selection` was looked at; None when it is not open
         any more. Nothing is awaited, so nothing can come between."""

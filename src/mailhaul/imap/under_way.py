@@ -60,11 +60,11 @@ class UnderWay:
 
     def answered(self, status: Status) -> Pending | None:
         """A tagged response: its command, no longer under way; None for one answered before."""
-        pending = next((each for each in self.queue if each.tag == status.tag), None)
+        pending = next((each for each in self._answerable() if each.tag == status.tag), None)
         if pending is None:
             tag = status.tag or b""
             number = int(tag[1:12]) if tag[:1] == b"M" and tag[1:].isdigit() else 0
-            if 0 < number <= self._tags:
+            if 0 < number <= self._tags and not any(each.tag == tag for each in self.queue):
                 self._quirks[QuirkName.STALE_TAG] += 1
                 return None
             raise ProtocolFault(
@@ -77,10 +77,17 @@ class UnderWay:
         self._unsolicited = 0
         return pending
 
+    def _answerable(self) -> Iterator[Pending]:
+        """The commands that may be ended now: behind a login that isn't answered, none."""
+        for pending in self.queue:
+            yield pending
+            if pending.wants.enters:
+                return
+
     def _in_turn(self) -> Iterator[Pending]:
         """The commands that may be answered now. Servers work on several commands of one folder
         by turns, but open the next folder only when they are through with this one."""
-        for number, pending in enumerate(self.queue):
+        for number, pending in enumerate(self._answerable()):
             if number and pending.wants.leaves:
                 return
             yield pending

@@ -6,6 +6,7 @@ from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import Folder
 from mailhaul.core.message import SYSTEM_FLAGS, Flags, Key
 from mailhaul.core.store import FlagChange
+from mailhaul.core.text import plural
 from mailhaul.imap import commands, sequence
 from mailhaul.imap.commands import WriteCommand, is_flag
 from mailhaul.imap.failures import failure, failure_of_many
@@ -125,8 +126,8 @@ async def _nobody_else_waits(lane: Lane, folder: Folder, uids: set[int]) -> None
     others = [e for e in entries if "\\Deleted" in e.flags and int(e.key) not in uids]
     if others:
         raise FolderFailed(
-            f"“{shown(folder)}” holds {len(others)} messages that others have marked deleted, and "
-            "the server can't remove single ones (no UIDPLUS); expunge them first"
+            f"“{shown(folder)}” holds {plural(len(others), 'message')} that others have marked "
+            "deleted, and the server can't remove single ones (no UIDPLUS); expunge those first"
         )
 
 

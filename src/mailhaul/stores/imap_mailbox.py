@@ -1,23 +1,26 @@
 """An IMAP mailbox as both its source and its target see it: connections, facts, folders.
 
 Opening costs three flights where the server allows it: connecting, logging in, and one with
-everything else, the folder listing included; `folders()` gives that listing the first time, if it
-is called at once and nothing was made meanwhile.
+everything else, the folder listing included; two where the server is known well enough to be asked
+all that behind the login at once (`imap.ahead`). `folders()` gives that listing the first time, if
+it is called at once and nothing was made meanwhile.
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
-from mailhaul.core.errors import FolderFailed, TooManyConnections
+from mailhaul.core.errors import Disconnected, FolderFailed, TooManyConnections
 from mailhaul.core.folder import Folder, FolderPath, Role
 from mailhaul.core.message import Flags
 from mailhaul.core.store import Capabilities, Traffic
 from mailhaul.core.text import printable
 from mailhaul.imap import commands
+from mailhaul.imap.ahead import Ask, asked, taken, throw_away
 from mailhaul.imap.client import Session
 from mailhaul.imap.connect import connect
 from mailhaul.imap.failures import failure
@@ -101,6 +104,9 @@ class Mailbox:
         self.known: dict[FolderPath, Folder] = {}
         """Folders as last listed or made."""
         self._opened = False
+        self._opening = False
+        self._asks_ahead = True
+        """Off once something was sent behind a login in vain."""
         self._folders: list[Folder] | None = None
         self._listed_at = 0.0
 
@@ -109,7 +115,11 @@ class Mailbox:
         if self._opened:
             return
         lane = self._lanes[0]
-        session = await lane.ready()
+        self._opening = True
+        try:
+            session = await lane.ready()
+        finally:
+            self._opening = False
         self.extensions = session.capabilities or frozenset()
         await self._introduce(lane, session)
         self._opened = True
@@ -126,7 +136,7 @@ class Mailbox:
             lane = self._lanes[0]
             session = await lane.ready()
             lane.let_go(session, "UNSELECT" in self.extensions)
-            survey = await self._survey(lane, self._ask_for_folders(session))
+            survey = await self._survey(lane, _ask_for_folders(session.send, self.extensions))
             listed = self._made(survey)
         return listed
 
@@ -237,6 +247,7 @@ class Mailbox:
                 budget=self._budget,
                 quirks=self.quirks,
                 compress=self._compress,
+                ahead=self._ask_ahead if self._asks_ahead else None,
             )
         except TooManyConnections:
             # A14: go on with fewer; a folder of the lane that goes is given to another.
@@ -246,32 +257,51 @@ class Mailbox:
                     f"the server allows {len(self._lanes)} connections at once; went on with these"
                 )
             raise
+        except Disconnected:
+            self._asks_ahead = False
+            raise
+        if session.misjudged:
+            self._asks_ahead = False
         capabilities = session.capabilities or frozenset()
-        wanted = [name for name in ("CONDSTORE", "QRESYNC") if name in capabilities]
-        if "ENABLE" in capabilities and wanted:
-            session.send(commands.enable(wanted))
-            self.condstore = True
-            self.qresync = "QRESYNC" in capabilities
-        else:
-            self.condstore = "CONDSTORE" in capabilities
+        enabled = _enable(partial(asked, session), capabilities)
+        self.condstore = "CONDSTORE" in capabilities or enabled
+        self.qresync = "QRESYNC" in capabilities and enabled
         return session
+
+    def _ask_ahead(self, ask: Ask, extensions: frozenset[str]) -> None:
+        """What `_session` and `_introduce` are going to ask."""
+        _enable(ask, extensions)
+        if self._opening:
+            _ask_where(ask, extensions)
+            _ask_for_folders(ask, extensions)
+            _ask_for_quota(ask, extensions)
+            if self.writable:
+                ask(commands.select("INBOX"))
 
     async def _introduce(self, lane: Lane, session: Session) -> None:
         """One flight: who are you, where are the folders, what is in them, how full is it."""
         extensions = self.extensions
-        spaces = session.send(commands.namespace()) if "NAMESPACE" in extensions else None
-        root = None if spaces else session.send(commands.list_all(""))
-        listing = self._ask_for_folders(session)
-        quota = session.send(commands.getquotaroot("INBOX")) if "QUOTA" in extensions else None
-        # Opened for writing: with EXAMINE servers list no permanent flags at all.
-        inbox = (await lane.ask_in("INBOX", writable=True))[0] if self.writable else None
+        ask = partial(asked, session)
+        spaces = _ask_where(ask, extensions)
+        listing = _ask_for_folders(ask, extensions)
+        quota = _ask_for_quota(ask, extensions)
+        inbox = None
+        if self.writable:
+            # Opened for writing: with EXAMINE servers list no permanent flags at all.
+            opening = taken(session, commands.select("INBOX"))
+            if opening is None:
+                inbox = (await lane.ask_in("INBOX", writable=True))[0]
+            else:
+                inbox = lane.opened("INBOX", opening)
+        throw_away(session)  # what it was told ahead for which it turned out to know better
         identified = session.identified
         if identified is not None:
             if (await identified.done()).kind != b"OK":
                 self.quirks[QuirkName.ID_REJECTED] += 1
             self.server_name = words_of(identified.events)
         said = "" if self.server_name else printable((await session.greeting()).text, 200)
-        await self._learn_spaces(spaces, root)
+        await spaces.done()
+        self.spaces = space_of(spaces.events) or self.spaces
         survey = await self._survey(lane, listing)
         self._folders = self._made(survey)
         self._listed_at = time.monotonic()
@@ -291,25 +321,7 @@ class Mailbox:
             extensions=extensions,
         )
 
-    async def _learn_spaces(self, spaces: Pending | None, root: Pending | None) -> None:
-        asked = spaces or root
-        assert asked is not None
-        await asked.done()
-        self.spaces = space_of(asked.events) or self.spaces
-
     # --- Folders -----------------------------------------------------------------------------
-
-    def _ask_for_folders(self, session: Session) -> list[Pending]:
-        extensions = self.extensions
-        extended = "LIST-EXTENDED" in extensions
-        if extended and "LIST-STATUS" in extensions:
-            status = status_attributes(extensions)
-            return [session.send(commands.list_all(returning=returning(extensions), status=status))]
-        if extended:
-            return [session.send(commands.list_all(returning=returning(extensions)))]
-        roles = "XLIST" in extensions and "SPECIAL-USE" not in extensions
-        listing = commands.xlist() if roles else commands.list_all()
-        return [session.send(listing), session.send(commands.lsub())]
 
     async def _survey(self, lane: Lane, asked: list[Pending]) -> Survey:
         """The answers to `asked`, of which the first lists the folders: by a plain LIST where it
@@ -372,6 +384,34 @@ class Mailbox:
         limits = [self.limits.get(native) for native in open_to_mail]
         known = [limit for limit in limits if limit is not None]
         return max(known) if known and len(known) == len(limits) else None
+
+
+def _enable(ask: Ask, extensions: frozenset[str]) -> bool:
+    """Asks for what has to be asked for; whether there was anything."""
+    wanted = [name for name in ("CONDSTORE", "QRESYNC") if name in extensions]
+    if "ENABLE" not in extensions or not wanted:
+        return False
+    ask(commands.enable(wanted))
+    return True
+
+
+def _ask_where(ask: Ask, extensions: frozenset[str]) -> Pending:
+    return ask(commands.namespace() if "NAMESPACE" in extensions else commands.list_all(""))
+
+
+def _ask_for_folders(ask: Ask, extensions: frozenset[str]) -> list[Pending]:
+    extended = "LIST-EXTENDED" in extensions
+    if extended and "LIST-STATUS" in extensions:
+        status = status_attributes(extensions)
+        return [ask(commands.list_all(returning=returning(extensions), status=status))]
+    if extended:
+        return [ask(commands.list_all(returning=returning(extensions)))]
+    roles = "XLIST" in extensions and "SPECIAL-USE" not in extensions
+    return [ask(commands.xlist() if roles else commands.list_all()), ask(commands.lsub())]
+
+
+def _ask_for_quota(ask: Ask, extensions: frozenset[str]) -> Pending | None:
+    return ask(commands.getquotaroot("INBOX")) if "QUOTA" in extensions else None
 
 
 def _only_status(events: list[Event]) -> dict[str, int]:

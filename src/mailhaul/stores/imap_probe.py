@@ -46,7 +46,8 @@ async def probe(endpoint: Endpoint, credentials: Credentials) -> AsyncIterator[S
             )
     except (OSError, TimeoutError) as error:
         cure = "check its spelling and this machine's DNS"
-        detail = f"{host} leads nowhere: {printable(str(error), 200)}"
+        why = error.strerror or f"no answer within {CONNECTING:.0f} seconds"
+        detail = f"{host} leads nowhere: {printable(why, 200)}"
         yield Step("name", False, detail, cure, ClosedReason.UNREACHABLE)
         return
     addresses = list(dict.fromkeys(printable(str(each[4][0]), 60) for each in found))
