@@ -84,6 +84,8 @@ class Course:
     began: float
     before: dict[str, int]
     resumed: bool = False
+    cut_off: tuple[int, ...] = ()
+    """Earlier passes that nobody goes on with."""
     carried: int = 0
     octets: int = 0
     targets: dict[FolderPath, FolderPath] = field(default_factory=dict)
@@ -156,10 +158,14 @@ async def carry_slice(
     """Carries the mailbox for a while. Raises what `run_pass` raises, `Busy` when its ledger is
     taken, and `Stale` when the mailbox moved on before anything was begun; the pass's row has been
     written in each case."""
-    row, course = await means.database.run(lambda c: _begin(c, row, kind, means.clock.now()))
+    began = means.clock.now()
+    row, course = await means.database.run(lambda c: _begin(c, row, kind, began))
     try:
         with means.open_ledger(row) as ledger:
             ledger.number = course.number
+            if course.cut_off:
+                came_to = {number: ledger.carried_by(number) for number in course.cut_off}
+                await means.database.run(lambda c: _end_cut_off(c, row, came_to, began))
             known = _sums(ledger.fates())
             async with opened_pair(means, plan, row) as pair:
                 events = run_pass(pair.source, pair.target, ledger, options)
@@ -266,15 +272,34 @@ def _begin(
         course = Course(
             last.number, kind, last.began_at, before, resumed=True, waits=Counter(last.waits)
         )
+        course.cut_off = _open_passes(connection, row, last.number)
         return write(connection, row, epoch=now.epoch + 1), course
-    if last is not None and last.outcome == "":
-        ended = {"outcome": "broken off", "ended_at": at}
-        _update_pass(connection, row.id, last.number, ended)
     number = now.passes + 1
     course = Course(number, kind, at, dict.fromkeys(("carried", "flagged", "removed", "octets"), 0))
+    if last is not None and last.outcome == "":
+        course.cut_off = _open_passes(connection, row, number)
     values = {"mailbox_id": row.id, "number": number, "kind": kind.value, "began_at": at}
     connection.execute(_NEW_PASS, {**values, "waits": {}, "unfinished": [], "notes": []})
     return write(connection, row, epoch=now.epoch + 1, passes=number), course
+
+
+def _open_passes(connection: Connection, row: MailboxRow, before: int) -> tuple[int, ...]:
+    table = tables.passes
+    found = connection.execute(
+        select(table.c.number).where(
+            table.c.mailbox_id == row.id, table.c.number < before, table.c.outcome == ""
+        )
+    )
+    return tuple(found.scalars())
+
+
+def _end_cut_off(
+    connection: Connection, row: MailboxRow, came_to: Mapping[int, tuple[int, int]], at: float
+) -> None:
+    """Ends passes that were cut off, by what the ledger says of them: they had no time to."""
+    for number, (messages, octets) in came_to.items():
+        ended = {"outcome": "broken off", "ended_at": at, "carried": messages, "octets": octets}
+        _update_pass(connection, row.id, number, ended)
 
 
 def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> Slice:
