@@ -5,6 +5,7 @@ SQLAlchemy is called synchronously; `Database.run` is the one place where that i
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -31,6 +32,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._turn = Lock() if self.is_sqlite else None
+        # SQLite writes one at a time anyway: several threads would each read the file anew.
+        self._thread = ThreadPoolExecutor(1, "database") if self.is_sqlite else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -50,9 +53,11 @@ class Database:
             with self.begin() as connection:
                 return work(connection)
 
-        return await asyncio.to_thread(inside)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, inside)
 
     def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
         self.engine.dispose()
 
     @contextmanager

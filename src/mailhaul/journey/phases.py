@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from mailhaul.check.checked import Checked
 from mailhaul.check.codes import Severity
@@ -469,18 +469,20 @@ def _finished(
 
 def _cutover(connection: Connection, row: MailboxRow) -> float:
     """When the mailbox's final pass ended, from which on the sweeps' time counts."""
-    table = tables.passes
-    ended = connection.execute(
-        select(table.c.ended_at)
-        .where(
-            table.c.mailbox_id == row.id,
-            table.c.kind == Kind.FINAL.value,
-            table.c.ended_at.is_not(None),
-        )
-        .order_by(table.c.number.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+    ended = connection.execute(_FINAL_ENDED, {"mailbox": row.id}).scalar_one_or_none()
     return row.since_at if ended is None else float(ended)
+
+
+_FINAL_ENDED = (
+    select(tables.passes.c.ended_at)
+    .where(
+        tables.passes.c.mailbox_id == bindparam("mailbox"),
+        tables.passes.c.kind == Kind.FINAL.value,
+        tables.passes.c.ended_at.is_not(None),
+    )
+    .order_by(tables.passes.c.number.desc())
+    .limit(1)
+)
 
 
 def _delta_due(standing: Standing, now: float) -> float:
