@@ -3,28 +3,37 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import pytest
 
 from mailhaul.lab.demo import OTHERS, PILOT
 from tests.cli.running import mailhaul
 
-DEMO_SECONDS = 120
+PATIENCE = 400.0
+"""Seconds; on two cores that have nothing else to do it is 85 and 60."""
 
 
-def test_the_demo_moves_eight_mailboxes_and_everything_is_in_its_place(tmp_path: Path) -> None:
-    began = time.monotonic()
-    finished = subprocess.run(
-        [sys.executable, "-m", "mailhaul.lab.demo", "--directory", str(tmp_path)],
-        check=False,
-        capture_output=True,
+def lab(program: str, *words: str | Path) -> str:
+    """What `python -m mailhaul.lab.PROGRAM` says when it succeeds."""
+    with subprocess.Popen(
+        [sys.executable, "-m", f"mailhaul.lab.{program}", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=240,
-    )
-    told = finished.stdout
-    assert finished.returncode == 0, told[-6000:] + finished.stderr
-    assert time.monotonic() - began < DEMO_SECONDS
-    assert finished.stderr == "" or "of 8" in finished.stderr
+    ) as process:
+        try:
+            told, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            # Asked, it takes its servers and its worker with it.
+            process.terminate()
+    assert process.returncode == 0, told[-6000:]
+    return told
+
+
+@pytest.mark.timeout(PATIENCE + 30)
+def test_the_demo_moves_eight_mailboxes_and_everything_is_in_its_place(tmp_path: Path) -> None:
+    told = lab("demo", "--directory", tmp_path)
     assert told.count("as it should be\n") == len(PILOT) + len(OTHERS)
     for trouble in (
         "kill -9",
@@ -62,7 +71,7 @@ exclude = ["Trash"]
 
 [hours]
 start = "18:00"
-end = "08:00"
+end = "16:00"
 
 [sweeps]
 every = "1h"
@@ -76,6 +85,7 @@ url = "https://hooks.small.example/moved"
 """
 
 
+@pytest.mark.timeout(PATIENCE + 30)
 def test_a_plan_of_one_s_own_is_rehearsed_without_its_systems(tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text(PLAN, encoding="utf-8")
     addresses = "\n".join(f"person{number}@small.example" for number in range(3))
@@ -86,18 +96,11 @@ def test_a_plan_of_one_s_own_is_rehearsed_without_its_systems(tmp_path: Path) ->
         '{"event": "end"}\n',
         encoding="utf-8",
     )
-    finished = subprocess.run(
-        [
-            *(sys.executable, "-m", "mailhaul.lab.rehearsal", str(tmp_path / "plan.toml")),
-            *("--minutes", "0.7", "--census", str(census), "--keep", str(tmp_path / "kept")),
-        ],
-        check=False,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=200,
+    told = lab(
+        "rehearsal",
+        *(tmp_path / "plan.toml", "--minutes", "1"),
+        *("--census", census, "--keep", tmp_path / "kept"),
     )
-    told = finished.stdout
-    assert finished.returncode == 0, told[-6000:] + finished.stderr
     assert "all 3 mailboxes" in told
     assert "1 of 3 as counted" in told
     assert told.count("as it should be\n") == 3

@@ -99,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wrong = _story(found, screen)
     except MailhaulError as error:
         wrong = [str(error)]
+    except KeyboardInterrupt:
+        wrong = ["interrupted"]
     finally:
         screen.pause()
     for each in wrong:

@@ -14,8 +14,10 @@ from mailhaul.plan.model import Budget, Plan, System
 from mailhaul.plan.presets import Side, budget_of
 
 MAILBOXES_A_MINUTE = 12
-MOST_MESSAGES = 2_400
-MOST_OCTETS = 24_000_000
+LEAST_MESSAGES, MOST_MESSAGES = 120, 2_400
+A_SECOND = 60
+"""Messages that the smallest machine carries."""
+MEAN_OCTETS = 10_000
 USUAL_MESSAGES = 3_000
 """Median of the mailboxes nobody has counted; sizes spread as in real ones."""
 USUAL_SPREAD = 1.2
@@ -26,6 +28,8 @@ HEAD_START = 14.0
 """Real seconds that the plan begins earlier, for what no real plan has: programs that start, and
 work that takes hours of a wound clock."""
 FASTEST, SLOWEST = 20_000.0, 60.0
+NIGHT = 6.0
+"""Real seconds that a night's work lasts at the least: less, and nothing would be done in it."""
 BESIDES = 25.0
 """Real seconds that starting, reporting and counting take."""
 SUPPOSED = Rate(10.0, 1_000_000.0)
@@ -79,9 +83,12 @@ class Timing:
     """Real ones, for all of it."""
 
 
-def cast(plan: Plan, known: Mapping[str, Amount], most: int) -> Casting:
-    """As many mailboxes as fit, of each wave in proportion, each in proportion to its own size.
-    Sizes that are not known are drawn, always the same ones for the same plan."""
+def cast(
+    plan: Plan, known: Mapping[str, Amount], most: int, most_messages: int = MOST_MESSAGES
+) -> Casting:
+    """As many mailboxes as fit, of each wave in proportion, each in proportion to its own size, so
+    many messages together. Sizes that are not known are drawn, always the same ones for the same
+    plan."""
     chance = random.Random(plan.name)  # noqa: S311 - reproducible, not secret
     every = []
     for each in plan.mailboxes:
@@ -91,8 +98,8 @@ def cast(plan: Plan, known: Mapping[str, Amount], most: int) -> Casting:
     chosen = _chosen(every, most)
     messages = sum(role.real.messages for role in chosen)
     octets = sum(role.real.octets for role in chosen)
-    fewer = min(1.0, MOST_MESSAGES / messages) if messages else 1.0
-    smaller = min(1.0, MOST_OCTETS / octets) if octets else 1.0
+    fewer = min(1.0, most_messages / messages) if messages else 1.0
+    smaller = min(1.0, most_messages * MEAN_OCTETS / octets) if octets else 1.0
     roles = tuple(
         replace(
             role,
@@ -131,9 +138,24 @@ def timed(plan: Plan, casting: Casting, minutes: float, now: datetime) -> Timing
     after = plan.sweeps.for_ + plan.sweeps.every * (plan.sweeps.until_quiet + 2)
     span = lead + (max(times, default=first) - first) + after
     seconds = max(minutes * 60 - BESIDES - HEAD_START, 10.0)
-    speed = min(max(span.total_seconds() / seconds, SLOWEST), FASTEST)
+    speed = min(max(span.total_seconds() / seconds, SLOWEST), FASTEST, _night(plan) / NIGHT)
     begin = first - lead - timedelta(seconds=HEAD_START * speed)
     return Timing(begin, speed, cutovers, span.total_seconds() / speed + HEAD_START + BESIDES)
+
+
+def workable(plan: Plan, timing: Timing) -> int:
+    """So many messages as are carried in one night of the wound clock, also by a machine that has
+    other things to do."""
+    seconds = _night(plan) / timing.speed
+    return max(LEAST_MESSAGES, min(MOST_MESSAGES, round(A_SECOND * seconds)))
+
+
+def _night(plan: Plan) -> float:
+    """Seconds for which the plan may work without a break."""
+    if plan.hours is None:
+        return 24 * 3600.0
+    start, end = (each.hour + each.minute / 60 for each in (plan.hours.start, plan.hours.end))
+    return ((end - start) % 24 or 24.0) * 3600.0
 
 
 def waves_of(plan: Plan, casting: Casting) -> list[str]:

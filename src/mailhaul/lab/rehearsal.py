@@ -70,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.pause()
         screen.say(str(error), "bad")
         return Exit.INCOMPLETE if isinstance(error, Wrong) else exit_for(error)
+    except KeyboardInterrupt:
+        screen.pause()
+        screen.say("interrupted; nothing of your own was touched", "bad")
+        return Exit.INTERRUPTED
     finally:
         screen.pause()
 
@@ -114,6 +118,7 @@ def _rehearsed(
     most = max(1, round(recast.MAILBOXES_A_MINUTE * minutes))
     casting = recast.cast(plan, known, most)
     timing = recast.timed(plan, casting, minutes, datetime.now(UTC))
+    casting = recast.cast(plan, known, most, recast.workable(plan, timing))
     with stage(directory, "old.example", "new.example") as found:
         screen.stage, found.zone = found, plan.zone
         _announce(screen, plan, casting, timing, minutes)

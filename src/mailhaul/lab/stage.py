@@ -234,9 +234,12 @@ def stage(directory: Path, old: str, new: str) -> Iterator[Stage]:
             stack.enter_context(embedded_server(old)),
             stack.enter_context(embedded_server(new)),
         )
+        # Else the worker would outlive us.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             yield found
         finally:
+            signal.signal(signal.SIGTERM, before)
             with suppress(OSError):
                 found.stop_worker()
 
