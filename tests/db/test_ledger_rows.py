@@ -162,6 +162,42 @@ def test_who_takes_over_waits_for_a_commit_under_way(database: Database, tmp_pat
     holder.close()
 
 
+def test_once_superseded_nobody_goes_on_with_what_was_rolled_back(
+    database: Database, tmp_path: Path
+) -> None:
+    """Folders share the connection: what one of them had not committed is gone for all."""
+    stale = Ledger(rows(database), tmp_path)
+    folder = stale.link(("Work",), ("Work",))
+    with database.begin() as connection:
+        connection.execute(update(tables.mailbox).where(tables.mailbox.c.id == 1).values(epoch=1))
+    for _ in range(2):
+        with pytest.raises(Superseded):
+            stale.intend(folder, [1])
+    stale.close()
+
+
+def test_who_takes_over_does_not_wait_for_whom_it_takes_over_from(
+    database: Database, tmp_path: Path
+) -> None:
+    """A worker that hangs, or whose machine is gone, may have written half of a batch."""
+    first = LedgerRows(database.engine.url, 1, 0, taking_over=True)
+    hanging = Ledger(first, tmp_path)
+    hanging.link(("INBOX",), ("INBOX",))
+    with database.begin() as connection:
+        connection.execute(update(tables.mailbox).where(tables.mailbox.c.id == 1).values(epoch=1))
+    second = LedgerRows(database.engine.url, 1, 1, taking_over=True)
+    second.execute("SET lock_timeout = '5s'")
+    with Ledger(second, tmp_path) as ledger:
+        ledger.link(("INBOX",), ("INBOX",))
+        ledger.commit()
+        with pytest.raises(Disconnected):
+            hanging.commit()
+        with pytest.raises(Superseded):
+            LedgerRows(database.engine.url, 1, 0, taking_over=True)
+        assert [each.source for each in ledger.folders()] == [("INBOX",)]
+    hanging.close()
+
+
 def test_a_database_that_is_away_is_a_cut(tmp_path: Path) -> None:
     with Postgres() as server:
         database = open_database(server.database(), tmp_path)

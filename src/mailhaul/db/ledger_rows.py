@@ -6,58 +6,109 @@ checks, in its own transaction, that the mailbox still is at the epoch this writ
 that was thought dead and isn't can write nothing any more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from sqlalchemy import URL
 
-from mailhaul.core.errors import Disconnected, Superseded
+from mailhaul.core.errors import Disconnected, MailhaulError, Superseded
 from mailhaul.core.message import Key
 from mailhaul.core.text import printable
 
 _NUMBER, _NAME = b"n", b"s"
 _DIGITS = 20
 
+# A lost machine's session ends after some ten seconds, on both ends.
+_KEEPALIVES: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+    "connect_timeout": 5,
+}
+_ALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+
+_END_EARLIER = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()
+"""
+
 
 class LedgerRows:
     """A connection that shows one mailbox's rows, and writes as long as it is at `epoch`.
 
-    Raises `Disconnected` when the database is away.
+    Raises `Disconnected` when the database is away. After an error everything raises it again:
+    what was not committed is forgotten as a whole, and of those who share the connection (the
+    folders of a pass) none goes on with half of it. Who is `taking_over`
+    ends the sessions of earlier writers, whose machine may be gone while their locks are not.
     """
 
-    def __init__(self, url: URL, mailbox: int, epoch: int) -> None:
+    def __init__(self, url: URL, mailbox: int, epoch: int, *, taking_over: bool = False) -> None:
         self._mailbox, self._epoch = mailbox, epoch
+        self._lost: MailhaulError | None = None
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with _reaching():
-            self._sql = psycopg.connect(plain, options=f"-c mailhaul.mailbox={mailbox:d}")
-            self._sql.execute("SET search_path = ledger, public")
-            self._sql.commit()
+        name = f"mailhaul ledger {mailbox:d}"
+        try:
+            self._sql: psycopg.Connection[Any] = psycopg.connect(
+                plain,
+                application_name=name if taking_over else "mailhaul reader",
+                options=f"-c mailhaul.mailbox={mailbox:d} {_ALIVE}",
+                **_KEEPALIVES,
+            )
+        except psycopg.OperationalError as error:
+            raise _away(error) from error
+        with self._reaching() as sql:
+            sql.execute("SET search_path = ledger, public")
+            sql.commit()
+            if taking_over:
+                # First of all whether it is still ours to take.
+                self.commit()
+                sql.execute(_END_EARLIER, (name,))
+                sql.commit()
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
-        with _reaching():
-            return self._sql.execute(_translated(statement), values)
+        with self._reaching() as sql:
+            return sql.execute(_translated(statement), values)
 
     def executemany(self, statement: str, values: Iterable[Sequence[Any]]) -> Any:
-        with _reaching():
-            cursor = self._sql.cursor()
+        with self._reaching() as sql:
+            cursor = sql.cursor()
             cursor.executemany(_translated(statement), list(values))
             return cursor
 
     def commit(self) -> None:
-        with _reaching():
+        with self._reaching() as sql:
             # Whoever wants to take the mailbox over waits for our end, or we for theirs.
-            held = self._sql.execute(
+            held = sql.execute(
                 "SELECT 1 FROM public.mailbox WHERE id = %s AND epoch = %s FOR SHARE",
                 (self._mailbox, self._epoch),
             )
             if held.fetchone() is None:
-                self._sql.rollback()
                 raise Superseded("another worker has taken this mailbox over")
-            self._sql.commit()
+            sql.commit()
 
     def close(self) -> None:
         self._sql.close()
+
+    @contextmanager
+    def _reaching(self) -> Iterator[psycopg.Connection[Any]]:
+        """Errors of a database that is away, or that chose us to give way in a deadlock, become
+        `Disconnected`: another pass goes on, with a connection of its own."""
+        if self._lost is not None:
+            raise self._lost
+        try:
+            yield self._sql
+        except psycopg.OperationalError as error:
+            self._lost = _away(error)
+            self.close()
+            raise self._lost from error
+        except Superseded as error:
+            self._lost = error
+            self.close()
+            raise
 
     @staticmethod
     def stored(key: Key | None) -> bytes | None:
@@ -77,15 +128,8 @@ class LedgerRows:
         return stored[1:].decode("utf-8", "surrogatepass")
 
 
-class _reaching:  # noqa: N801 - reads as the statement it is
-    """Errors of a database that is away become `Disconnected`: the pass goes on when it is back."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, psycopg.OperationalError):
-            raise Disconnected(f"the database is away: {printable(str(error), 200)}") from error
+def _away(error: psycopg.OperationalError) -> Disconnected:
+    return Disconnected(f"the database is away: {printable(str(error), 200)}")
 
 
 def _translated(statement: str) -> bytes:

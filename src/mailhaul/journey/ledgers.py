@@ -24,7 +24,8 @@ def open_ledger(database: Database, directory: Path, row: MailboxRow) -> Ledger:
         return Ledger.open(place, pair_of(row))
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Who held it before may have been cut off this moment, on another machine.
-    return Ledger(LedgerRows(database.engine.url, row.id, row.epoch), place, quiet=0.0)
+    rows = LedgerRows(database.engine.url, row.id, row.epoch, taking_over=True)
+    return Ledger(rows, place, quiet=0.0)
 
 
 def read_ledger(database: Database, directory: Path, row: MailboxRow) -> Ledger:
