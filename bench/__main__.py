@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import mailhaul
+from bench import journeys
 from bench.contestants import Contestant, contestants, run
 from bench.link import measure
 from bench.report import Line, start_missed, summed, table
@@ -29,11 +30,16 @@ def main() -> int:
     options = _options()
     names = options.only or [scenario.name for scenario in SCENARIOS]
     known = {scenario.name: scenario for scenario in SCENARIOS}
-    if strangers := [name for name in names if name not in known]:
-        print(f"no such scenario: {', '.join(strangers)}; there are {', '.join(known)}")
+    if names != [journeys.NAME] and (strangers := [name for name in names if name not in known]):
+        print(
+            f"no such scenario: {', '.join(strangers)}; there are {', '.join(known)},"
+            f" and {journeys.NAME} alone"
+        )
         return 2
-    players = contestants(options.contestants or _default())
     tell = _silent if options.json or options.quiet else _tell
+    if names == [journeys.NAME]:
+        return journeys.play(tell, as_json=options.json, strict=options.strict)
+    players = contestants(options.contestants or _default())
     results: list[Result] = []
     # As an installed package is; a checkout whose files just changed would compile at each start.
     compileall.compile_dir(str(Path(mailhaul.__file__).parent), quiet=2)

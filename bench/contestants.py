@@ -106,13 +106,13 @@ def contestants(wanted: Sequence[str]) -> list[Contestant]:
     return found
 
 
-def run(call: Call) -> Taken:
+def run(call: Call, seconds: int = DEADLINE) -> Taken:
     """One whole process, from the outside."""
     with tempfile.TemporaryDirectory() as directory:
         report, output = Path(directory) / "report", Path(directory) / "output"
         launcher = (sys.executable, "-I", "-S", str(HERE / "launch.py"))
         subprocess.run(
-            [*launcher, str(report), str(output), str(DEADLINE), *call.command],
+            [*launcher, str(report), str(output), str(seconds), *call.command],
             env={**os.environ, **call.environment},
             check=True,
         )

@@ -23,7 +23,9 @@ MOST_GROWTH = 64 << 20
 MOST_STATEMENTS = 30
 
 
-async def test_a_weekend_of_many_mailboxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_weekend_of_many_mailboxes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     begun = time.perf_counter()
     weekend = Weekend(tmp_path, MAILBOXES)
     await weekend.go_by()
@@ -40,7 +42,8 @@ async def test_a_weekend_of_many_mailboxes(tmp_path: Path, capsys: pytest.Captur
             f" {weekend.lost_engines} of them without the engine's rows\n"
             f"database {ours / 2**20:,.0f} MiB and ledgers {ledgers / 2**20:,.0f} MiB:"
             f" {ours / MAILBOXES / 1024:.1f} and {ledgers / MAILBOXES / 1024:.1f} KiB a mailbox\n"
-            f"memory {weekend.memory[-1] / 2**20:.0f} MiB, over the sweeps {growth / 2**20:+.0f} MiB\n"
+            f"memory {weekend.memory[-1] / 2**20:.0f} MiB,"
+            f" over the sweeps {growth / 2**20:+.0f} MiB\n"
             f"status in {max(shown[0], seconds):.2f} s by {asked} statements"
         )
     everything_is_counted_once(weekend)
@@ -75,8 +78,7 @@ def everything_is_counted_once(weekend: Weekend) -> None:
     assert MAILBOXES <= deltas <= 2 * MAILBOXES
     plans = {"loaded": 1, "started": 1, "gate_opened": 2, "plan_completed": 1}
     assert weekend.actions() == once + Counter(
-        plans
-        | {"carried": 2 * MAILBOXES, "touched_up": deltas, "swept": sweeps - MAILBOXES}
+        plans | {"carried": 2 * MAILBOXES, "touched_up": deltas, "swept": sweeps - MAILBOXES}
     )
     passes = weekend.house.rows("passes")
     assert len(passes) == sum(row.passes for row in table) == 2 * MAILBOXES + deltas + sweeps

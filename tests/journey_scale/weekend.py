@@ -117,7 +117,7 @@ class Weekend:
                     return True
                 dying = self.deaths and self._chance.random() < 1 / self.deaths
                 left = self._chance.randrange(30) if dying else 0
-                while len(self.kept.live) > left:
+                while len(self.kept.live) > left:  # noqa: ASYNC110 - the engine tells nobody
                     await asyncio.sleep(0.001)
                 if dying:
                     return False
@@ -208,5 +208,3 @@ def statements(connection: Connection) -> Iterator[list[str]]:
         yield found
     finally:
         event.remove(connection, "before_cursor_execute", executed)
-
-
