@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
 
+from mailhaul.core.errors import MailhaulError, Superseded
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.text import printable
 from mailhaul.db import tables
@@ -171,10 +172,16 @@ async def carry_slice(
                 events = run_pass(pair.source, pair.target, ledger, options)
                 ending = await _follow(means, plan, row, course, known, events)
             return _ended(ledger, ending, row, course)
-    except BaseException:
+    except BaseException as error:
         # However it ended: what was carried is carried, and stands there.
-        with suppress(Stale):
+        try:
             await _asleep(means, lambda c: _broken_off(c, row, course, means.clock.now()))
+        except Superseded:
+            # Whoever carries it now ended our session; what we met is not the mailbox's trouble.
+            if isinstance(error, MailhaulError):
+                raise
+        except Stale:
+            pass
         raise
 
 
@@ -345,7 +352,10 @@ def _sums(fates: Mapping[FolderPath, Mapping[Fate, int]]) -> Counter[Fate]:
 
 
 def _broken_off(connection: Connection, row: MailboxRow, course: Course, at: float) -> None:
-    """The pass goes on with the next slice, if it is of its kind."""
+    """The pass goes on with the next slice, if it is of its kind. Raises `Superseded` when somebody
+    else has taken the mailbox over."""
+    if mailbox(connection, row.id).epoch != row.epoch:
+        raise Superseded("another worker has taken this mailbox over")
     _write_pass(connection, row.id, course, None, "")
     values: dict[str, Any] = {"octets": row.octets + course.octets}
     if course.opened == 2:
