@@ -126,6 +126,7 @@ async def listening(greeting: bytes) -> AsyncIterator[tuple[Endpoint, list[bytes
 
 
 NO_IR = DOVECOT.replace(b" SASL-IR", b"")
+TAKEN_BACK = DOVECOT + b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"
 WAITING: dict[str, tuple[bytes, dict[str, str], Credentials, list[str]]] = {
     "PLAIN": (DOVECOT, {"auth": "plain"}, PASSWORD, [*AHEAD, "SELECT"]),
     "LOGIN": (DOVECOT, {"auth": "login-command"}, PASSWORD, [*AHEAD, "SELECT"]),
@@ -142,6 +143,7 @@ WAITING: dict[str, tuple[bytes, dict[str, str], Credentials, list[str]]] = {
     "XOAUTH2": (DOVECOT, {"auth": "xoauth2"}, TOKEN, []),
     "OAUTHBEARER": (DOVECOT, {"auth": "oauthbearer"}, TOKEN, []),
     "no initial response": (NO_IR, {"auth": "plain"}, PASSWORD, []),
+    "none after all": (TAKEN_BACK, {"auth": "plain"}, PASSWORD, []),
     "an unknown server": (UNKNOWN, {"auth": "plain"}, PASSWORD, []),
     "somebody else's mailbox": (DOVECOT, {"admin": "root", "login": "sun"}, PASSWORD, []),
 }
@@ -336,6 +338,18 @@ async def test_what_was_presumed_wrongly_is_asked_the_usual_way(name: str) -> No
     assert opened.traffic.notices == []
 
 
+async def test_a_server_that_was_misjudged_is_asked_step_by_step_from_then_on() -> None:
+    async with scripted(mailbox(), capabilities=b"ID NAMESPACE", greeting=DOVECOT) as server:
+        opened = ImapSource(server.endpoint, PASSWORD)
+        for _ in range(2):
+            await opened.open()
+            await opened.close()
+    said = verbs(server.commands)
+    assert said[: len(AHEAD) + 1] == ["AUTHENTICATE", *AHEAD]
+    again = said.index("AUTHENTICATE", 1)
+    assert said[again : again + 5] == ["AUTHENTICATE", "ID", "NAMESPACE", "LIST", "LSUB"]
+
+
 async def test_a_folder_opened_ahead_is_open() -> None:
     async with scripted(mailbox(), capabilities=ABLE, greeting=DOVECOT) as server:
         opened = ImapTarget(server.endpoint, PASSWORD)
@@ -379,7 +393,8 @@ async def test_nothing_is_answered_before_the_login_is(name: str) -> None:
     async with scripted(script, greeting=DOVECOT) as server:
         opened = ImapSource(server.endpoint, PASSWORD)
         with pytest.raises(Disconnected, match=r"was not asked now|nobody asked for"):
-            await opened.open()
+            async with asyncio.timeout(5):
+                await opened.open()
         await opened.close()
 
 

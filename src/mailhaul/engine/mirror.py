@@ -1,6 +1,7 @@
 """`--delete mirror`: what mailhaul put at the target and the source no longer has is removed.
 
-Never what anybody else put there, never after a source came up empty, never more than the guard.
+Never what anybody else put there (each message's header is looked at first), never after a source
+came up empty, never more than the guard.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.text import plural
 from mailhaul.engine.ledger import MessageRow
 from mailhaul.engine.outcomes import Delete, Side
+from mailhaul.engine.ownership import Owned, owned
 from mailhaul.engine.pair import Pair
 from mailhaul.engine.sides import together
 
@@ -56,15 +58,23 @@ def _may_remove(pair: Pair, total: int, counts: Mapping[FolderPath, Folder]) -> 
 
 
 async def _remove(pair: Pair, folder: Folder, rows: Sequence[MessageRow]) -> int:
-    keys = [row.target_key for row in rows if row.target_key is not None]
+    found = Owned()
 
     async def act() -> int:
-        return await pair.target.remove(folder, keys)
+        nonlocal found
+        found = await owned(pair.target, folder, rows)
+        keys = [row.target_key for row in found.ours if row.target_key is not None]
+        return await pair.target.remove(folder, keys) if keys else 0
 
     try:
         removed = await pair.patiently(act, Side.TARGET)
     except (FolderFailed, RetryLater) as error:
         pair.unfinished.append(f"{shown(folder.path)}: not removed: {error}")
         return 0
-    pair.ledger.forget(row.id for row in rows if row.id is not None)
+    pair.ledger.forget(row.id for row in (*found.ours, *found.gone) if row.id is not None)
+    if found.strange:
+        pair.unfinished.append(
+            f"{shown(folder.path)}: {plural(len(found.strange), 'message')} not removed: other "
+            "mail lies under the numbers that ours had; look whether folders have changed places"
+        )
     return removed

@@ -293,7 +293,7 @@ class Mailbox:
                 inbox = (await lane.ask_in("INBOX", writable=True))[0]
             else:
                 inbox = lane.opened("INBOX", opening)
-        throw_away(session)  # what it was told ahead for which it turned out to know better
+        throw_away(session)  # a server that can do more than was presumed was asked anew
         identified = session.identified
         if identified is not None:
             if (await identified.done()).kind != b"OK":
