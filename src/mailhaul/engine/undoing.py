@@ -14,6 +14,7 @@ from mailhaul.core.message import SYSTEM_FLAGS, Flags, Key, folded
 from mailhaul.core.store import Target
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
 from mailhaul.engine.outcomes import Side
+from mailhaul.engine.ownership import owned
 from mailhaul.engine.sides import blamed, closing
 from mailhaul.engine.visit import id_of
 
@@ -21,8 +22,8 @@ from mailhaul.engine.visit import id_of
 @dataclass(frozen=True, slots=True)
 class Undone:
     """One folder is through, by its target path. `touched` messages were left because the person
-    has changed them, `gone` ones weren't there any more. `error` says why the folder was left as it
-    is, else empty."""
+    has changed them, or because others lie under their numbers; `gone` ones weren't there any more.
+    `error` says why the folder was left as it is, else empty."""
 
     folder: FolderPath
     removed: int = 0
@@ -66,24 +67,24 @@ async def _folder(
     reason: str,
 ) -> Undone:
     now = await _flags_of(target, folder, row)
-    ours: list[tuple[int, Key]] = []
+    ours: list[MessageRow] = []
     touched = gone = 0
     keywords = target.capabilities.keeps_keywords
     for each in written:
-        assert each.target_key is not None
-        flags = now.get(each.target_key)
+        flags = now.get(_key_of(each))
         if flags is None:
             gone += 1
         elif _compared(flags, keywords) != _compared(each.flags, keywords):
             touched += 1
         else:
-            ours.append((id_of(each), each.target_key))
-    if ours:
+            ours.append(each)
+    found = await owned(target, folder, ours)
+    if found.ours:
         async with blamed(Side.TARGET):
-            await target.remove(folder, [key for _, key in ours])
-        ledger.undo((number for number, _ in ours), reason)
+            await target.remove(folder, [_key_of(each) for each in found.ours])
+        ledger.undo((id_of(each) for each in found.ours), reason)
         ledger.commit()
-    return Undone(row.target, len(ours), touched, gone)
+    return Undone(row.target, len(found.ours), touched + len(found.strange), gone + len(found.gone))
 
 
 async def _flags_of(target: Target, folder: Folder, row: FolderRow) -> dict[Key, Flags]:
@@ -98,6 +99,12 @@ async def _flags_of(target: Target, folder: Folder, row: FolderRow) -> dict[Key,
         async for page in pages:
             flags.update((entry.key, entry.flags) for entry in page.entries)
     return flags
+
+
+def _key_of(row: MessageRow) -> Key:
+    """Where a row that was written to the target is there."""
+    assert row.target_key is not None
+    return row.target_key
 
 
 def _compared(flags: Flags, keywords: bool) -> Flags:
