@@ -16,7 +16,7 @@ from tests.journey_scale.weekend import SWEEPS, Weekend, statements
 
 pytestmark = pytest.mark.soak
 
-MAILBOXES = 10_000 if SOAKING else 150
+MAILBOXES = 10_000 if SOAKING else 200
 GIGABYTE = 1 << 30
 MOST_GROWTH = 64 << 20
 """Octets that the process may grow by in two days of sweeps, whatever the number of mailboxes."""

@@ -16,7 +16,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Executable, bindparam, delete, func, insert, select, update
 
 from mailhaul.core.errors import MailhaulError, Superseded
 from mailhaul.core.folder import FolderPath
@@ -87,6 +87,8 @@ class Course:
     resumed: bool = False
     cut_off: tuple[int, ...] = ()
     """Earlier passes that nobody goes on with."""
+    octets_before: int = 0
+    """What the passes before this one carried."""
     carried: int = 0
     octets: int = 0
     targets: dict[FolderPath, FolderPath] = field(default_factory=dict)
@@ -167,6 +169,11 @@ async def carry_slice(
             if course.cut_off:
                 came_to = {number: ledger.carried_by(number) for number in course.cut_off}
                 await means.database.run(lambda c: _end_cut_off(c, row, came_to, began))
+            if course.resumed or course.cut_off:
+                # Whoever was killed had no time to add it to the mailbox's row.
+                course.octets_before = await means.database.run(
+                    lambda c: _octets_before(c, row, course.number)
+                )
             known = _sums(ledger.fates())
             async with opened_pair(means, plan, row) as pair:
                 events = run_pass(pair.source, pair.target, ledger, options)
@@ -283,6 +290,7 @@ def _begin(
         return write(connection, row, epoch=now.epoch + 1), course
     number = now.passes + 1
     course = Course(number, kind, at, dict.fromkeys(("carried", "flagged", "removed", "octets"), 0))
+    course.octets_before = now.octets
     if last is not None and last.outcome == "":
         course.cut_off = _open_passes(connection, row, number)
     values = {"mailbox_id": row.id, "number": number, "kind": kind.value, "began_at": at}
@@ -300,6 +308,13 @@ def _open_passes(connection: Connection, row: MailboxRow, before: int) -> tuple[
     return tuple(found.scalars())
 
 
+def _octets_before(connection: Connection, row: MailboxRow, number: int) -> int:
+    table = tables.passes
+    earlier = (table.c.mailbox_id == row.id) & (table.c.number < number)
+    found = connection.execute(select(func.coalesce(func.sum(table.c.octets), 0)).where(earlier))
+    return int(found.scalar_one())
+
+
 def _end_cut_off(
     connection: Connection, row: MailboxRow, came_to: Mapping[int, tuple[int, int]], at: float
 ) -> None:
@@ -313,20 +328,22 @@ def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> S
     fates = ledger.fates()
     sums = _sums(fates)
     done = course.finished
-    if course.resumed:
-        # What was on its way when an earlier slice was cut off is counted by the ledger alone.
+    if course.resumed or course.waits:
+        # What was on its way when a slice or a connection was cut off is counted by the ledger
+        # alone.
         messages, octets = ledger.carried_by(course.number)
         now = (course.carried, course.octets)
         if done is not None:
             now = (done.tally.carried, done.tally.octets)
         course.before |= {"carried": messages - now[0], "octets": octets - now[1]}
     values: dict[str, Any] = {fate.value: sums[fate] for fate in Fate}
-    values["octets"] = row.octets + course.octets
+    octets_now = course.octets if done is None else done.tally.octets
+    values["octets"] = course.octets_before + course.before["octets"] + octets_now
     if course.opened == 2:
         values["opened_once"] = True
     if done is not None:
         values |= {fate.value: getattr(done.tally, fate.value) for fate in Fate}
-        values |= {"census": done.tally.census, "octets": row.octets + done.tally.octets}
+        values["census"] = done.tally.census
     return Slice(ending, row, course, values, fates, _lost(ledger, fates))
 
 

@@ -6,6 +6,7 @@ Rations are taken from the database in portions, so that a message seldom costs 
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -224,24 +225,49 @@ class RationedTarget(RationedSource):
     async def append(
         self, folder: Folder, messages: AsyncIterable[Message]
     ) -> AsyncIterator[Appended | Refused]:
-        """As the contract says; raises `BudgetSpent` after the answers for what could go today."""
+        """As the contract says; raises `BudgetSpent` after the answers for what could go today.
+
+        No more is handed on together than may go within a second: what is answered is durable, and
+        a batch that fills slowly would be sent anew as a whole whenever a worker dies.
+        """
+        batch = self._appending.batch or math.inf
         spent: list[BudgetSpent] = []
-
-        async def rationed() -> AsyncIterator[Message]:
-            async for message in messages:
-                try:
-                    await self._appending.use(message.blob.size)
-                except BudgetSpent as error:
-                    message.blob.close()
-                    spent.append(error)
-                    return
-                yield message
-
-        async with _closed(self._target.append(folder, rationed())) as answers:
-            async for answer in answers:
-                yield answer
+        stream = aiter(messages)
+        first = await anext(stream, None)
+        while first is not None and not spent:
+            left: list[Message] = []
+            portion = self._portion(first, stream, batch, left, spent)
+            async with _closed(self._target.append(folder, portion)) as answers:
+                async for answer in answers:
+                    yield answer
+            first = left.pop() if left else None
         if spent:
             raise spent[0]
+
+    async def _portion(
+        self,
+        first: Message,
+        stream: AsyncIterator[Message],
+        most: float,
+        left: list[Message],
+        spent: list[BudgetSpent],
+    ) -> AsyncIterator[Message]:
+        """At most so many messages, each once it may go; the one behind them is put into `left`."""
+        message: Message | None = first
+        given = 0
+        while message is not None:
+            if given >= most:
+                left.append(message)
+                return
+            try:
+                await self._appending.use(message.blob.size)
+            except BudgetSpent as error:
+                message.blob.close()
+                spent.append(error)
+                return
+            given += 1
+            yield message
+            message = await anext(stream, None)
 
     def past(self, place: Cursor, keys: Iterable[Key]) -> Cursor:
         return self._target.past(place, keys)
