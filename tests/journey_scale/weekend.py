@@ -138,6 +138,7 @@ class Weekend:
         hand.time = due
         if int((due - BEGIN) // HOUR) > int((before - BEGIN) // HOUR):
             await engine.forget()
+            self.house.logins.clear()
             if due <= BEGIN + LAST_ARRIVAL:
                 self._arrive()
             self.memory.append(resident())
