@@ -63,7 +63,7 @@ def test_what_was_agreed_to_is_kept_with_name_time_and_login(database: Database)
         question = ask(connection, plan, Gate.GO, "one")
         assert question.lacking == ()
         assert "2 mailboxes are synced" in question.text
-        assert "20, of which 18 copied, 2 refused; 10000 octets" in question.text
+        assert "20, of which 18 copied, 2 refused; 10,000 octets" in question.text
         open_gate(connection, plan, question, who=" otto ", login="o@desk", at=NOW + 1)
         [gate] = opened(connection, plan.id)
         assert (gate.gate, gate.wave, gate.by, gate.login) == (Gate.GO, "one", "otto", "o@desk")
