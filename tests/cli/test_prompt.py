@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ def at_terminal(words: list[str], home: Path, typed: bytes) -> tuple[int, str]:
     behind the prompt."""
     process, terminal = pty.fork()
     if process == 0:  # pragma: no cover - another program from here on
+        # Whoever runs the tests in the background has ^C ignored, and children inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         line = command(words)
         os.execve(line[0], line, environment(home))
     shown = b""
