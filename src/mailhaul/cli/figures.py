@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import Key
+from mailhaul.core.text import octets as octets  # noqa: PLC0414 - one of ours
 from mailhaul.core.text import plural as plural  # noqa: PLC0414 - one of ours
 from mailhaul.core.text import printable
 
@@ -12,21 +13,11 @@ GAP = "  "
 NARROWEST = 12
 WIDEST = 72
 """Where there is no width to keep to, one cell wider than that pushes its own line only."""
-_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
 def count(number: int) -> str:
     """`12,345`."""
     return f"{number:,}"
-
-
-def octets(number: float) -> str:
-    """`999 B`, `61.0 MB`: decimal units, as providers sell and quotas count them."""
-    unit = 0
-    while number >= 999.95 and unit < len(_UNITS) - 1:
-        number /= 1000
-        unit += 1
-    return f"{number:.0f} B" if unit == 0 else f"{number:.1f} {_UNITS[unit]}"
 
 
 def rate(per_second: float) -> str:

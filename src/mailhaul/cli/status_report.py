@@ -237,7 +237,8 @@ def _figures(found: "Status") -> list[Block]:
     parts = ", ".join(
         f"{count(getattr(figures, name))} {name}" for name in names if getattr(figures, name)
     )
-    expected = f" of {octets(figures.expected_octets)}" if figures.expected_octets else ""
+    # Later more may have come than the check had counted.
+    expected = f" of {octets(figures.expected_octets)}" if figures.left_octets else ""
     text = f"{plural(figures.census, 'message')}{': ' if parts else ''}{parts}"
     blocks: list[Block] = [Line(f"{text}; {octets(figures.octets)}{expected} carried")]
     if found.pace is not None:

@@ -42,6 +42,18 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+
+
+def octets(number: float) -> str:
+    """`999 B`, `61.0 MB`: decimal units, as providers sell and quotas count them."""
+    unit = 0
+    while number >= 999.95 and unit < len(_UNITS) - 1:
+        number /= 1000
+        unit += 1
+    return f"{number:.0f} B" if unit == 0 else f"{number:.1f} {_UNITS[unit]}"
+
+
 class Secret:
     """A password or token. Shows as `***` in every output; `reveal()` is for the wire only."""
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mailhaul import __version__
+from mailhaul.core.text import octets
 from mailhaul.report import words
 from mailhaul.report.figures import Account, Report
 
@@ -91,7 +92,7 @@ def as_html(report: Report, key: str = "") -> str:
     )
     environment.filters["moment"] = lambda at: words.moment(at, zone)
     environment.filters["lasted"] = words.lasted
-    environment.filters["octets"] = words.octets
+    environment.filters["octets"] = octets
     environment.filters["number"] = words.number
     page = environment.get_template("page.html")
     return page.render(report=report, fates=FATES, key=key, version=__version__)

@@ -1,9 +1,7 @@
-"""Figures as people read them in a report: moments, durations, octets."""
+"""Figures as people read them in a report: moments, durations, counts."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
-
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def moment(at: float | None, zone: ZoneInfo) -> str:
@@ -25,17 +23,6 @@ def lasted(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
-
-
-def octets(count: int) -> str:
-    """In units of 1000, with three figures."""
-    size = float(count)
-    for unit in _UNITS:
-        if size < 999.5 or unit == _UNITS[-1]:
-            break
-        size /= 1000
-    digits = 0 if unit == "B" or size >= 99.95 else 1 if size >= 9.995 else 2
-    return f"{size:.{digits}f} {unit}"
 
 
 def number(count: int) -> str:
