@@ -173,6 +173,13 @@ REHEARSALS = [
         ["to be carried: at most 1 message; 1 folder not counted"],
     ),
     (
+        "nothing can be counted beforehand",
+        (FolderLink(("A",), ("A",)), FolderLink(("B",), ("B",))),
+        {},
+        False,
+        ["to be carried: all of 2 folders, which only carrying counts"],
+    ),
+    (
         "more known than there is",
         (FolderLink(("A",), ("A",), count=1, size=9, exists=True),),
         {("A",): 2, ("elsewhere",): 7},

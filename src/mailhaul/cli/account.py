@@ -145,7 +145,9 @@ def to_be_carried(
     text = f"to be carried: {most}{plural(messages, 'message')}"
     if sized and messages:
         text += f", about {octets(size)}"
-    if uncounted:
+    if uncounted == len(mapped.links) > 0:
+        text = f"to be carried: all of {plural(uncounted, 'folder')}, which only carrying counts"
+    elif uncounted:
         text += f"; {plural(uncounted, 'folder')} not counted"
     before = sum(accounted.get(link.source, 0) for link in mapped.links)
     lines = [Line(), Line(text)]

@@ -84,15 +84,11 @@ def _shut(
 
 def _before(plan: PlanRow, gate: Gate, mailboxes_there: int, wave: str | None = None) -> Wait:
     names = may_open(plan.plan, gate)
-    who = " or ".join(names) if names else "anybody, with --as NAME"
+    who = f", by {' or '.join(names)}" if names else ""
     what = f"the gate “{gate}”" + ("" if wave is None else f" of {wave_words(wave)}")
     option = f" --wave {wave}" if wave else ""
-    cure = (
-        "mailhaul complete"
-        if gate is Gate.SIGN_OFF
-        else f"mailhaul approve --gate {gate}{option}, by {who}"
-    )
-    return Wait(what, mailboxes_there, cure if gate is not Gate.SIGN_OFF else f"{cure}, by {who}")
+    order = "complete" if gate is Gate.SIGN_OFF else f"approve --gate {gate}{option}"
+    return Wait(what, mailboxes_there, f"mailhaul {order} --as NAME{who}")
 
 
 CURES = {
