@@ -84,6 +84,17 @@ every = "6h"
     def _url(self, account: Account) -> str:
         return f"imap://{account.user}@{self.server.host}:{self.server.port}"
 
+    def to_the_target_through(self, port: int) -> None:
+        """From now on the plan's targets are reached at `port`."""
+        file = self.home / "mailboxes.csv"
+        head, *rows = file.read_text().splitlines()
+        for number, (_, target) in enumerate(self.accounts.values()):
+            there = self._url(target)
+            rows[number] = rows[number].replace(
+                there, there.replace(f":{self.server.port}", f":{port}")
+            )
+        file.write_text("\n".join([head, *rows]) + "\n")
+
     # processes
 
     def start(self) -> None:

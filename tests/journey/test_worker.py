@@ -13,6 +13,7 @@ from mailhaul.journey.questions import Gate
 from mailhaul.journey.states import State
 from tests.cli.running import mailhaul
 from tests.journey.moving import Moving, kill, stop
+from tests.journey.narrow import narrow
 from tests.servers.dovecot import Dovecot
 from tests.servers.postgres import Postgres
 
@@ -131,15 +132,19 @@ def test_run_says_what_it_waits_for(moving: Moving) -> None:
 def test_what_is_under_way_stops_in_time_and_goes_on(moving: Moving) -> None:
     for address in moving.accounts:
         moving.fill(address, 600)
-    moving.start()
-    with moving.working() as worker:
-        while not any(row.copied > 20 for row in moving.rows()):
-            time.sleep(0.02)
-        assert stop(worker) < 20
-    assert any(row.state is State.COPYING for row in moving.rows()), moving.rows()
-    with moving.working() as worker:
-        moving.until(State.SYNCED)
-        kill(worker)
+    with narrow(moving.server.host, moving.server.port, rate=100_000) as way:
+        moving.to_the_target_through(way.port)
+        moving.start()
+        with moving.working() as worker:
+            while not any(row.copied > 20 for row in moving.rows()):
+                time.sleep(0.02)
+            assert stop(worker) < 20
+        assert any(row.state is State.COPYING for row in moving.rows()), moving.rows()
+        assert all(row.copied < 603 for row in moving.rows())
+        way.open_wide()
+        with moving.working() as worker:
+            moving.until(State.SYNCED)
+            kill(worker)
     everything_arrived(moving)
     initial = [each for each in moving.table("passes") if each.number == 1]
     assert {(each.kind, each.outcome) for each in initial} == {("initial", "complete")}
