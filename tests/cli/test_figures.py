@@ -10,7 +10,6 @@ from mailhaul.cli.figures import (
     duration,
     fitted,
     octets,
-    path_text,
     plural,
     remaining,
 )
@@ -75,10 +74,6 @@ def test_one_is_not_many() -> None:
         "1 message",
         "1,200 messages",
     ]
-
-
-def test_a_hostile_folder_name_does_not_reach_the_terminal() -> None:
-    assert path_text(("INBOX", "a\x1b[2J\u202e\r")) == "INBOX/a\\x1b[2J\\u202e\\x0d"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from time import sleep
 import pytest
 from sqlalchemy import update
 
-from mailhaul.core.errors import Closed, ClosedReason, Disconnected, RetryLater
+from mailhaul.core.errors import Closed, ClosedReason, Disconnected, FolderFailed, RetryLater
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.message import Flags
 from mailhaul.db import tables
@@ -96,6 +96,25 @@ async def test_sweeps_go_on_until_the_last_were_quiet(tmp_path: Path) -> None:
     await found.drive(State.VERIFIED)
     row = found.row()
     assert (row.sweeps, row.quiet_sweeps, at_target(found)) == (7, 2, 8)
+
+
+async def test_sweeps_end_though_a_folder_can_never_be_read(tmp_path: Path) -> None:
+    sweeps = Sweeps(every=timedelta(hours=1), for_=timedelta(hours=3), until_quiet=2)
+    found = house(tmp_path, sweeps=sweeps)
+    found.sources["anna"].make(("Broken",))
+    found.sources["anna"].deliver(letter("kept"), ("Broken",))
+    await found.drive(State.SYNCED)
+
+    def broken(side: str, operation: str, folder: str) -> None:
+        if side == "source" and folder == "Broken":
+            raise FolderFailed("the server can't read it")
+
+    found.wrong["anna"] = broken
+    found.sources["anna"].deliver(letter("out of reach"), ("Broken",))
+    found.open(Gate.GO)
+    await found.drive(State.VERIFIED, hours=100)
+    row = found.row()
+    assert (row.state, row.grade) == (State.VERIFIED, "poor"), row
 
 
 async def test_refused_credentials_wait_until_they_have_changed(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailhaul.cli.blocks import NONE, Block, Line, Table, Tone
-from mailhaul.cli.figures import count, duration, key_text, octets, path_text, plural, rate
+from mailhaul.cli.figures import count, duration, key_text, octets, plural, rate
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.folder_text import path_text
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Fate, Finished, Mapped, Settled, Side, Tally
 

@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from mailhaul.core.folder import FolderPath
 from mailhaul.core.message import Key
 from mailhaul.core.text import octets as octets  # noqa: PLC0414 - one of ours
 from mailhaul.core.text import plural as plural  # noqa: PLC0414 - one of ours
@@ -55,11 +54,6 @@ def remaining(seconds: float) -> str:
         return f"{hours} h {minute // 10 * 10} min" if minute >= 10 else f"{hours} h"
     days, hour = divmod(hours, 24)
     return f"{plural(days, 'day')} {hour} h"
-
-
-def path_text(path: FolderPath, limit: int = 300) -> str:
-    """A folder's path for people: joined by `/`, safe for a terminal; may be ambiguous."""
-    return printable("/".join(path), limit)
 
 
 def key_text(key: Key) -> str:

@@ -14,12 +14,12 @@ from mailhaul.cli.figures import (
     duration,
     fitted,
     octets,
-    path_text,
     plural,
     rate,
     remaining,
 )
 from mailhaul.cli.meter import Meter
+from mailhaul.core.folder_text import path_text
 
 MOST_FOLDERS = 4
 NAME_WIDTH = 30

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
-from mailhaul.cli.figures import count, octets, path_text
+from mailhaul.cli.figures import count, octets
 from mailhaul.cli.options import Arguments, Command, Group, Operand
 from mailhaul.cli.sides import (
     DEBUG,
@@ -20,6 +20,7 @@ from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import CursorExpired, FolderFailed
 from mailhaul.core.folder import Folder, Role
+from mailhaul.core.folder_text import path_text
 from mailhaul.core.store import Capabilities, Quota, Source
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from mailhaul.cli.blocks import Tone
-from mailhaul.cli.figures import count, octets, path_text, rate, remaining
+from mailhaul.cli.figures import count, octets, rate, remaining
 from mailhaul.cli.json_events import lines_for
 from mailhaul.cli.meter import Meter
 from mailhaul.cli.render import Console
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.folder_text import path_text
 from mailhaul.engine.outcomes import Event, Finished, FolderDone, Opened, Waiting
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from mailhaul.cli.blocks import NONE, Block, Json, Line, Table, Tone
-from mailhaul.cli.figures import count, key_text, path_text, plural
+from mailhaul.cli.figures import count, key_text, plural
 from mailhaul.cli.figures import octets as octets_text
 from mailhaul.cli.json_events import lines_for
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.folder_text import path_text
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Carried, Event, FolderDone, FolderLink, Listed, Mapped
 from mailhaul.engine.verdict import (

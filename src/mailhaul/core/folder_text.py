@@ -3,6 +3,10 @@
 import re
 
 from mailhaul.core.folder import INBOX_PATH, FolderPath
+from mailhaul.core.text import printable
+
+LONGEST = 100_000
+"""Characters of a path; far more than any server takes."""
 
 
 def folder_path(text: str) -> FolderPath:
@@ -11,6 +15,12 @@ def folder_path(text: str) -> FolderPath:
     # RFC 3501 5.1: INBOX is INBOX in any case, at the top only.
     inbox = parts[0].isascii() and parts[0].upper() == INBOX_PATH[0]
     return (*INBOX_PATH, *parts[1:]) if inbox else parts
+
+
+def path_text(path: FolderPath, limit: int = LONGEST) -> str:
+    """How `path` is written, safe to show; no two paths alike within `limit` characters.
+    `folder_path` reads it, where nothing in it had to be made printable."""
+    return printable("/".join(re.sub(r"([/\\])", r"\\\1", part) for part in path), limit)
 
 
 def split_at(text: str, separator: str) -> list[str]:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Executable, bindparam, delete, func, insert, 
 
 from mailhaul.core.errors import MailhaulError, Superseded
 from mailhaul.core.folder import FolderPath
+from mailhaul.core.folder_text import path_text
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.engine.ledger import Ledger
@@ -140,9 +141,9 @@ class Slice:
 
     @property
     def empty(self) -> bool:
-        """The pass has ended, and there was nothing to be done."""
+        """The pass has ended, and has carried nothing."""
         done = self.course.finished
-        if done is None or done.unfinished:
+        if done is None:
             return False
         return not (self.course.before["carried"] + done.tally.carried + done.tally.flagged)
 
@@ -501,8 +502,3 @@ def _write_leftovers(connection: Connection, ended: Slice) -> None:
     ]
     if fresh:
         connection.execute(insert(table), fresh)
-
-
-def path_text(path: FolderPath) -> str:
-    """As the tables write a folder: joined by “/”, printable."""
-    return printable("/".join(path), 1000)

@@ -459,10 +459,12 @@ def _finished(
             )
         case _:
             assert row.state is State.SWEEPING
-            quiet = row.quiet_sweeps + 1 if ended.empty else 0
-            more = {"sweeps": row.sweeps + 1, "quiet_sweeps": quiet}
             over = now - _cutover(connection, row) >= plan.sweeps.for_.total_seconds()
-            if over and quiet >= plan.sweeps.until_quiet:
+            # What could not be read in all that time is for the verification to tell.
+            quiet = ended.empty and (over or not ended.unfinished)
+            quiet_sweeps = row.quiet_sweeps + 1 if quiet else 0
+            more = {"sweeps": row.sweeps + 1, "quiet_sweeps": quiet_sweeps}
+            if over and quiet_sweeps >= plan.sweeps.until_quiet:
                 return moved(Trigger.QUIET, now, **more)
             return moved(Trigger.SWEPT, now + plan.sweeps.every.total_seconds(), **more)
 

@@ -12,6 +12,7 @@ from typing import cast
 
 from sqlalchemy import Connection, delete, insert
 
+from mailhaul.core.folder_text import path_text
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.engine.ledger import FolderRow, Ledger
@@ -26,7 +27,6 @@ from mailhaul.engine.verdict import (
     VerifyOptions,
 )
 from mailhaul.engine.verify import verify
-from mailhaul.journey.carrying import path_text
 from mailhaul.journey.grades import Graded, Outcome, graded
 from mailhaul.journey.means import Means, folder_options, opened_pair
 from mailhaul.journey.plans import PlanRow
