@@ -29,6 +29,16 @@ GRADES = [
         outcome(differences={Kind.FOLDER_MISSING: 1}, departed=2),
         Grade.INVESTIGATE,
     ),
+    (
+        "its user deleted a tenth",
+        outcome(census=200, copied=200, differences={Kind.MISSING: 20}, departed=20),
+        Grade.GOOD,
+    ),
+    (
+        "more are gone than a user deletes in two days",
+        outcome(census=200, copied=200, differences={Kind.MISSING: 21}, departed=21),
+        Grade.INVESTIGATE,
+    ),
     ("its user read some", outcome(differences={Kind.FLAGS: 4}, retouched=4), Grade.GOOD),
     (
         "flags that nobody changed",

@@ -20,6 +20,11 @@ class Grade(StrEnum):
 
 WORST_FIRST = (Grade.POOR, Grade.INVESTIGATE, Grade.GOOD, Grade.PERFECT)
 
+FEW_DEPARTED = 10
+MANY_DEPARTED = 0.1
+"""Of what was carried, so much may be moved or removed by its user before somebody asks them: a
+target that loses what it said it had looks just like it."""
+
 _JUDGED_APART = frozenset({Kind.MISSING, Kind.FOLDER_MISSING, Kind.FOLDER_FAILED, Kind.FLAGS})
 
 
@@ -66,7 +71,7 @@ def graded(outcome: Outcome) -> Graded:
         return Graded(Grade.INVESTIGATE, tuple(doubtful))
     remarks = [
         (outcome.skipped, "left out as the plan says"),
-        (outcome.departed, "moved or removed at the target since"),
+        (outcome.departed, "no longer where they were put: moved or removed since"),
         (outcome.retouched, "given other flags at the target since"),
         (outcome.notes, "not quite as they were, each explained"),
     ]
@@ -113,6 +118,12 @@ def _doubtful(outcome: Outcome) -> list[str]:
         reasons.append(f"{outcome.missing} messages could not be had from the source")
     if folders := outcome.differences.get(Kind.FOLDER_MISSING, 0):
         reasons.append(f"{folders} folders are no longer at the target")
+    carried = outcome.copied + outcome.adopted
+    if outcome.departed > max(FEW_DEPARTED, carried * MANY_DEPARTED):
+        reasons.append(
+            f"{outcome.departed} of {carried} messages are no longer where they were put; ask the "
+            "mailbox's user whether they moved or removed them"
+        )
     if (flags := outcome.differences.get(Kind.FLAGS, 0) - outcome.retouched) > 0:
         reasons.append(f"{flags} messages have other flags and nothing says why")
     reasons += [
