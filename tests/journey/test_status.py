@@ -150,13 +150,30 @@ def test_the_forecast_goes_by_pace_and_working_hours(database: Database) -> None
         assert look(connection).synced_at is None
         number = row(connection, "a@x").id
         a_pass(connection, number, began_at=NOW - 1000, ended_at=NOW, carried=50, octets=100_000)
-        a_pass(connection, number, 2, began_at=NOW - 9000, ended_at=NOW, carried=99, octets=9**9)
+        a_pass(connection, number, 2, began_at=NOW - 9000, ended_at=NOW - 3601, carried=99)
         found = look(connection)
         assert found.pace is not None
         assert (found.pace.octets, found.pace.messages) == (100.0, 0.05)
         # 360,000 octets at 100 a second are an hour of the night, which begins at 22:00.
         assert found.figures.left_octets == 360_000
         assert found.synced_at == NOW + 14 * 3600 + 3600
+
+
+@pytest.mark.parametrize("ended_at", [NOW, None])
+def test_a_pass_of_many_hours_has_a_pace_too(database: Database, ended_at: float | None) -> None:
+    with database.begin() as connection:
+        plan, _ = loaded(connection, listed("a@x"))
+        started(connection, plan)
+        put(connection, "a@x", State.COPYING, expected_octets=9_000_000, octets=3_600_000, passes=1)
+        number = row(connection, "a@x").id
+        began = NOW - 10 * 3600
+        a_pass(
+            connection, number, began_at=began, ended_at=ended_at, carried=3600, octets=3_600_000
+        )
+        found = look(connection)
+        assert found.pace is not None
+        assert (found.pace.octets, found.pace.messages) == pytest.approx((100.0, 0.1))
+        assert found.synced_at == pytest.approx(NOW + 54_000)
 
 
 WAITS = [

@@ -285,20 +285,26 @@ def _running(connection: Connection, plan: PlanRow) -> int:
 
 
 def _pace(connection: Connection, plan: PlanRow, at: float) -> Pace | None:
-    """By passes that began in the window before `at`; None when there was none."""
+    """By the passes that were under way in the window before `at`, a longer one by its share; None
+    when nothing was carried."""
     passes, table = tables.passes, tables.mailbox
+    opening = at - PACE_WINDOW
+    ended = func.coalesce(passes.c.ended_at, at)
+    lasted = ended - passes.c.began_at
+    within = ended - case((passes.c.began_at > opening, passes.c.began_at), else_=opening)
+    share = case((lasted > within, within / lasted), else_=1.0)
     row = connection.execute(
         select(
-            func.sum(passes.c.carried).label("messages"),
-            func.sum(passes.c.octets).label("octets"),
+            func.sum(passes.c.carried * share).label("messages"),
+            func.sum(passes.c.octets * share).label("octets"),
             func.min(passes.c.began_at).label("first"),
         )
         .join(table, table.c.id == passes.c.mailbox_id)
-        .where(table.c.plan_id == plan.id, passes.c.began_at > at - PACE_WINDOW)
+        .where(table.c.plan_id == plan.id, ended > opening)
     ).one()
     if row.first is None or not row.messages:
         return None
-    seconds = max(at - row.first, 1.0)
+    seconds = max(at - max(row.first, opening), 1.0)
     return Pace(float(row.messages) / seconds, float(row.octets) / seconds)
 
 
