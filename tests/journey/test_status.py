@@ -176,6 +176,15 @@ def test_a_pass_of_many_hours_has_a_pace_too(database: Database, ended_at: float
         assert found.synced_at == pytest.approx(NOW + 54_000)
 
 
+def test_a_wave_of_two_words_is_told_as_it_is_typed(database: Database) -> None:
+    with database.begin() as connection:
+        plan, _ = loaded(connection, listed("a@x", wave="Week 1"))
+        started(connection, plan)
+        put(connection, "a@x", State.SYNCED)
+        (wait,) = look(connection).waits
+        assert wait.cure.startswith("mailhaul approve --gate go --wave 'Week 1' --as NAME")
+
+
 WAITS = [
     ("a refused password", State.WAITING, {"reason": "login refused"}, "waiting: login refused"),
     ("a failure", State.FAILED, {"reason": "target full"}, "failed: target full"),

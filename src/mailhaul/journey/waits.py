@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from sqlalchemy import Connection, func, select
 
@@ -86,7 +87,7 @@ def _before(plan: PlanRow, gate: Gate, mailboxes_there: int, wave: str | None = 
     names = may_open(plan.plan, gate)
     who = f", by {' or '.join(names)}" if names else ""
     what = f"the gate “{gate}”" + ("" if wave is None else f" of {wave_words(wave)}")
-    option = f" --wave {wave}" if wave else ""
+    option = f" --wave {quote(wave)}" if wave else ""
     order = "complete" if gate is Gate.SIGN_OFF else f"approve --gate {gate}{option}"
     return Wait(what, mailboxes_there, f"mailhaul {order} --as NAME{who}")
 
