@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
 from mailhaul.core.errors import Disconnected, Superseded
+from mailhaul.core.lease import Lease
 from mailhaul.core.message import Key
 from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
@@ -196,6 +197,32 @@ def test_who_takes_over_does_not_wait_for_whom_it_takes_over_from(
             LedgerRows(database.engine.url, 1, 0, taking_over=True)
         assert [each.source for each in ledger.folders()] == [("INBOX",)]
     hanging.close()
+
+
+def test_commits_prove_the_lease_as_of_before_they_were_asked(database: Database) -> None:
+    now = 0.0
+
+    def a_second() -> float:
+        nonlocal now
+        now += 1.0
+        return now
+
+    lease = Lease(10.0, a_second)
+    held = LedgerRows(database.engine.url, 1, 0, taking_over=True, lease=lease)
+    assert (lease.holds, now) == (True, 2.0)
+    held.commit()
+    now = 12.5
+    # Asked at 3: over at 13.
+    assert not lease.holds
+    held.commit()
+    assert lease.holds
+    with database.begin() as connection:
+        connection.execute(update(tables.mailbox).where(tables.mailbox.c.id == 1).values(epoch=1))
+    now = 50.0
+    with pytest.raises(Superseded):
+        held.commit()
+    assert not lease.holds
+    held.close()
 
 
 def test_a_database_that_is_away_is_a_cut(tmp_path: Path) -> None:

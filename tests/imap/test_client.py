@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mailhaul.core.blob import Spool
+from mailhaul.core.blob import MemoryBlob, Spool
 from mailhaul.core.errors import Disconnected, TooManyConnections
+from mailhaul.core.lease import Lease
 from mailhaul.core.message import Entry
 from mailhaul.core.store import Traffic
 from mailhaul.imap import commands
 from mailhaul.imap.client import Session
-from mailhaul.imap.commands import Attribute
+from mailhaul.imap.commands import AppendMessage, Attribute, Literal
 from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.responses import Body
 from mailhaul.stores.imap import ImapSource
@@ -134,6 +135,46 @@ async def test_a_taker_is_not_starved_by_one_who_takes_nothing() -> None:
                     count += len(events)
                     pending.release(len(events) * len(mail))
                 assert count == 50
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written; each write takes so many seconds by its own clock."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.writes: list[int] = []
+        self._seconds = seconds
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(len(data))
+        self.now += self._seconds
+
+    def abort(self) -> None:
+        pass
+
+    close = abort
+
+
+async def test_without_its_lease_it_says_nothing_not_even_the_rest_of_a_message() -> None:
+    wire = Wire(seconds=2.0)
+    lease = Lease(1.0, lambda: wire.now)
+    one = Session("it", writable=True, spool=Spool(), traffic=Traffic(), lease=lease)
+    one.connection_made(wire)
+    one.data_received(b"* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n")
+    three = [AppendMessage(frozenset(), None, Literal(MemoryBlob(b"x" * 300_000)))] * 3
+    one.send(commands.append("INBOX", three))
+    for proofs in range(4):
+        await asyncio.sleep(0.15)
+        assert len(wire.writes) == proofs
+        lease.proven(wire.now)
+    await asyncio.sleep(0.15)
+    assert wire.writes[-1] == len(b"\r\n")
+    assert all(each > 300_000 for each in wire.writes[:3])
+    await one.close()
 
 
 class Deaf(asyncio.Transport):

@@ -168,9 +168,10 @@ every = "6h"
                 raise AssertionError(f"{seen}\n{self.log[-4000:]}")
             time.sleep(0.2)
 
-    def deliver(self, address: str, name: str) -> None:
-        """A message arrives at the old system."""
-        mail = f"Subject: {name}\r\nMessage-ID: <{name}@moving>\r\n\r\nHello {name}.\r\n"
+    def deliver(self, address: str, name: str, octets: int = 0) -> None:
+        """A message arrives at the old system, of so many octets at least."""
+        body = f"Hello {name}.\r\n" + f"{'x' * 70}\r\n" * (octets // 72)
+        mail = f"Subject: {name}\r\nMessage-ID: <{name}@moving>\r\n\r\n{body}"
         self._oracle(address, 0).append("INBOX", mail.encode())
 
     def fill(self, address: str, count: int) -> None:

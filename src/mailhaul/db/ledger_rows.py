@@ -14,6 +14,7 @@ import psycopg
 from sqlalchemy import URL
 
 from mailhaul.core.errors import Disconnected, MailhaulError, Superseded
+from mailhaul.core.lease import Lease
 from mailhaul.core.message import Key
 from mailhaul.core.text import printable
 
@@ -44,10 +45,20 @@ class LedgerRows:
     what was not committed is forgotten as a whole, and of those who share the connection (the
     folders of a pass) none goes on with half of it. Who is `taking_over`
     ends the sessions of earlier writers, whose machine may be gone while their locks are not.
+    Every commit proves the `lease` that the mailbox is ours.
     """
 
-    def __init__(self, url: URL, mailbox: int, epoch: int, *, taking_over: bool = False) -> None:
+    def __init__(
+        self,
+        url: URL,
+        mailbox: int,
+        epoch: int,
+        *,
+        taking_over: bool = False,
+        lease: Lease | None = None,
+    ) -> None:
         self._mailbox, self._epoch = mailbox, epoch
+        self._lease = lease
         self._lost: MailhaulError | None = None
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
         name = f"mailhaul ledger {mailbox:d}"
@@ -80,6 +91,7 @@ class LedgerRows:
             return cursor
 
     def commit(self) -> None:
+        asked = 0.0 if self._lease is None else self._lease.now()
         with self._reaching() as sql:
             # Whoever wants to take the mailbox over waits for our end, or we for theirs.
             held = sql.execute(
@@ -89,6 +101,8 @@ class LedgerRows:
             if held.fetchone() is None:
                 raise Superseded("another worker has taken this mailbox over")
             sql.commit()
+        if self._lease is not None:
+            self._lease.proven(asked)
 
     def close(self) -> None:
         self._sql.close()

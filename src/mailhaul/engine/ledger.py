@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, FolderPath, State
+from mailhaul.core.lease import Lease
 from mailhaul.core.message import Flags, Identity, Key
 from mailhaul.core.text import printable
 from mailhaul.engine import ledger_file
@@ -123,8 +124,11 @@ class Ledger:
         directory: Path,
         lock: int | None = None,
         quiet: float = math.inf,
+        lease: Lease | None = None,
     ) -> None:
         self.directory = directory
+        self.lease = lease
+        """Whether the pair is still ours, where another machine could take it over."""
         self.quiet = quiet
         """Seconds that nobody had written to it when it was opened."""
         self.number = 0

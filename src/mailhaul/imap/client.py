@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.errors import Disconnected, MailhaulError
+from mailhaul.core.lease import Lease
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import printable
 from mailhaul.imap.answers import Kind
@@ -46,6 +47,8 @@ _INJECTED = (
 )
 _FIRST = 200
 _MOST_NOTICES = 50
+_HELD = 0.05
+"""Seconds between two looks whether anything may be said again."""
 _LINGER = 2.0
 """Seconds in which the last octets may leave after goodbye."""
 
@@ -67,6 +70,7 @@ class Session(asyncio.Protocol):
         budget: int = BUDGET,
         quirks: Counter[QuirkName] | None = None,
         compress: bool = True,
+        lease: Lease | None = None,
     ) -> None:
         self.name = name
         self.writable = writable
@@ -93,7 +97,8 @@ class Session(asyncio.Protocol):
         self._reader = Reader(spool, quirks=self.quirks)
         self._intake = Intake(budget, self._digest, self._fail, self._reading)
         self._under_way = UnderWay(name, self._intake, self.quirks)
-        self._outbox = Outbox(self._write, self._waits_for_plus, self._fail)
+        self._lease = lease
+        self._outbox = Outbox(self._write, self._waits_for_plus, self._fail, self._may_speak)
         self._pump_scheduled = False
         self._silence = Silence(
             *(patience, long_patience, look_again),
@@ -369,6 +374,12 @@ class Session(asyncio.Protocol):
         self._pump_scheduled = False
         queue = self._under_way.queue
         self._outbox.pump(queue[0] if queue else None)
+        if self._outbox.held and not self._pump_scheduled and self._error is None:
+            self._pump_scheduled = True
+            self._loop.call_later(_HELD, self._pump)
+
+    def _may_speak(self) -> bool:
+        return self._lease is None or self._lease.holds
 
     def _waits_for_plus(self) -> None:
         self.traffic.round_trips += 1

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, MailhaulError
+from mailhaul.core.lease import Lease
 from mailhaul.core.store import Traffic
 from mailhaul.core.text import Secret, printable
 from mailhaul.imap import commands, sasl, tls
@@ -56,12 +57,14 @@ async def connect(
     budget: int = BUDGET,
     quirks: Counter[QuirkName] | None = None,
     compress: bool = True,
+    lease: Lease | None = None,
     ahead: Ahead | None = None,
 ) -> Session:
     """A session, logged in, its capabilities known. Raises `Closed` when a person has to change
     something, `RetryLater` when the server can't just now, `BadInput` before connecting. What the
-    server does wrong is counted in `quirks`. `compress` lets a slow link be compressed. `ahead`
-    says what to send behind the login of a server that is known (`log_in`)."""
+    server does wrong is counted in `quirks`. `compress` lets a slow link be compressed. Nothing is
+    said while the `lease` does not hold. `ahead` says what to send behind the login of a server
+    that is known (`log_in`)."""
     session = await reach(
         endpoint,
         writable=writable,
@@ -71,6 +74,7 @@ async def connect(
         budget=budget,
         quirks=quirks,
         compress=compress,
+        lease=lease,
     )
     try:
         await greet(session, endpoint)
@@ -91,6 +95,7 @@ async def reach(
     budget: int = BUDGET,
     quirks: Counter[QuirkName] | None = None,
     compress: bool = True,
+    lease: Lease | None = None,
 ) -> Session:
     """A connection that stands, with TLS where the scheme is `imaps`; nothing is read yet."""
     notice = tls.check_plaintext(endpoint)
@@ -104,6 +109,7 @@ async def reach(
         budget=budget,
         quirks=quirks,
         compress=compress,
+        lease=lease,
     )
     session.alerts_count = endpoint.scheme != "imap+starttls"
     traffic.round_trips += 1

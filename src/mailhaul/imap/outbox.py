@@ -36,16 +36,20 @@ Step = bytes | Iterator[bytes] | Gate
 
 class Outbox:
     """What is to be sent. `write` sends; `waits` is called where `+` has to be waited for, `failed`
-    when a literal can't be read: half of it may be gone by then."""
+    when a literal can't be read: half of it may be gone by then. Whether anything may be sent at
+    all `may` is asked before each write; `held` if the last answer was no."""
 
     def __init__(
         self,
         write: Callable[[bytes], None],
         waits: Callable[[], None],
         failed: Callable[[OSError], None],
+        may: Callable[[], bool],
     ) -> None:
         self.paused = False
         """The network takes no more for now."""
+        self.held = False
+        self._may = may
         self._write = write
         self._waits = waits
         self._failed = failed
@@ -83,6 +87,7 @@ class Outbox:
     def clear(self) -> None:
         """Nothing is sent any more."""
         self._outgoing.clear()
+        self.held = False
         self._awaits_plus = False
 
     def pump(self, oldest: Pending | None) -> None:
@@ -90,7 +95,13 @@ class Outbox:
         waited longest for its answer."""
         pieces: list[bytes] = []
         size = 0
+        self.held = False
         while self._outgoing and not self.paused and not self._awaits_plus:
+            # Asked again before each write, for a process may be stopped anywhere (0072).
+            if not pieces:
+                self.held = not self._may()
+                if self.held:
+                    break
             pending, steps = self._outgoing[0]
             held = False
             while steps:

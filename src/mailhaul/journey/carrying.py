@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Executable, bindparam, delete, func, insert, 
 from mailhaul.core.errors import MailhaulError, Superseded
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.folder_text import path_text
+from mailhaul.core.lease import Lease
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.engine.ledger import Ledger
@@ -176,9 +177,9 @@ async def carry_slice(
                     lambda c: _octets_before(c, row, course.number)
                 )
             known = _sums(ledger.fates())
-            async with opened_pair(means, plan, row) as pair:
+            async with opened_pair(means, plan, row, lease=ledger.lease) as pair:
                 events = run_pass(pair.source, pair.target, ledger, options)
-                ending = await _follow(means, plan, row, course, known, events)
+                ending = await _follow(means, plan, row, course, known, ledger.lease, events)
             return _ended(ledger, ending, row, course)
     except BaseException as error:
         # However it ended: what was carried is carried, and stands there.
@@ -199,10 +200,11 @@ async def _follow(
     row: MailboxRow,
     course: Course,
     known: Counter[Fate],
+    lease: Lease | None,
     events: object,
 ) -> Ending:
     stream = cast("AsyncGenerator[Event, None]", events)
-    watch = asyncio.create_task(_watch(means, plan, row, course, known))
+    watch = asyncio.create_task(_watch(means, plan, row, course, known, lease))
     try:
         async with aclosing(stream):
             while True:
@@ -234,9 +236,15 @@ async def _follow(
 
 
 async def _watch(
-    means: Means, plan: PlanRow, row: MailboxRow, course: Course, known: Counter[Fate]
+    means: Means,
+    plan: PlanRow,
+    row: MailboxRow,
+    course: Course,
+    known: Counter[Fate],
+    lease: Lease | None,
 ) -> Ending:
-    """Writes down the progress, and returns once the slice has to end."""
+    """Writes down the progress, whereby the lease is proven, and returns once the slice has to
+    end."""
     over = time.monotonic() + means.slice_seconds
     stopping = asyncio.create_task(means.stopping.wait())
     now = means.clock.now()
@@ -246,10 +254,13 @@ async def _watch(
             await asyncio.wait([stopping], timeout=means.look_seconds)
             if stopping.done():
                 return Ending.STOPPING
+            asked = 0.0 if lease is None else lease.now()
             try:
                 await means.database.run(lambda c: _look(c, row, course, known))
             except Stale:
                 return Ending.MOVED_ON
+            if lease is not None:
+                lease.proven(asked)
             if closing is not None and means.clock.now() >= closing:
                 return Ending.HOURS
             # Who has not got anywhere yet would not the next time either.

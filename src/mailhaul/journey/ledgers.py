@@ -6,11 +6,17 @@ A mailbox keeps its ledger whatever its endpoints are called: the pair's name in
 from pathlib import Path
 
 from mailhaul.core.endpoint import parse_endpoint
+from mailhaul.core.lease import Lease
 from mailhaul.core.pair import pair_name
 from mailhaul.db.database import Database
 from mailhaul.db.ledger_rows import LedgerRows
 from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.trips import SETTLING
 from mailhaul.journey.rows import MailboxRow
+
+LEASE = SETTLING - 0.5
+"""Seconds after a proof that the mailbox is ours for which we speak to its target. Who takes it
+over looks there `SETTLING` seconds later at the earliest; the rest is for the way there."""
 
 
 def open_ledger(database: Database, directory: Path, row: MailboxRow) -> Ledger:
@@ -24,8 +30,9 @@ def open_ledger(database: Database, directory: Path, row: MailboxRow) -> Ledger:
         return Ledger.open(place, pair_of(row))
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Who held it before may have been cut off this moment, on another machine.
-    rows = LedgerRows(database.engine.url, row.id, row.epoch, taking_over=True)
-    return Ledger(rows, place, quiet=0.0)
+    lease = Lease(LEASE)
+    rows = LedgerRows(database.engine.url, row.id, row.epoch, taking_over=True, lease=lease)
+    return Ledger(rows, place, quiet=0.0, lease=lease)
 
 
 def read_ledger(database: Database, directory: Path, row: MailboxRow) -> Ledger:

@@ -16,6 +16,7 @@ from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint, parse_endpoint
 from mailhaul.core.errors import Closed, MailhaulError
 from mailhaul.core.folder_text import folder_path
+from mailhaul.core.lease import Lease
 from mailhaul.core.store import Source, Target
 from mailhaul.db.database import Database
 from mailhaul.engine.ledger import Ledger
@@ -46,7 +47,8 @@ class Pair:
 class Opening:
     """One side of a mailbox that is to be opened. What is not `rationed` keeps within the
     connections that are allowed, but counts for no day: a look costs little, and one that can't be
-    finished within a day's budget would never end."""
+    finished within a day's budget would never end. The target hears nothing unless the `lease`
+    holds."""
 
     plan: PlanRow
     row: MailboxRow
@@ -54,6 +56,7 @@ class Opening:
     login: Credentials
     spool: Spool
     rationed: bool = True
+    lease: Lease | None = None
 
 
 class Opener(Protocol):
@@ -81,7 +84,13 @@ class PlainOpener:
     def target(self, opening: Opening) -> Target:
         """See `Opener`."""
         each = opening.plan.plan.target.connections_each
-        return open_target(opening.endpoint, opening.login, connections=each, spool=opening.spool)
+        return open_target(
+            opening.endpoint,
+            opening.login,
+            connections=each,
+            spool=opening.spool,
+            lease=opening.lease,
+        )
 
     @asynccontextmanager
     async def admitted(
@@ -122,18 +131,24 @@ class Means:
 
 @asynccontextmanager
 async def opened_pair(
-    means: Means, plan: PlanRow, row: MailboxRow, *, rationed: bool = True
+    means: Means,
+    plan: PlanRow,
+    row: MailboxRow,
+    *,
+    rationed: bool = True,
+    lease: Lease | None = None,
 ) -> AsyncIterator[Pair]:
     """Both stores, made but not opened yet, with the secrets of this moment; closed at the end.
 
     Errors of secrets say which side they are about. Holds the connections that the plan's budgets
-    grant; raises `Busy` when they grant none now.
+    grant; raises `Busy` when they grant none now. Nothing is said to the target while a `lease`
+    does not hold.
     """
     async with means.opener.admitted(plan, row, rationed=rationed):
         logins = {side: await login_of(means, plan, row, side) for side in Side}
         ends = {Side.SOURCE: parse_endpoint(row.source), Side.TARGET: parse_endpoint(row.target)}
         openings = {
-            side: Opening(plan, row, ends[side], logins[side], means.spool(row), rationed)
+            side: Opening(plan, row, ends[side], logins[side], means.spool(row), rationed, lease)
             for side in Side
         }
         source = means.opener.source(openings[Side.SOURCE])

@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.folder import Cursor, Folder, FolderPath, Role
+from mailhaul.core.lease import Lease
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
 from mailhaul.imap import commands
@@ -26,6 +27,8 @@ class Manner(TypedDict, total=False):
     connections: int
     spool: Spool | None
     trace: Trace | None
+    lease: Lease | None
+    """Nothing is said while it does not hold."""
     compress: bool
     """A link that turns out to be slow is compressed, where the server can."""
 

@@ -16,6 +16,7 @@ from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.errors import Disconnected, FolderFailed, TooManyConnections
 from mailhaul.core.folder import Folder, FolderPath, Role
+from mailhaul.core.lease import Lease
 from mailhaul.core.message import Flags
 from mailhaul.core.store import Capabilities, Traffic
 from mailhaul.core.text import printable
@@ -62,6 +63,7 @@ class Mailbox:
         spool: Spool | None = None,
         trace: Callable[[str], None] | None = None,
         compress: bool = True,
+        lease: Lease | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.traffic = Traffic()
@@ -97,6 +99,7 @@ class Mailbox:
         self._credentials = credentials
         self._trace = trace
         self._compress = compress
+        self._lease = lease
         self._budget = BUDGET // max(1, connections)
         self.foresight = Foresight(self._budget)
         self._lanes = [Lane(self._session) for _ in range(max(1, connections))]
@@ -247,6 +250,7 @@ class Mailbox:
                 budget=self._budget,
                 quirks=self.quirks,
                 compress=self._compress,
+                lease=self._lease,
                 ahead=self._ask_ahead if self._asks_ahead else None,
             )
         except TooManyConnections:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import DEFAULT_PORTS, Credentials, Endpoint
 from mailhaul.core.errors import BadInput
+from mailhaul.core.lease import Lease
 from mailhaul.core.store import Source, Target
 
 # ruff: noqa: PLC0415 - each connector is imported where it is chosen, see above.
@@ -52,8 +53,10 @@ def open_target(
     *,
     connections: int = 1,
     spool: Spool | None = None,
+    lease: Lease | None = None,
 ) -> Target:
-    """A target for `endpoint`, not yet opened; else as `open_source`."""
+    """A target for `endpoint`, not yet opened; else as `open_source`. A server hears nothing while
+    the `lease` does not hold; files are this machine's, where nobody else writes."""
     if endpoint.scheme == "maildir":
         from mailhaul.stores.maildir_target import maildir_target
 
@@ -70,7 +73,11 @@ def open_target(
         from mailhaul.stores.imap import ImapTarget
 
         return ImapTarget(
-            endpoint, credentials or Credentials(), connections=connections, spool=spool
+            endpoint,
+            credentials or Credentials(),
+            connections=connections,
+            spool=spool,
+            lease=lease,
         )
     raise _unknown(endpoint)
 
