@@ -1,6 +1,7 @@
 """Slots: one living process a name."""
 
 import time
+import zlib
 from pathlib import Path
 
 import psycopg
@@ -90,6 +91,29 @@ def test_who_has_lost_its_slot_to_another_is_fenced(postgres: Postgres) -> None:
     until(lambda: fenced)
     other.release()
     slot.release()
+
+
+def test_who_was_only_thought_dead_for_a_moment_has_its_slot_back(postgres: Postgres) -> None:
+    """When the database restarts, somebody may be the first to be back and adopt what all others
+    had begun."""
+    url = postgres.database()
+    slot, other = PostgresSlot(url, look=1.0), PostgresSlot(url)
+    fenced: list[bool] = []
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks"
+            " WHERE locktype = 'advisory' AND objid = %s",
+            (zlib.crc32(b"w1") - 2**31 & 0xFFFFFFFF,),
+        )
+    until(lambda: other.dead("w1"))
+    slot.guard(lambda: fenced.append(True))
+    time.sleep(1.5)
+    other.bury("w1")
+    time.sleep(1.0)
+    third = PostgresSlot(url)
+    assert (fenced, third.name) == ([], "w3")
+    for each in (slot, other, third):
+        each.release()
 
 
 def test_without_the_database_a_worker_is_fenced_in_time() -> None:

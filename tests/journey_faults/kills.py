@@ -98,6 +98,13 @@ class Killer:
         self.check()
         self.work()
 
+    def meanwhile(self, aim: Aim, what: Callable[[House], None]) -> None:
+        """Does something to the house while all of the crew go on."""
+        self._reach(aim, 0.2)
+        what(self.house)
+        self.work()
+        self.check()
+
     def freeze(
         self, aim: Aim | None = None, *, seconds: float, lost: bool, most: float = 0.2
     ) -> None:

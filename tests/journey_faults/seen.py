@@ -11,7 +11,7 @@ import sqlite3
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,16 @@ class Seen:
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of our own tables."""
-        if self.url is not None:
-            if self._server is None:
-                self._server = psycopg.connect(self.url, autocommit=True)
-            return self._server.execute(statement.replace("?", "%s").encode(), values).fetchall()
-        return _read(self.directory / "mailhaul.sqlite", statement, values)
+        if self.url is None:
+            return _read(self.directory / "mailhaul.sqlite", statement, values)
+        text = statement.replace("?", "%s").encode()
+        if self._server is not None:
+            # It may have been restarted since.
+            with suppress(psycopg.OperationalError):
+                return self._server.execute(text, values).fetchall()
+            self._server.close()
+        self._server = psycopg.connect(self.url, autocommit=True)
+        return self._server.execute(text, values).fetchall()
 
     def rows(self) -> list[Row]:
         columns = ", ".join(Row.__dataclass_fields__)

@@ -39,11 +39,13 @@ SETTINGS = {
 
 
 class Postgres:
-    """A PostgreSQL server; a context manager. `database()` gives the URL of a fresh database."""
+    """A PostgreSQL server; a context manager. `database()` gives the URL of a fresh database.
+    `crashes`: what was committed is there after `stop` and `start`."""
 
     name = "postgres"
 
-    def __init__(self) -> None:
+    def __init__(self, *, crashes: bool = False) -> None:
+        self._settings = {**SETTINGS, **({"synchronous_commit": "on"} if crashes else {})}
         self.directory = Path()
         self._programs = Path()
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +87,9 @@ class Postgres:
 
     def start(self) -> None:
         """Starts the server on what it holds; also after `kill`."""
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [
+            part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")
+        ]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [

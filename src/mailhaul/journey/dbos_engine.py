@@ -223,7 +223,9 @@ class DbosEngine:
             following = await task
         finally:
             task.cancel()
-            del self._tasks[run.id]
+            # Once adopted, the same run may have come back to us, and be under way a second time.
+            if self._tasks.get(run.id) is task:
+                del self._tasks[run.id]
         if following is None:
             return None
         return {"run": _written(following.run), "delay": following.delay}

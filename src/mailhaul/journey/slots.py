@@ -3,8 +3,9 @@
 A worker's runs are written under its slot's name; when it dies, somebody takes its name or adopts
 its runs. On PostgreSQL a slot is a session's advisory lock: it is free the moment the process ends,
 and some ten seconds after its machine is gone. Who loses the session and can't get the same slot
-back ends at once (`guard`): another may be its name already. On SQLite there is one slot, a file
-lock, and so one worker.
+back ends (`guard`): another may be its name already. Until then leases keep it from writing to
+what others carry by now (docs/decisions/0072). On SQLite there is one slot, a file lock, and so one
+worker.
 """
 
 import fcntl
@@ -35,6 +36,8 @@ LOOK = 2.0
 """Seconds between two looks whether the session still lives."""
 GRACE = 15.0
 """Seconds for a database that restarts; less than it takes others to be sure."""
+ADOPTING = 3.0
+"""Seconds for which somebody may hold another's name without bearing it."""
 FENCED = 70
 """The exit code of a worker that has lost its slot."""
 
@@ -208,10 +211,19 @@ class PostgresSlot:
             try:
                 self._session.close()
                 self._session = self._connect()
-                return self._try(self.name)
+                return self._again()
             except psycopg.OperationalError:
                 time.sleep(0.5)
         return self._ended.is_set()
+
+    def _again(self) -> bool:
+        """Whether the name is ours again. Who only adopts what we had begun lets go of it; who
+        bears it does not."""
+        end = time.monotonic() + ADOPTING
+        while not self._try(self.name):
+            if time.monotonic() > end or self._ended.wait(0.1):
+                return False
+        return True
 
     def _connect(self) -> _Session:
         return psycopg.connect(self._url, autocommit=True, **KEEPALIVES)  # type: ignore[arg-type]
