@@ -26,6 +26,15 @@ def test_it_holds_for_a_while_after_what_was_proven(name: str) -> None:
     assert lease.holds is holds
 
 
+def test_what_has_ended_is_not_proven_any_more() -> None:
+    lease = Lease(2.5, lambda: 10.0)
+    lease.proven(10.0)
+    lease.end()
+    assert not lease.holds
+    lease.proven(10.0)
+    assert not lease.holds
+
+
 def test_its_clock_goes_on_by_itself() -> None:
     before = awake()
     time.sleep(0.05)

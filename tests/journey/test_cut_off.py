@@ -1,7 +1,9 @@
 """What a pass leaves that was cut, killed, or taken over amid its work: figures and reasons."""
 
+import asyncio
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from mailhaul.core.errors import Disconnected
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.db import tables
 from mailhaul.db.ledger_rows import LedgerRows
+from mailhaul.journey.carrying import Kind, _begin
+from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.states import State
 from tests.journey.house import House, letter, plan_of
 from tests.servers.postgres import Postgres
@@ -88,6 +92,28 @@ async def test_what_was_in_flight_counts_among_what_its_pass_carried(
     carrying = passes[0 if state is State.READY else 1]
     assert carrying.carried == 33 - before
     assert all(each.outcome == "complete" for each in passes)
+
+
+async def test_two_that_begin_at_the_same_moment_come_to_different_epochs(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    found = House(tmp_path, plan_of(), database_url=postgres.database())
+    await found.drive(State.SYNCED)
+    row = found.row()
+    with ThreadPoolExecutor(1) as pool:
+        with found.database.begin() as connection:
+            first, _ = _begin(connection, row, Kind.DELTA, found.hand.time)
+            other = pool.submit(_begun, found)
+            await asyncio.sleep(0.5)
+            assert not other.done()
+        second = other.result(10)
+    assert (first.epoch, second.epoch) == (row.epoch + 1, row.epoch + 2)
+    assert first.passes == second.passes == row.passes + 1
+
+
+def _begun(found: House) -> MailboxRow:
+    with found.database.begin() as connection:
+        return _begin(connection, found.row(), Kind.DELTA, found.hand.time)[0]
 
 
 async def test_whoever_was_taken_over_tells_no_trouble_of_the_mailbox(

@@ -10,9 +10,9 @@ import pytest
 from dbos import DBOS
 
 from mailhaul.journey.dbos_engine import FILE, SCHEMA, DbosEngine, engine_url
-from mailhaul.journey.engine import Engine
+from mailhaul.journey.engine import Engine, Next
 from mailhaul.lab.wound_engine import Kept, WoundEngine
-from tests.journey.engine_suite import Bench, EngineSuite
+from tests.journey.engine_suite import Bench, EngineSuite, Workshop, run, until, until_idle
 from tests.servers.postgres import Postgres
 
 
@@ -79,6 +79,39 @@ class TestDbosOnPostgres(EngineSuite):
         bench = DbosBench(tmp_path, postgres.database())
         yield bench
         await bench.close()
+
+    async def test_what_stands_under_our_name_and_nobody_is_at_is_performed_again(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        """Somebody bore our name while we were away, and died since."""
+        assert isinstance(bench, DbosBench)
+        other, work = await bench.make("w9"), Workshop()
+        await other.launch(work)
+        await other.limit("a → b", 2)
+        for mailbox in range(2):
+            await other.enqueue(Next(run(mailbox)))
+        await until(lambda: work.now == 2)
+        await bench.kill(other)
+
+        ours, again = await bench.make("w1"), Workshop()
+        await ours.launch(again)
+        await ours.enqueue(Next(run(5, partition="c → d")))
+        await until(lambda: again.begun == [run(5).id])
+        assert bench.database is not None
+        with psycopg.connect(bench.database) as connection:
+            connection.execute(
+                f"UPDATE {SCHEMA}.workflow_status SET executor_id = 'w1' "
+                "WHERE executor_id = 'w9' AND status = 'PENDING'"
+            )
+        assert await ours.orphans() == {}
+        assert [await ours.reclaim(), await ours.reclaim()] == [0, 2]
+        await until(lambda: len(again.begun) == 3)
+        assert [await ours.reclaim(), await ours.reclaim()] == [0, 0]
+        again.release.set()
+        await until(lambda: len(again.ended) == 3)
+        assert sorted(again.ended) == [run(each).id for each in (0, 1, 5)]
+        await until_idle(ours)
+        await ours.stop(0)
 
 
 class TestWound(EngineSuite):

@@ -24,11 +24,16 @@ class Lease:
         self.now = now
         self._lasts = lasts
         self._until = float("-inf")
+        self._ended = False
 
     @property
     def holds(self) -> bool:
         """Whether it is surely ours at this moment."""
-        return self.now() < self._until
+        return not self._ended and self.now() < self._until
+
+    def end(self) -> None:
+        """It is another's: never holds again."""
+        self._ended = True
 
     def proven(self, asked: float) -> None:
         """Somebody who knows said that it is ours; `asked` is the moment, by `now`, before which

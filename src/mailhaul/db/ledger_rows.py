@@ -99,6 +99,8 @@ class LedgerRows:
                 (self._mailbox, self._epoch),
             )
             if held.fetchone() is None:
+                if self._lease is not None:
+                    self._lease.end()
                 raise Superseded("another worker has taken this mailbox over")
             sql.commit()
         if self._lease is not None:

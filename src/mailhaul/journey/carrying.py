@@ -40,7 +40,7 @@ from mailhaul.engine.passes import run_pass
 from mailhaul.journey.hours import closes
 from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanRow, PlanState, plan_row
-from mailhaul.journey.rows import MailboxRow, Stale, mailbox, write
+from mailhaul.journey.rows import MailboxRow, Stale, held_mailbox, mailbox, write
 
 BOUNDARY = 3.0
 """Seconds that a pass gets to reach the next message boundary before it is cut off; what was in
@@ -213,7 +213,7 @@ async def _follow(
                     if not watch.done():
                         both = {following, watch}
                         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                    if not following.done():
+                    if not following.done() and watch.exception() is None:
                         await asyncio.wait([following], timeout=BOUNDARY)
                     if not following.done():
                         return watch.result()
@@ -259,6 +259,11 @@ async def _watch(
                 await means.database.run(lambda c: _look(c, row, course, known))
             except Stale:
                 return Ending.MOVED_ON
+            except Superseded:
+                # Not a word more, not even up to the next message boundary.
+                if lease is not None:
+                    lease.end()
+                raise
             if lease is not None:
                 lease.proven(asked)
             if closing is not None and means.clock.now() >= closing:
@@ -276,7 +281,7 @@ def _look(connection: Connection, row: MailboxRow, course: Course, known: Counte
         raise Stale("its plan is not running")
     now = mailbox(connection, row.id)
     if now.epoch != row.epoch:
-        raise Stale(f"{row.address} is carried elsewhere")
+        raise Superseded(f"{row.address} is carried elsewhere")
     write(
         connection,
         row,
@@ -291,7 +296,8 @@ def _begin(
 ) -> tuple[MailboxRow, Course]:
     """Takes the mailbox's next epoch, so that whoever still writes with an older one is refused;
     opens the pass's row, or goes on with that of the slice before."""
-    now = mailbox(connection, row.id)
+    # Two who begin at the same moment must not come to the same epoch.
+    now = held_mailbox(connection, row.id)
     last = connection.execute(_PASS, {"mailbox": row.id, "pass": now.passes}).one_or_none()
     if last is not None and last.outcome == "" and last.kind == kind.value:
         before = {name: getattr(last, name) for name in ("carried", "flagged", "removed", "octets")}

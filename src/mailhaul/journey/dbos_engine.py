@@ -85,6 +85,8 @@ class DbosEngine:
         self._perform: Perform | None = None
         self._tasks: dict[str, asyncio.Task[Next | None]] = {}
         self._queues: dict[str, int] = {}
+        self._strange: set[str] = set()
+        """Runs under our name that we were not at when we looked last."""
 
     async def launch(self, perform: Perform) -> None:
         """See `Engine`. Blocks the loop for a moment: DBOS takes the running loop for its own."""
@@ -158,13 +160,19 @@ class DbosEngine:
 
     async def adopt(self, worker: str) -> int:
         """See `Engine`."""
-        queues: dict[str, list[str]] = {}
-        for each in await _listed([UNDER_WAY], None, executor=worker):
-            queues.setdefault(each.queue_name or "", []).append(each.workflow_id)
-        for queue, ids in queues.items():
-            # Without its queue's name it would land in one without limits.
-            await DBOS.resume_workflows_async(ids, queue_name=queue)
-        return sum(map(len, queues.values()))
+        return await _resumed(await _listed([UNDER_WAY], None, executor=worker))
+
+    async def reclaim(self) -> int:
+        """See `Engine`. Twice, for what is taken from a queue or given back is nobody's for a
+        moment."""
+        strange = {
+            each.workflow_id: each
+            for each in await _listed([UNDER_WAY], None, executor=self._worker)
+            if each.workflow_id not in self._tasks
+        }
+        again = [each for number, each in strange.items() if number in self._strange]
+        self._strange = strange.keys() - {each.workflow_id for each in again}
+        return await _resumed(again)
 
     async def forget(self) -> int:
         """See `Engine`."""
@@ -261,6 +269,16 @@ async def _listed(
         load_input=False,
         load_output=False,
     )
+
+
+async def _resumed(runs: Collection[WorkflowStatus]) -> int:
+    queues: dict[str, list[str]] = {}
+    for each in runs:
+        queues.setdefault(each.queue_name or "", []).append(each.workflow_id)
+    for queue, ids in queues.items():
+        # Without its queue's name it would land in one without limits.
+        await DBOS.resume_workflows_async(ids, queue_name=queue)
+    return len(runs)
 
 
 def _queue_name(partition: str) -> str:

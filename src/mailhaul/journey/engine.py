@@ -65,6 +65,11 @@ class Engine(Protocol):
         """What the dead worker of that name had begun is performed again, by whoever is free; how
         many runs that is."""
 
+    async def reclaim(self) -> int:
+        """What stands under our own name and we are not at is performed again, once it was found so
+        twice; how many runs that is. Somebody may have borne our name while we were away, and died
+        since. To be asked again after some seconds."""
+
     async def limit(self, partition: str, most: int) -> None:
         """So many runs of the partition may go on at the same time, over all workers."""
 

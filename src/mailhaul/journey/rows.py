@@ -106,6 +106,12 @@ def mailbox(connection: Connection, number: int) -> MailboxRow:
     return from_row(connection.execute(_BY_ID, {"number": number}).one())
 
 
+def held_mailbox(connection: Connection, number: int) -> MailboxRow:
+    """The row by id, which nobody else changes until the transaction ends: who wants to change it
+    by what stands in it asks so."""
+    return from_row(connection.execute(_HELD_BY_ID, {"number": number}).one())
+
+
 def from_row(row: Row[Any]) -> MailboxRow:
     """The row of a `select(tables.mailbox)`."""
     values = dict(row._mapping)
@@ -175,6 +181,7 @@ def write(connection: Connection, row: MailboxRow, **values: Any) -> MailboxRow:
 
 
 _BY_ID = select(tables.mailbox).where(tables.mailbox.c.id == bindparam("number"))
+_HELD_BY_ID = _BY_ID.with_for_update(key_share=True)
 _WHERE_AS_READ = update(tables.mailbox).where(
     tables.mailbox.c.id == bindparam("read_id"),
     tables.mailbox.c.generation == bindparam("read_generation"),

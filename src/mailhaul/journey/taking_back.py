@@ -11,7 +11,7 @@ from mailhaul.engine.outcomes import Fate
 from mailhaul.engine.undoing import Undone, undo
 from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanRow
-from mailhaul.journey.rows import MailboxRow, mailbox, write
+from mailhaul.journey.rows import MailboxRow, held_mailbox, mailbox, write
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ async def undo_pass(means: Means, plan: PlanRow, row: MailboxRow) -> TakingBack:
 def _begin(connection: Connection, row: MailboxRow) -> int:
     """Takes the next epoch; the number of the pass, 0 when none is left."""
     table = tables.passes
-    write(connection, row, epoch=mailbox(connection, row.id).epoch + 1)
+    write(connection, row, epoch=held_mailbox(connection, row.id).epoch + 1)
     number = connection.execute(
         select(func.max(table.c.number)).where(
             table.c.mailbox_id == row.id,

@@ -200,7 +200,7 @@ def pass_gates(connection: Connection, at: float) -> None:
 
 async def adopt(shop: Shop) -> int:
     """What dead workers had begun goes on elsewhere; how many runs that is."""
-    adopted = 0
+    adopted = await shop.engine.reclaim()
     for name in await shop.engine.orphans():
         if await asyncio.to_thread(shop.slot.dead, name):
             try:
