@@ -4,7 +4,7 @@ Everything is acceptable to Cyrus and Dovecot alike, so that a copy must be exac
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.faults.plain import Plain, quoted
 
@@ -24,6 +24,7 @@ class Person:
     password: str
     draw: random.Random
     count: int = 0
+    remembered: dict[bytes, int] = field(default_factory=dict)
 
     def fill(self, messages: int) -> None:
         """Makes the folders and puts `messages` into them, byte-identical twins among them."""
@@ -33,17 +34,20 @@ class Person:
                 connection.command(b"SUBSCRIBE " + quoted(folder))
             self._add(connection, messages)
 
+    def remember(self) -> None:
+        """From here on only what is there now is flagged and deleted. What came in later may be on
+        its way when a worker dies, and once it is gone nobody can tell whose copy has arrived."""
+        with Plain(self.host, self.port, self.user, self.password) as connection:
+            self.remembered = {folder: max([0, *_uids(connection, folder)]) for folder in FOLDERS}
+
     def go_on(self, new: int, flagged: int, deleted: int) -> None:
         """What happens between two passes, spread over the folders by chance."""
         with Plain(self.host, self.port, self.user, self.password) as connection:
             places = []
             for folder in FOLDERS:
-                connection.command(b"EXAMINE " + quoted(folder))
-                places += [
-                    (folder, int(answer.text.split(b"UID ")[1].rstrip(b")")))
-                    for answer in connection.answers(b"UID FETCH 1:* (UID)")
-                    if b"FETCH (UID" in answer.text
-                ]
+                last = self.remembered.get(folder)
+                uids = _uids(connection, folder)
+                places += [(folder, uid) for uid in uids if last is None or uid <= last]
             chosen = self.draw.sample(places, min(flagged + deleted, len(places)))
             for position, (folder, uid) in enumerate(chosen):
                 connection.command(b"SELECT " + quoted(folder))
@@ -87,3 +91,12 @@ class Person:
             f"{draw.randint(1, 28):02}-{draw.choice(MONTHS)}-{draw.randint(2005, 2025)} "
             f"{draw.randrange(24):02}:{draw.randrange(60):02}:{draw.randrange(60):02} +0000"
         )
+
+
+def _uids(connection: Plain, folder: bytes) -> list[int]:
+    connection.command(b"EXAMINE " + quoted(folder))
+    return [
+        int(answer.text.split(b"UID ")[1].rstrip(b")"))
+        for answer in connection.answers(b"UID FETCH 1:* (UID)")
+        if b"FETCH (UID" in answer.text
+    ]

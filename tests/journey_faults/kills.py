@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tests.journey_faults.house import House
@@ -26,12 +26,13 @@ Aim = Callable[[], bool]
 class Kill:
     """What was under way: kinds of passes and states, and whether mail was on its way to a target,
     or a part of a pass's mail was there. Among several workers: how many runs the dead one was at,
-    and the seconds until others had them."""
+    the seconds until others had them, and until its mailboxes went on."""
 
     phases: frozenset[str]
     amid: bool
     runs: int = 0
     noticed: float = 0.0
+    went_on: float = 0.0
 
 
 @dataclass(slots=True)
@@ -81,8 +82,12 @@ class Killer:
         met = self._met()
         if self.crew > 1:
             runs = self.house.seen.runs_of(name)
-            self._taken_over(name)
-            met = replace(met, runs=runs, noticed=time.monotonic() - killed)
+            left = self.house.seen.work_of(name)
+            self._taken_over(name, left)
+            noticed = time.monotonic() - killed
+            self._gone_on(left, killed)
+            went_on = time.monotonic() - killed if left else 0.0
+            met = replace(met, runs=runs, noticed=noticed, went_on=went_on)
         self.kills.append(met)
         self.check()
         self.after()
@@ -114,8 +119,9 @@ class Killer:
         victim, name = self._victim()
         victim.signal(signal.SIGSTOP)
         if lost:
+            left = self.house.seen.work_of(name)
             self.house.seen.end_session(name)
-            self._taken_over(name)
+            self._taken_over(name, left)
         time.sleep(seconds)
         victim.signal(signal.SIGCONT)
         # What it does now is what it must not do.
@@ -166,9 +172,10 @@ class Killer:
 
     # what is aimed at
 
-    def amid(self, *kinds: str) -> Aim:
-        """A pass of one of those kinds has carried a few messages, how many is drawn."""
-        seen, least = self.house.seen, self.draw.randint(1, 12)
+    def amid(self, *kinds: str, most: int = 12) -> Aim:
+        """A pass of one of those kinds has carried a few messages; how many, `most` or less, is
+        drawn."""
+        seen, least = self.house.seen, self.draw.randint(1, most)
         return lambda: any(
             course.kind in kinds and seen.carried(course) >= least for course in seen.under_way()
         )
@@ -216,12 +223,20 @@ class Killer:
         busy = [each for each in named if each[1] and seen.runs_of(each[1])]
         return self.draw.choice(busy or named)
 
-    def _taken_over(self, name: str) -> None:
-        """Waits until nothing is left of what the dead worker was at."""
+    def _taken_over(self, name: str, left: Mapping[int, tuple[int, int, int]]) -> None:
+        """Waits until nothing is as the dead worker left it. Its name may have another bearer."""
         end = time.monotonic() + NOTICED
-        while self.house.seen.runs_of(name):
+        while self.house.seen.work_of(name).items() & left.items():
             if time.monotonic() > end:
                 self.wrong.append(f"{name} is dead for {NOTICED} s, and nobody noticed")
+                return
+            time.sleep(0.05)
+
+    def _gone_on(self, left: Mapping[int, tuple[int, int, int]], killed: float) -> None:
+        """Waits until somebody else carries what the dead worker left."""
+        while waiting := left.items() & self.house.seen.marks().items():
+            if time.monotonic() > killed + NOTICED:
+                self.wrong.append(f"nobody goes on with {waiting} for {NOTICED} s")
                 return
             time.sleep(0.05)
 

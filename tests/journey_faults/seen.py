@@ -169,6 +169,29 @@ class Seen:
         )
         return int(count)
 
+    def work_of(self, name: str) -> dict[int, tuple[int, int, int]]:
+        """Mailboxes that the engine and their own rows say that worker is at: generation, step and
+        epoch of each."""
+        if not self.runs_of(name):
+            return {}
+        ids = self.query(
+            "SELECT workflow_uuid FROM mailhaul_engine.workflow_status "
+            "WHERE status = 'PENDING' AND executor_id = ?",
+            name,
+        )
+        under_way = {(*text.split(":")[:2], text.split(":")[3]) for (text,) in ids}
+        return {
+            mailbox: marks
+            for mailbox, marks in self.marks().items()
+            if tuple(map(str, (mailbox, *marks[:2]))) in under_way
+        }
+
+    def marks(self) -> dict[int, tuple[int, int, int]]:
+        """Generation, step and epoch of every mailbox: whoever begins to carry it, or has done
+        something else for it, leaves others."""
+        rows = self.query("SELECT id, generation, step, epoch FROM mailbox")
+        return {mailbox: (generation, step, epoch) for mailbox, generation, step, epoch in rows}
+
     def end_session(self, name: str) -> bool:
         """Does to the slot's session what keepalives do to one whose machine is gone."""
         lock = (zlib.crc32(name.encode()) - 2**31) & 0xFFFFFFFF
