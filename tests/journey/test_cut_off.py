@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,9 +13,12 @@ from sqlalchemy import update
 
 from mailhaul.core.errors import Disconnected
 from mailhaul.core.folder import INBOX_PATH
+from mailhaul.core.lease import Lease
 from mailhaul.db import tables
 from mailhaul.db.ledger_rows import LedgerRows
+from mailhaul.engine.ledger import Ledger
 from mailhaul.journey.carrying import Kind, _begin
+from mailhaul.journey.ledgers import open_ledger
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.states import State
 from tests.journey.house import House, letter, plan_of
@@ -114,6 +118,40 @@ async def test_two_that_begin_at_the_same_moment_come_to_different_epochs(
 def _begun(found: House) -> MailboxRow:
     with found.database.begin() as connection:
         return _begin(connection, found.row(), Kind.DELTA, found.hand.time)[0]
+
+
+async def test_whoever_learns_that_it_was_taken_over_says_not_a_word_more(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """By its look at the mailbox's row: not even what would end a message, and no trouble."""
+    found = House(tmp_path, plan_of(), database_url=postgres.database())
+    deliver(found, "more", 300)
+    await found.drive(State.READY)
+    leases: list[Lease] = []
+    held: list[bool] = []
+
+    def opened(row: MailboxRow) -> Ledger:
+        ledger = open_ledger(found.database, found.directory, row)
+        assert ledger.lease is not None
+        leases.append(ledger.lease)
+        return ledger
+
+    def taken_over(side: str, operation: str, folder: str) -> None:
+        time.sleep(0.002)
+        if operation == "after append" and len(at_target(found)) == 5:
+            held.append(leases[0].holds)
+            with found.database.begin() as connection:
+                connection.execute(update(tables.mailbox).values(epoch=100))
+
+    found.means = replace(found.means, open_ledger=opened)
+    found.wrong["anna"] = taken_over
+    await found.run(found.row())
+    row = found.row()
+    assert (row.state, row.failures, row.reason, row.epoch) == (State.COPYING, 0, "", 100)
+    assert len(at_target(found)) < 303
+    (lease,) = leases
+    lease.proven(lease.now())
+    assert (held, lease.holds) == ([True], False)
 
 
 async def test_whoever_was_taken_over_tells_no_trouble_of_the_mailbox(
