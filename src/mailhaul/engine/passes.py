@@ -82,6 +82,8 @@ async def run_pass(
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # looked at: whoever stopped it knows why
 
 
 @dataclass(slots=True, eq=False)
