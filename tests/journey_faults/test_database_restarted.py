@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import soaking
 from tests.faults.soaking import ROUNDS, SEED
 from tests.journey_faults.house import House, Wishes
 from tests.journey_faults.judging import wrong_in_the_end
@@ -22,7 +23,7 @@ SWEPT_FOR = 1000
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(0 if soaking.SOAKING else 600)
 def test_workers_wait_for_a_database_that_restarts_and_go_on(
     dovecot: RunningServer, cyrus: RunningServer, nursery: Nursery, states: Path
 ) -> None:
