@@ -111,8 +111,7 @@ async def _entries(visit: Visit, entries: Sequence[Entry], delta: bool) -> None:
     fresh: list[Entry] = []
     changed: list[tuple[MessageRow, Entry]] = []
     if visit.known or visit.ledger.known(visit.row):
-        keys = [entry.key for entry in entries]
-        rows = visit.ledger.between(visit.row, min(keys), max(keys))
+        rows = visit.ledger.among(visit.row, [entry.key for entry in entries])
         for entry in entries:
             row = rows.get(entry.key)
             if row is None:

@@ -30,6 +30,8 @@ from mailhaul.engine.outcomes import Fate
 
 RENUMBERED = "renumbered"
 """The reason of rows that `lose_sources` left without a source key."""
+_FEW = 500
+"""As many keys are asked for one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +264,17 @@ class Ledger:
             )
             if row.source_key is not None
         }
+
+    def among(self, folder: FolderRow, keys: Sequence[Key]) -> dict[Key, MessageRow]:
+        """The rows of those source keys, by source key; of many keys, the rows between them too."""
+        if not keys:
+            return {}
+        if len(keys) > _FEW:
+            return self.between(folder, min(keys), max(keys))
+        places = ", ".join("?" * len(keys))
+        wanted = map(self._sql.stored, keys)
+        rows = self._rows(folder, f"source_key IN ({places})", "rowid", *wanted)
+        return {row.source_key: row for row in rows if row.source_key is not None}
 
     def unkeyed(self, folder: FolderRow) -> list[MessageRow]:
         """Rows that are at the target under a key that is not known yet."""
