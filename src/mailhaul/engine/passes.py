@@ -123,6 +123,7 @@ class _Pass:
                 {link.source for link in links} - failed,
                 {**targets, **{trip.target.path: trip.target for trip in trips if trip.target}},
                 counts,
+                trips,
             )
             through = True
         except MailhaulError as error:

@@ -5,14 +5,22 @@ source and the verbs. Everything below them stands in the modules beside this on
 (connections, folders), `imap_changes`, `imap_fetch`, `imap_append`, `imap_flags`.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TypedDict, Unpack
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.folder import Cursor, Folder, FolderPath, Role
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
-from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
+from mailhaul.core.store import (
+    Amended,
+    Appended,
+    Capabilities,
+    Changes,
+    FlagChange,
+    Refused,
+    Traffic,
+)
 from mailhaul.imap import commands
 from mailhaul.stores import imap_append, imap_changes, imap_discard, imap_fetch, imap_flags
 from mailhaul.stores.imap_mailbox import Mailbox
@@ -131,6 +139,11 @@ class ImapTarget:
 
     async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
         return await imap_flags.remove(self._mailbox, folder, keys)
+
+    async def amend(
+        self, folder: Folder, changes: Sequence[FlagChange], doomed: Mapping[Key, Identity | None]
+    ) -> Amended:
+        return await imap_flags.amend(self._mailbox, folder, changes, doomed)
 
     async def discard(self, folder: Folder) -> bool:
         return await imap_discard.discard(self._mailbox, folder)

@@ -194,6 +194,25 @@ async def identify(
             pending.abandon()
 
 
+def asking_identities(uids: Sequence[int]) -> commands.ReadCommand | None:
+    """Asks for what `identify` tells of those messages, where one command can."""
+    if not 0 < len(uids) <= _MOST_IDENTITIES:
+        return None
+    return commands.fetch(sequence.written(uids), _IDENTITY)
+
+
+async def told_identities(pending: Pending) -> dict[int, Identity] | None:
+    """The answer, by UID; None when the server would not tell all, which says nothing about who is
+    there: `identify` finds out."""
+    found: dict[int, Identity] = {}
+    while events := await pending.arrivals():
+        for event in events:
+            header = _header(event)
+            if isinstance(event, Fetched) and event.uid and header is not None:
+                found[event.uid] = header_identity(header)
+    return found if (await pending.done()).kind == b"OK" else None
+
+
 def _identity_of(mailbox: Mailbox, folder: Folder, read: Message | Unreadable) -> Identity:
     if isinstance(read, Message):
         header = read.blob.head(HEADER_LIMIT)
