@@ -8,6 +8,7 @@ import pytest
 from mailhaul.core.errors import Disconnected, FolderFailed
 from mailhaul.core.folder import Folder
 from mailhaul.core.identity import header_identity
+from mailhaul.core.message import Identity, Key
 from mailhaul.core.store import Amends, Appended, FlagChange, Foresees
 from mailhaul.imap.intake import BUDGET
 from mailhaul.stores.imap import ImapSource, ImapTarget
@@ -257,7 +258,9 @@ async def test_flags_and_removals_of_a_folder_share_one_look(
     """What is gone already is told from what isn't handed over, step by step."""
     mails = {uid: octets for uid, octets in MAILS.items() if uid not in gone}
     before = set(mails)
-    doomed = {uid: header_identity(MAILS[9 if uid in swapped else uid]) for uid in (2, 3)}
+    doomed: dict[Key, Identity | None] = {
+        uid: header_identity(MAILS[9 if uid in swapped else uid]) for uid in (2, 3)
+    }
     change = FlagChange(5, FLAGGED, frozenset())
     async with target(amending(mails), b"UIDPLUS QRESYNC") as (server, store, inbox):
         assert isinstance(store, Amends)

@@ -142,7 +142,7 @@ DELETING: tuple[Scenario, ...] = (
             Sync("copied 4, flagged 3, removed 2", MIRROR),
             Sync("copied 4", MIRROR, writes=""),
         ),
-        ends="INBOX: B/F C | Work: E/S | Rest: F/S",
+        ends="INBOX: B:F C | Work: E:S | Rest: F:S",
     ),
     Scenario(
         "more than --max-delete, and flags that changed beside them",
