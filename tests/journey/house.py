@@ -180,7 +180,8 @@ class House:
             plan = plan_row(connection, self.number)
             if "who" not in more:
                 more["actor"] = "lee"
-            return what(connection, plan, orders.EVERYTHING, at=self.hand.time, **more)
+            chosen = more.pop("selection", orders.EVERYTHING)
+            return what(connection, plan, chosen, at=self.hand.time, **more)
 
     def open(self, gate: Gate) -> None:
         with self.database.begin() as connection:

@@ -274,6 +274,33 @@ async def test_what_is_refused_is_left_over_and_graded(tmp_path: Path) -> None:
     assert (row.grade, row.refused, row.copied) == ("investigate", 1, 2)
 
 
+@pytest.mark.parametrize("state", [State.SYNCED, State.SWEEPING, State.VERIFIED])
+async def test_what_was_refused_is_offered_again_when_a_person_asks(
+    tmp_path: Path, state: State
+) -> None:
+    found = house(tmp_path)
+    target, habits = found.targets["anna"], found.targets["anna"].habits
+    target.habits = replace(habits, refuses=lambda data: "too large" if b"-t" in data else None)
+    await found.drive(State.SYNCED)
+    if state is not State.SYNCED:
+        found.open(Gate.GO)
+        await found.drive(state)
+    found.order(orders.approve, who="Kim")
+    target.habits = replace(habits, refuses=lambda data: "still" if b"-two" in data else None)
+    await found.drive(hours=2)
+    assert (at_target(found), found.row().refused) == (1, 2)
+    found.order(orders.retry, selection=orders.Selection(("anna@x",)))
+    await found.drive(hours=0)
+    row = found.row()
+    assert (at_target(found), row.refused, row.copied, row.offer_refused) == (2, 1, 2, False)
+    # It was approved that it is too large, not that it is whatever it is said to be now.
+    (left,) = found.rows("leftover")
+    assert ("still" in left.reason, left.approved_by) == (True, None)
+    target.habits = habits
+    await found.drive(hours=2)
+    assert at_target(found) == 2
+
+
 async def test_what_the_person_did_at_the_target_is_no_fault(tmp_path: Path) -> None:
     found = house(tmp_path)
     await found.drive(State.SYNCED)

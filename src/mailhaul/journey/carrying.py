@@ -16,7 +16,17 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from mailhaul.core.errors import MailhaulError, Superseded
 from mailhaul.core.folder import FolderPath
@@ -473,7 +483,8 @@ def _write_folders(connection: Connection, ended: Slice) -> None:
 
 
 def _write_leftovers(connection: Connection, ended: Slice) -> None:
-    """The table says what the ledger says; what a person has approved stays approved."""
+    """The table says what the ledger says; what a person has approved stays approved
+    as long as the reason is the same."""
     table = tables.leftover
     told = {(path_text(each.folder), str(each.key)): each for each in ended.course.left}
     now = {(path_text(folder), key): (fate, why) for folder, key, fate, why in ended.lost}
@@ -481,12 +492,21 @@ def _write_leftovers(connection: Connection, ended: Slice) -> None:
         (each.folder, each.key): each
         for each in connection.execute(_LEFTOVERS, {"mailbox": ended.row.id})
     }
-    for folder, key in before.keys() - now.keys():
-        connection.execute(
-            delete(table).where(
-                table.c.mailbox_id == ended.row.id, table.c.folder == folder, table.c.key == key
-            )
-        )
+    for place in before.keys() - now.keys():
+        connection.execute(delete(table).where(*_at(ended.row.id, place)))
+    for place in before.keys() & now.keys():
+        fate, why = now[place][0], printable(now[place][1], 1000)
+        was = before[place]
+        if (was.fate, was.reason) == (fate.value, why):
+            continue
+        values: dict[str, Any] = {"fate": fate.value, "reason": why}
+        if Fate.REFUSED in (fate, was.fate):
+            # Offered again because a person asked: what was approved was another reason. Why one
+            # can't be read may differ from pass to pass, and nobody did anything.
+            values |= {"approved_by": None, "approved_at": None}
+        if place in told:
+            values |= _seen(told[place])
+        connection.execute(update(table).where(*_at(ended.row.id, place)).values(values))
     fresh = [
         {
             "mailbox_id": ended.row.id,
@@ -494,11 +514,19 @@ def _write_leftovers(connection: Connection, ended: Slice) -> None:
             "key": place[1],
             "fate": fate.value,
             "reason": printable(why, 1000),
-            "subject": told[place].subject if place in told else "",
-            "saved": str(told[place].saved or "") if place in told else "",
+            **(_seen(told[place]) if place in told else {"subject": "", "saved": ""}),
         }
         for place, (fate, why) in now.items()
         if place not in before
     ]
     if fresh:
         connection.execute(insert(table), fresh)
+
+
+def _at(mailbox_id: int, place: tuple[str, str]) -> tuple[ColumnElement[bool], ...]:
+    table = tables.leftover
+    return table.c.mailbox_id == mailbox_id, table.c.folder == place[0], table.c.key == place[1]
+
+
+def _seen(settled: Settled) -> dict[str, str]:
+    return {"subject": settled.subject, "saved": str(settled.saved or "")}

@@ -348,6 +348,7 @@ async def _carry(means: Means, standing: Standing, kind: Kind, options: Options)
     ):
         await _closed_hours(means, standing, later)
         return None
+    options = replace(options, retry_refused=standing.row.offer_refused)
     ended = await carry_slice(means, standing.plan, standing.row, kind, options)
     standing.row = ended.row
     return await means.database.run(lambda c: _carried(c, means, standing, kind, ended))
@@ -429,6 +430,9 @@ def _finished(
         pause = doubled(SHORTEST_PAUSE, row.failures)
         return delayed(connection, row, why, now, pause, figures, values)
     values["failures"] = 0
+    if kind not in (Kind.NEWEST, Kind.PRESTAGE, Kind.TRIAL):
+        # All folders have been through, whole.
+        values["offer_refused"] = False
     if kind is Kind.NEWEST or kind is Kind.PRESTAGE or kind is Kind.TRIAL:
         record(connection, row.plan, Record("pass_ended", mailbox=row.id, figures=figures), now)
         return write(connection, row, step=row.step + 1, due_at=now, reason=why, **values)
