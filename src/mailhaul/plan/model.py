@@ -20,6 +20,7 @@ from pydantic import (
     Strict,
 )
 
+from mailhaul.plan.actions import ACTIONS
 from mailhaul.plan.durations import duration, duration_text
 
 
@@ -202,7 +203,7 @@ class Webhook(_Model):
 
     url: Url
     """A web address: https, or http on this machine."""
-    events: tuple[str, ...] = ()
+    events: tuple[Annotated[str, Field(json_schema_extra={"enum": [*ACTIONS]})], ...] = ()
     """Actions of the log; all when left out."""
     secret: str = ""
     """Reference to the key that signs each delivery (HMAC-SHA-256)."""
