@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mailhaul.core.errors import BadInput
 from mailhaul.db import tables
@@ -24,6 +24,9 @@ from mailhaul.journey.states import ENDED, UNBEGUN, State, Trigger
 from mailhaul.plan.model import Listed, Plan
 from mailhaul.plan.templates import endpoint_text
 from mailhaul.plan.waves import resolved
+
+_LOADING = 0x6D6C
+"""Of PostgreSQL's advisory locks, those that loading holds; the second integer is the plan."""
 
 _BEFORE_GO = frozenset(State) - {
     *ENDED,
@@ -61,6 +64,7 @@ def load(
     Each of `mailboxes` has its endpoints and references filled in; `directory` is what relative
     references count from. Raises `BadInput` for a plan of that name that has ended.
     """
+    _in_turn(connection, plan.name)
     table = tables.plan
     found = connection.execute(select(table).where(table.c.name == plan.name)).one_or_none()
     values = {
@@ -113,6 +117,14 @@ def filled_in(plan: Plan, directory: Path) -> list[Listed]:
         )
         for each in resolved(plan, directory)
     ]
+
+
+def _in_turn(connection: Connection, name: str) -> None:
+    """Who loads a plan while another loads one of that name waits, and then finds it loaded. On a
+    file every writer waits for the one before."""
+    if connection.dialect.name == "postgresql":
+        lock = select(func.pg_advisory_xact_lock(_LOADING, func.hashtext(name)))
+        connection.execute(lock)
 
 
 def _settings(before: str, after: str) -> Iterator[str]:
