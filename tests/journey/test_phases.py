@@ -74,6 +74,25 @@ async def test_a_mailbox_goes_all_the_way(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("deep", "compared"),
+    [
+        (False, {"compared": "lists", "paired": 3}),
+        (True, {"compared": "octets", "paired": 3, "identical": 3}),
+    ],
+)
+async def test_the_log_says_what_a_verification_compared(
+    tmp_path: Path, deep: bool, compared: dict[str, object]
+) -> None:
+    found = house(tmp_path, carry=Carry(verify_deep=deep))
+    await found.drive(State.SYNCED)
+    found.open(Gate.GO)
+    await found.drive(State.VERIFIED)
+    told = [each.record.figures for each in found.told() if each.record.action == "verified"]
+    states = {"from": "verifying", "to": "verified"}
+    assert told == [{**states, "grade": "perfect", "messages": 3, "differences": 0, **compared}]
+
+
 async def test_the_newest_are_carried_first(tmp_path: Path) -> None:
     found = house(
         tmp_path,

@@ -28,7 +28,7 @@ from mailhaul.journey.events import Record, record
 from mailhaul.journey.hours import opens
 from mailhaul.journey.means import Means, folder_options, opened_pair
 from mailhaul.journey.plans import PlanRow, PlanState, plan_row
-from mailhaul.journey.proving import proven, write_proof
+from mailhaul.journey.proving import compared, proven, write_proof
 from mailhaul.journey.rows import MailboxRow, Stale, mailbox, move, write
 from mailhaul.journey.states import PHASES, Phase, State, Trigger
 from mailhaul.journey.taking_back import undo_pass
@@ -236,9 +236,8 @@ async def _verify(means: Means, standing: Standing) -> Next | None:
             why=why,
             figures={
                 "grade": graded.grade.value,
-                "messages": proof.verdict.messages,
-                "identical": proof.verdict.identical,
                 "differences": sum(proof.verdict.differences.values()),
+                **compared(proof.verdict),
             },
             grade=graded.grade.value,
             approved_by=None,

@@ -27,6 +27,7 @@ from mailhaul.engine.verdict import (
     VerifyOptions,
 )
 from mailhaul.engine.verify import verify
+from mailhaul.journey.events import Figure
 from mailhaul.journey.grades import Graded, Outcome, graded
 from mailhaul.journey.means import Means, folder_options, opened_pair
 from mailhaul.journey.plans import PlanRow
@@ -115,6 +116,15 @@ def write_proof(connection: Connection, row: MailboxRow, proof: Proof) -> Graded
             retouched=proof.retouched,
         )
     )
+
+
+def compared(verdict: Verdict) -> dict[str, Figure]:
+    """What was looked at, for the log: of messages that were not read nobody knows whether their
+    octets are the same."""
+    figures: dict[str, Figure] = {"messages": verdict.messages, "paired": verdict.paired}
+    if not verdict.deep:
+        return {**figures, "compared": "lists"}
+    return {**figures, "compared": "octets", "identical": verdict.identical}
 
 
 def _persons(ledger: Ledger, folder: FolderRow | None, difference: Difference) -> bool:
