@@ -277,6 +277,33 @@ async def test_working_hours_hold_for_copies_and_not_for_the_switch(tmp_path: Pa
     assert found.hand.time - begun < HOUR
 
 
+async def test_hours_that_are_too_short_for_anything_are_told_and_not_tried_for_ever(
+    tmp_path: Path,
+) -> None:
+    found = house(tmp_path, hours=Hours(start=time(20), end=time(21)))
+    found.means = replace(found.means, slice_seconds=0.0)
+
+    def slower_than_the_hours(side: str, operation: str, folder: str) -> None:
+        if operation == "before append":
+            found.hand.time += HOUR
+            raise Disconnected("it takes its time", after=0.2)
+
+    found.wrong["anna"] = slower_than_the_hours
+    await found.drive(State.COPYING)
+    row = found.row()
+    assert (row.state, row.failures) == (State.COPYING, 1)
+    assert "over before anything was carried" in row.reason
+    await found.drive(State.FAILED, hours=100)
+    row = found.row()
+    assert (row.state, row.resume_state, row.due_at) == (State.FAILED, State.COPYING, None)
+    assert "[hours]" in row.reason
+    assert found.actions().count("sliced") == 2
+    found.wrong.clear()
+    found.order(orders.retry)
+    await found.drive(State.SYNCED)
+    assert (at_target(found), found.row().failures) == (3, 0)
+
+
 async def test_what_is_refused_is_left_over_and_graded(tmp_path: Path) -> None:
     found = house(tmp_path)
     target = found.targets["anna"]

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from operator import itemgetter
@@ -143,6 +143,8 @@ class Slice:
     values: Mapping[str, Any]
     fates: Mapping[FolderPath, Mapping[Fate, int]]
     lost: tuple[tuple[FolderPath, str, Fate, str], ...]
+    fruitless: bool = False
+    """It had as much time as a slice gets, and no message was decided about."""
 
     @property
     def unfinished(self) -> tuple[str, ...]:
@@ -188,8 +190,11 @@ async def carry_slice(
             known = _sums(ledger.fates())
             async with opened_pair(means, plan, row) as pair:
                 events = run_pass(pair.source, pair.target, ledger, options)
+                follows = time.monotonic()
                 ending = await _follow(means, plan, row, course, known, events)
-            return _ended(ledger, ending, row, course)
+            ended = _ended(ledger, ending, row, course)
+            whole = time.monotonic() - follows >= means.slice_seconds
+            return replace(ended, fruitless=whole and _sums(ended.fates) == known)
     except BaseException as error:
         # However it ended: what was carried is carried, and stands there.
         try:

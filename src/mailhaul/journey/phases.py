@@ -58,6 +58,10 @@ INCOMPLETE_TRIES = 3
 """So often is an incomplete pass tried again at once; what is still lacking then is told, and left
 to the passes that come."""
 
+SHORT_HOURS_TRIES = 3
+"""So often in a row may working hours end before anything was carried; the fourth time would be no
+better."""
+
 Work = Callable[[Means, Standing], Awaitable[Next | None]]
 
 
@@ -373,11 +377,21 @@ def _carried(
         return None
     else:
         due, why = _pause_after(standing, ended, now)
+        short = ended.ending is Ending.HOURS and ended.fruitless
+        if short:
+            why = f"working hours were over before anything was carried; {why}"
+        if short and row.state is State.COPYING and row.failures + 1 >= SHORT_HOURS_TRIES:
+            why = (
+                f"working hours were over {SHORT_HOURS_TRIES} times before anything was carried; "
+                "give the plan longer [hours], start it again and mailhaul retry lets this go on"
+            )
+            move(connection, row, Trigger.FAILED, at=now, why=why, **ended.values)
+            return None
         sliced = {
             State.COPYING: Trigger.SLICED,
             State.FINAL: Trigger.SLICED,
         }.get(row.state)
-        values = {**ended.values, "failures": 0}
+        values = {**ended.values, "failures": row.failures + 1 if short else 0}
         if sliced is None:
             values |= {"due_at": due, "reason": why, "step": row.step + 1}
             after = write(connection, row, **values)
