@@ -35,7 +35,7 @@ from mailhaul.journey.questions import Gate, ask
 from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.states import State
 from mailhaul.journey.worker import pass_gates
-from mailhaul.plan.model import Listed, Plan, System
+from mailhaul.plan.model import ListedMailbox, Plan, System
 from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import MemoryMailbox
 
@@ -85,7 +85,7 @@ class House:
             for name in ("one", "two", "three"):
                 self.sources[person].deliver(letter(f"{person}-{name}"), INBOX_PATH)
             listed.append(
-                Listed(
+                ListedMailbox(
                     address=f"{person}@x",
                     source=f"imaps://{person}@old.example",
                     target=f"imaps://{person}@new.example",

@@ -6,11 +6,13 @@ from threading import Event
 
 from mailhaul.db.database import Database
 from mailhaul.journey.loading import Loaded, load
-from mailhaul.plan.model import Listed
+from mailhaul.plan.model import ListedMailbox
 from tests.journey.making import ACTOR, NOW, actions, listed, plan_model
 
 
-def loaded_by(database: Database, mailboxes: list[Listed], began: Event, go_on: Event) -> Loaded:
+def loaded_by(
+    database: Database, mailboxes: list[ListedMailbox], began: Event, go_on: Event
+) -> Loaded:
     with database.begin() as connection:
         began.set()
         found = load(connection, plan_model(), mailboxes, Path("/plans"), at=NOW, actor=ACTOR)

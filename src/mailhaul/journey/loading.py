@@ -21,7 +21,7 @@ from mailhaul.journey.plans import PlanState, plan_text
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.rows import Change, MailboxRow, from_row, move_all
 from mailhaul.journey.states import ENDED, UNBEGUN, State, Trigger
-from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.model import ListedMailbox, Plan
 from mailhaul.plan.templates import endpoint_text
 from mailhaul.plan.waves import resolved
 
@@ -53,7 +53,7 @@ class Loaded:
 def load(
     connection: Connection,
     plan: Plan,
-    mailboxes: Sequence[Listed],
+    mailboxes: Sequence[ListedMailbox],
     directory: Path,
     *,
     at: float,
@@ -102,11 +102,11 @@ def load(
     return loaded
 
 
-def filled_in(plan: Plan, directory: Path) -> list[Listed]:
+def filled_in(plan: Plan, directory: Path) -> list[ListedMailbox]:
     """The plan's mailboxes in its order, each with its own endpoints and references. Raises
     `BadInput` where an address doesn't fit the plan's templates."""
     return [
-        Listed(
+        ListedMailbox(
             address=each.address,
             wave=each.wave,
             source=endpoint_text(each.source),
@@ -136,7 +136,11 @@ def _settings(before: str, after: str) -> Iterator[str]:
 
 
 def _mailboxes(
-    connection: Connection, loaded: Loaded, mailboxes: Sequence[Listed], at: float, actor: str
+    connection: Connection,
+    loaded: Loaded,
+    mailboxes: Sequence[ListedMailbox],
+    at: float,
+    actor: str,
 ) -> None:
     table = tables.mailbox
     known = {
@@ -178,7 +182,9 @@ def _mailboxes(
     move_all(connection, restarts, at=at, actor=actor)
 
 
-def _new(plan: int, position: int, listed: Listed, at: float, left_out: bool) -> dict[str, Any]:
+def _new(
+    plan: int, position: int, listed: ListedMailbox, at: float, left_out: bool
+) -> dict[str, Any]:
     return {
         "plan_id": plan,
         "position": position,
@@ -206,7 +212,9 @@ def _as_is(row: MailboxRow) -> dict[str, Any]:
     }
 
 
-def _changes(loaded: Loaded, row: MailboxRow, listed: Listed, sent: set[str]) -> dict[str, Any]:
+def _changes(
+    loaded: Loaded, row: MailboxRow, listed: ListedMailbox, sent: set[str]
+) -> dict[str, Any]:
     """The columns that change; what must stay is told in `loaded.kept`."""
     values: dict[str, Any] = {}
     if listed.wave != row.wave:

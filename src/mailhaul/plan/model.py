@@ -209,7 +209,7 @@ class Webhook(_Model):
     """Reference to the key that signs each delivery (HMAC-SHA-256)."""
 
 
-class Listed(_Model):
+class ListedMailbox(_Model):
     """One mailbox, as its row in mailboxes.csv says. Empty: by the plan's templates."""
 
     address: Url
@@ -250,7 +250,7 @@ class Plan(_Model):
     """Mailboxes that move together, in this order. Left out: all in one."""
     webhooks: tuple[Webhook, ...] = ()
     """Where to tell of chosen events."""
-    mailboxes: tuple[Listed, ...] = ()
+    mailboxes: tuple[ListedMailbox, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
