@@ -360,6 +360,21 @@ async def test_what_the_person_did_at_the_target_is_no_fault(tmp_path: Path) -> 
     assert (found.row().grade, at_target(found)) == ("good", 2)
 
 
+async def test_of_differences_beyond_the_most_the_number_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailhaul.journey.proving.MOST_KEPT", 1)
+    found = house(tmp_path)
+    await found.drive(State.SYNCED)
+    found.open(Gate.GO)
+    await found.drive(State.VERIFYING)
+    for message in found.targets["anna"].messages(INBOX_PATH):
+        found.targets["anna"].flag(message.uid, Flags({"\\Flagged"}), Flags(), INBOX_PATH)
+    await found.drive(State.VERIFIED)
+    kinds = [(each.kind, each._mapping["count"]) for each in found.rows("difference")]
+    assert kinds == [("flags", 1), ("more", 2)]
+
+
 async def test_nothing_is_removed_at_the_target_after_the_switch(tmp_path: Path) -> None:
     found = house(tmp_path, carry=Carry(delete=Delete.MIRROR))
     await found.drive(State.SYNCED)
