@@ -33,6 +33,7 @@ from mailhaul.lab.people import People, Where, close
 from mailhaul.lab.recast import Casting, Timing
 from mailhaul.lab.screen import Screen, clock_text
 from mailhaul.lab.stage import Seen, Stage, stage
+from mailhaul.lab.tether import tether
 from mailhaul.plan.forecast import Amount
 from mailhaul.plan.load import load_plan
 from mailhaul.plan.model import Plan
@@ -54,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state")
     parser.add_argument("--database")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--tethered", action="store_true", help="ends when standard input does")
     given = parser.parse_args(arguments)
+    if given.tethered:
+        tether()
     screen = Screen()
     try:
         plan = load_plan(given.plan)
