@@ -170,8 +170,13 @@ def _announce(screen: Screen, plan: Plan, casting: Casting, timing: Timing, minu
         f"A rehearsal of “{plan.name}”: {who}, with stand-ins for both mail systems on this "
         f"machine. Sizes: {counted}; scaled down to {messages:,} messages "
         f"({_ratio(casting.messages)}) and {octets_text(octets)} ({_ratio(casting.octets)}), and "
-        "budgets with them. Left out: choices of folders, and webhooks."
+        "budgets with them."
     )
+    if left_out := recast.unplayed(plan):
+        screen.say(
+            f"Not played: {', '.join(left_out)}. The stand-ins have folders of their own, all in "
+            "them is carried, and nobody is told."
+        )
     screen.say(
         f"The clock begins on {timing.begin.astimezone(plan.zone):%a %d %b %Y %H:%M} and goes "
         f"{timing.speed:,.0f} times as fast: a second is {remaining(timing.speed)}. What takes a "
