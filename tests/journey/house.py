@@ -29,10 +29,11 @@ from mailhaul.journey.gates import open_gate
 from mailhaul.journey.ledgers import open_ledger
 from mailhaul.journey.loading import load
 from mailhaul.journey.means import Means, Opening, folder_options
-from mailhaul.journey.phases import perform, run_of
+from mailhaul.journey.phases import perform
 from mailhaul.journey.plans import PlanRow, plan_row
 from mailhaul.journey.questions import Gate, ask
 from mailhaul.journey.rows import MailboxRow, from_row
+from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import State
 from mailhaul.journey.worker import pass_gates
 from mailhaul.plan.model import ListedMailbox, Plan, System

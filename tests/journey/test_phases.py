@@ -13,8 +13,9 @@ from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.message import Flags
 from mailhaul.db import tables
 from mailhaul.journey import orders
-from mailhaul.journey.phases import perform, run_of
+from mailhaul.journey.phases import perform
 from mailhaul.journey.questions import Gate
+from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import State
 from mailhaul.plan.model import Carry, Delete, Hours, Order, Sweeps
 from tests.journey.house import BEGIN, HOUR, House, letter, plan_of
