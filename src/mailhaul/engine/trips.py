@@ -27,7 +27,7 @@ FOLDERS_AT_ONCE = 24
 
 LARGE_FOLDER = 4 * 1024 * 1024
 USUAL_MESSAGE = 16 * 1024
-LARGE_FOLDERS_AT_ONCE = 5
+LARGE_FOLDERS_AT_ONCE = 3
 """Folders of more octets than that hold whole batches in memory: few of them at the same time."""
 
 SETTLING = 3.0
