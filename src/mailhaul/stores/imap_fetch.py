@@ -28,7 +28,7 @@ from mailhaul.stores.imap_foresight import MOST_MESSAGES, WHOLE
 from mailhaul.stores.imap_listing import check_folder, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
-_MOST_OCTETS = 4 * 1024 * 1024
+_MOST_OCTETS = 6 * 1024 * 1024
 _UNKNOWN_SIZE = 64 * 1024
 _UNDER_WAY = 3
 _BODIES_UNDER_WAY = 1
