@@ -9,6 +9,7 @@ from mailhaul.cli.log import proof_line, record_line
 from mailhaul.cli.ordering import result_line
 from mailhaul.cli.start import started_line
 from mailhaul.cli.status_report import mailbox_line, row_line, status_line
+from mailhaul.journey.account import Account
 from mailhaul.journey.details import Details, Found, Leftover, PassDone
 from mailhaul.journey.events import Logged, Record
 from mailhaul.journey.gates import Opened
@@ -27,7 +28,7 @@ RESULT = Result(["a@b"], [Left("c@d", "it is completed")], ["see"])
 OPENED = Opened(Gate.GO, "one", 1, NOW, "Olga", "o@desk", "Go?")
 PLAN = Plan(name="p", source=System(url="imaps://{address}@h"), target=System(url="eml:x"))
 ROW = PlanRow(1, "p", plan_text(PLAN), Path("/p"), PlanState.RUNNING, NOW, None, None)
-FIGURES = Figures(2, 9, 4, 2, 1, 1, 1, 800, 9, 900, 100)
+FIGURES = Figures(2, Account(9, 4, 2, 1, 1, 1), 800, 9, 900, 100)
 EMPTY = Status(ROW, NOW, {}, {}, Figures(), (), (), (), (), 0, 0, None, None)
 FULL = Status(
     ROW,

@@ -257,8 +257,8 @@ def test_the_folder_map_shows_where_each_folder_goes_and_why() -> None:
     assert texts(folder_map(mapped)) == [
         "source  target  role          messages    size",
         "INBOX   =       inbox  there         3  3.0 KB",
-        "A/B     A_B            new           ?       ?",
-        "  A/B: / can't stand in a name here",
+        "A\\/B    A_B            new           ?       ?",
+        "  A\\/B: / can't stand in a name here",
         "2 folders unchanged since the last pass",
         "left out: x0, x1, x2, x3, x4, x5, x6, x7 and 2 more",
         "problem: --folder Nix matches nothing",

@@ -2,9 +2,10 @@
 
 import pytest
 
-from mailhaul.cli.blocks import Table, laid_out
+from mailhaul.cli.blocks import Line, Table, Tone, laid_out
 from mailhaul.cli.figures import (
     WIDEST,
+    broken,
     cells,
     columns,
     duration,
@@ -94,6 +95,45 @@ def test_a_name_that_is_cut_fits_and_keeps_both_ends(width: int) -> None:
     assert cut == text or text.endswith(cut.partition("…")[2])
 
 
+LONG = "  anna@x: the target takes messages of 35 MB at most, and two here are larger than that"
+BROKEN = [
+    ("what fits", "as it is", 8, ["as it is"]),
+    ("no width", LONG, None, [LONG]),
+    (
+        "at blanks, further in",
+        LONG,
+        40,
+        [
+            "  anna@x: the target takes messages of",
+            "    35 MB at most, and two here are",
+            "    larger than that",
+        ],
+    ),
+    (
+        "a word that is too long",
+        "an/unbreakably/long/path is",
+        9,
+        ["an/unbreakably/long/path", "  is"],
+    ),
+    ("one word", "unbreakable", 4, ["unbreakable"]),
+    ("wide characters", "日本 日本 日本", 9, ["日本 日本", "  日本"]),
+    (
+        "a command",
+        "it is checked with: mailhaul report verify acme-report",
+        30,
+        ["it is checked with:", "  mailhaul report verify acme-report"],
+    ),
+    ("columns in a line", "  7  lee  paused by lee", 16, ["  7  lee  paused", "    by lee"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN]
+)
+def test_lines_are_broken_at_blanks(text: str, width: int | None, lines: list[str]) -> None:
+    assert list(broken(text, width)) == lines
+
+
 def test_columns_align_by_what_is_seen() -> None:
     lines = columns([("日本", "1"), ("a", "200")], right=frozenset({1}))
     assert lines == ["日本    1", "a     200"]
@@ -107,6 +147,12 @@ def test_columns_are_cut_to_the_width_and_numbers_never_are(width: int) -> None:
     assert lines[0].endswith("1,234")
     assert lines[1].endswith("    5")
     assert columns(rows, frozenset({2}), 80) == columns(rows, frozenset({2}))
+
+
+def test_what_is_shown_is_broken_to_the_width_of_the_terminal() -> None:
+    shown = list(laid_out([Line(LONG, Tone.WARNING)], 40))
+    assert [line.text for line in shown] == list(broken(LONG, 40))
+    assert {line.tone for line in shown} == {Tone.WARNING}
 
 
 def test_without_a_width_nothing_is_cut_and_one_long_name_pushes_its_own_line_only() -> None:

@@ -45,8 +45,7 @@ from mailhaul.engine.verdict import (
 )
 from mailhaul.plan.forecast import Amount, Forecast, Relief
 from mailhaul.plan.mistakes import Mistake
-from mailhaul.plan.model import Listed as ListedMailbox
-from mailhaul.plan.model import Plan, System
+from mailhaul.plan.model import ListedMailbox, Plan, System
 from mailhaul.plan.waves import waves
 from tests.cli.running import maildir, mailhaul
 from tests.cli.steering_lines import LINES as STEERING

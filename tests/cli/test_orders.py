@@ -295,6 +295,18 @@ def test_watching_ends_with_the_plan_and_tells_changes_once(
     assert "cancelled: 2 cancelled" in told[1]
 
 
+@pytest.mark.parametrize(
+    "words", ["status", "status --all", "log --proof", "report --out HOME/out"]
+)
+def test_who_only_looks_waits_for_no_writer(desk: Desk, words: str) -> None:
+    database = desk.database()
+    with database.begin() as writer:
+        writer.exec_driver_sql("update plan set ended_at = ended_at")
+        ran = desk.run(*words.replace("HOME", str(desk.home)).split())
+    database.close()
+    assert ran.code is Exit.COMPLETE
+
+
 def test_another_installation_is_another_world(desk: Desk, tmp_path: Path) -> None:
     elsewhere = str(tmp_path / "elsewhere")
     assert desk.run("start", desk.file, "--state", elsewhere).code is Exit.COMPLETE

@@ -264,7 +264,7 @@ def test_the_picture_tells_it_all() -> None:
     for word in (
         "imaps://a@old → imaps://a@new",
         "21 s",
-        "[bold]not markup[/bold]",
+        "[bold]not markup[\\/bold]",
         "500 / 1,000",
         "500 / 3,000",
         "5.0 MB",

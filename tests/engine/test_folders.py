@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mailhaul.core.folder import Folder, FolderPath, NameRules, Role
@@ -395,8 +395,17 @@ def known_of(found: FolderMap) -> dict[FolderPath, FolderPath]:
     return {link.source: link.target for link in found.links}
 
 
+def rows(*paths: FolderPath) -> list[Folder]:
+    return [Folder(path, "/".join(path)) for path in paths]
+
+
 @FEWER
 @given(mailboxes(), mailboxes(most=5), RULES)
+@example(
+    rows(("a",), ("a", "INBOX")),
+    rows((" a ",), (" a ", "INBOX")),
+    NameRules(begins_not=frozenset("_a"), trims_blanks=True, inferiors_of_mail=False),
+)
 def test_every_place_is_legal_and_no_two_are_the_same(
     source: list[Folder], target: list[Folder], rules: NameRules
 ) -> None:

@@ -272,6 +272,16 @@ def test_rows_between_two_keys(tmp_path: Path) -> None:
         assert ledger.target_keys(other, 101, 104) == {104}
 
 
+def test_rows_among_some_keys_are_no_others_however_far_apart(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        folder = _folder(ledger, *(_row(key, key + 100) for key in (1, 3, 5, 7)))
+        ledger.add(ledger.link(("Work",), ("Work",)), [_row(7, 107)], None)
+        assert sorted(ledger.among(folder, [1, 2, 7])) == [1, 7]
+        assert ledger.among(folder, []) == {}
+        every = ledger.among(folder, range(1, 2000))
+        assert sorted(every) == [1, 3, 5, 7]
+
+
 def test_folders_put_into_one_target_know_each_others_keys(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, PAIR) as ledger:
         one = ledger.add(ledger.link(("One",), ("All",)), [_row(1, 1)], None)

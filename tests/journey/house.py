@@ -29,13 +29,14 @@ from mailhaul.journey.gates import open_gate
 from mailhaul.journey.ledgers import open_ledger
 from mailhaul.journey.loading import load
 from mailhaul.journey.means import Means, Opening, folder_options
-from mailhaul.journey.phases import perform, run_of
+from mailhaul.journey.phases import perform
 from mailhaul.journey.plans import PlanRow, plan_row
 from mailhaul.journey.questions import Gate, ask
 from mailhaul.journey.rows import MailboxRow, from_row
+from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import State
 from mailhaul.journey.worker import pass_gates
-from mailhaul.plan.model import Listed, Plan, System
+from mailhaul.plan.model import ListedMailbox, Plan, System
 from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import MemoryMailbox
 
@@ -85,7 +86,7 @@ class House:
             for name in ("one", "two", "three"):
                 self.sources[person].deliver(letter(f"{person}-{name}"), INBOX_PATH)
             listed.append(
-                Listed(
+                ListedMailbox(
                     address=f"{person}@x",
                     source=f"imaps://{person}@old.example",
                     target=f"imaps://{person}@new.example",
@@ -180,7 +181,8 @@ class House:
             plan = plan_row(connection, self.number)
             if "who" not in more:
                 more["actor"] = "lee"
-            return what(connection, plan, orders.EVERYTHING, at=self.hand.time, **more)
+            chosen = more.pop("selection", orders.EVERYTHING)
+            return what(connection, plan, chosen, at=self.hand.time, **more)
 
     def open(self, gate: Gate) -> None:
         with self.database.begin() as connection:

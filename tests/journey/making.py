@@ -10,7 +10,7 @@ from mailhaul.journey.loading import Loaded, load
 from mailhaul.journey.plans import PlanRow, plan_row
 from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.states import State
-from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.model import ListedMailbox, Plan
 
 NOW = 1_800_000_000.0
 ACTOR = "olga"
@@ -27,7 +27,7 @@ def plan_model(**more: Any) -> Plan:
     return Plan.model_validate(values)
 
 
-def listed(address: str, wave: str = "", **more: str) -> Listed:
+def listed(address: str, wave: str = "", **more: str) -> ListedMailbox:
     """A row of the plan with its endpoints filled in."""
     user = address.replace("@", "%40")
     values: dict[str, Any] = {
@@ -37,11 +37,11 @@ def listed(address: str, wave: str = "", **more: str) -> Listed:
         "target_secret": "env:NEW",
         **more,
     }
-    return Listed(address=address, wave=wave, **values)
+    return ListedMailbox(address=address, wave=wave, **values)
 
 
 def loaded(
-    connection: Connection, *mailboxes: Listed, at: float = NOW, **plan: Any
+    connection: Connection, *mailboxes: ListedMailbox, at: float = NOW, **plan: Any
 ) -> tuple[PlanRow, Loaded]:
     """The plan, loaded with those mailboxes."""
     result = load(connection, plan_model(**plan), mailboxes, Path("/plans"), at=at, actor=ACTOR)

@@ -17,7 +17,8 @@ from mailhaul.core.lease import Lease
 from mailhaul.db import tables
 from mailhaul.db.ledger_rows import LedgerRows
 from mailhaul.engine.ledger import Ledger
-from mailhaul.journey.carrying import Kind, _begin
+from mailhaul.journey.carrying import _begin
+from mailhaul.journey.course import Kind
 from mailhaul.journey.ledgers import open_ledger
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.states import State

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -63,6 +65,43 @@ class WoundBench:
 def postgres() -> Iterator[Postgres]:
     with Postgres() as server:
         yield server
+
+
+class Heard(logging.Handler):
+    """Everything that is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.9])
+async def test_dbos_is_taken_down_amid_short_runs_without_a_word(
+    seconds: float, tmp_path: Path
+) -> None:
+    work = Workshop()
+    work.release.set()
+    work.following = lambda done: Next(replace(done, step=done.step + 1))
+    engine = DbosEngine(engine_url(None, tmp_path), "w1", polling=0.05)
+    await engine.launch(work)
+    logger, kept = logging.getLogger("dbos"), Heard()
+    # Without the filter: what is silenced must not be what we caused.
+    filters, logger.filters = logger.filters, []
+    logger.addHandler(kept)
+    try:
+        await engine.limit("a → b", 8)
+        for mailbox in range(30):
+            await engine.enqueue(Next(run(mailbox)))
+        await until(lambda: work.ended)
+        await asyncio.sleep(seconds)
+        await engine.stop(5)
+    finally:
+        logger.removeHandler(kept)
+        logger.filters = filters
+    assert [text for text in kept.texts if "Traceback" in text] == []
 
 
 class TestDbosOnSqlite(EngineSuite):

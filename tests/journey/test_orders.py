@@ -110,6 +110,42 @@ DONE = [
         None,
         NOW + 1,
     ),
+    (
+        "what a synced one was refused is offered again",
+        RETRY,
+        State.SYNCED,
+        {"refused": 1, "due_at": NOW + 999},
+        State.SYNCED,
+        None,
+        NOW + 1,
+    ),
+    (
+        "a copy that is under way begins anew with what was refused",
+        RETRY,
+        State.COPYING,
+        {"refused": 1},
+        State.COPYING,
+        None,
+        NOW + 1,
+    ),
+    (
+        "what was verified is swept again for what is missing",
+        RETRY,
+        State.VERIFIED,
+        {"missing": 1},
+        State.SWEEPING,
+        None,
+        NOW + 1,
+    ),
+    (
+        "no comparison goes on beside another try",
+        RETRY,
+        State.VERIFYING,
+        {"refused": 1},
+        State.SWEEPING,
+        None,
+        NOW + 1,
+    ),
     ("a delta comes early", SYNC, State.SYNCED, {"due_at": NOW + 999}, State.SYNCED, None, NOW + 1),
     ("a sweep comes early", SYNC, State.SWEEPING, {}, State.SWEEPING, None, NOW + 1),
     ("a verified one is swept again", SYNC, State.VERIFIED, {}, State.SWEEPING, None, NOW + 1),
@@ -166,6 +202,21 @@ LEFT = [
         {"resume_state": "copying", "refused_secret": "f1"},
         "its credentials were refused and have not changed",
     ),
+    (
+        "where nothing was refused there is nothing to retry",
+        RETRY,
+        State.VERIFIED,
+        {"copied": 9},
+        "it is verified, and nothing of it was refused or is missing",
+    ),
+    (
+        "a paused one is resumed first",
+        RETRY,
+        State.PAUSED,
+        {"resume_state": "synced", "refused": 1},
+        "it is paused",
+    ),
+    ("what is completed stays so", RETRY, State.COMPLETED, {"refused": 1}, "it is completed"),
     ("a copy carries everything anyway", SYNC, State.COPYING, {}, "it is copying"),
     ("a completed one is not synced", SYNC, State.COMPLETED, {}, "it is completed"),
     ("a completed one is not undone", UNDO, State.COMPLETED, {}, "it is completed"),
@@ -321,6 +372,19 @@ def test_what_was_refused_is_approved_message_by_message(database: Database) -> 
         assert (found.approved_by, found.approved_at) == ("Olga", NOW + 1)
         assert approve(connection, plan).left[0].why == "Olga has approved it"
         assert actions(connection) == ["loaded", "approved", "approved"]
+
+
+def test_what_was_approved_is_offered_again_by_name_only(database: Database) -> None:
+    with database.begin() as connection:
+        plan = one_mailbox(connection, State.VERIFIED, grade="investigate", refused=1)
+        leftover(connection, "7")
+        approve(connection, plan)
+        (left,) = RETRY(connection, plan).left
+        assert left.why == "what it lacks was approved; --mailbox has it offered again nonetheless"
+        named = Selection((A,))
+        assert orders.retry(connection, plan, named, at=NOW + 1, actor=ACTOR).done == [A]
+        found = row(connection, A)
+        assert (found.state, found.offer_refused, found.approved_by) == ("sweeping", True, None)
 
 
 def test_poor_is_not_approved(database: Database) -> None:

@@ -13,8 +13,9 @@ from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.message import Flags
 from mailhaul.db import tables
 from mailhaul.journey import orders
-from mailhaul.journey.phases import perform, run_of
+from mailhaul.journey.phases import perform
 from mailhaul.journey.questions import Gate
+from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import State
 from mailhaul.plan.model import Carry, Delete, Hours, Order, Sweeps
 from tests.journey.house import BEGIN, HOUR, House, letter, plan_of
@@ -72,6 +73,25 @@ async def test_a_mailbox_goes_all_the_way(tmp_path: Path) -> None:
         ("final", 1, "complete"),
         ("sweep", 1, "complete"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("deep", "compared"),
+    [
+        (False, {"compared": "lists", "paired": 3}),
+        (True, {"compared": "octets", "paired": 3, "identical": 3}),
+    ],
+)
+async def test_the_log_says_what_a_verification_compared(
+    tmp_path: Path, deep: bool, compared: dict[str, object]
+) -> None:
+    found = house(tmp_path, carry=Carry(verify_deep=deep))
+    await found.drive(State.SYNCED)
+    found.open(Gate.GO)
+    await found.drive(State.VERIFIED)
+    told = [each.record.figures for each in found.told() if each.record.action == "verified"]
+    states = {"from": "verifying", "to": "verified"}
+    assert told == [{**states, "grade": "perfect", "messages": 3, "differences": 0, **compared}]
 
 
 async def test_the_newest_are_carried_first(tmp_path: Path) -> None:
@@ -258,6 +278,33 @@ async def test_working_hours_hold_for_copies_and_not_for_the_switch(tmp_path: Pa
     assert found.hand.time - begun < HOUR
 
 
+async def test_hours_that_are_too_short_for_anything_are_told_and_not_tried_for_ever(
+    tmp_path: Path,
+) -> None:
+    found = house(tmp_path, hours=Hours(start=time(20), end=time(21)))
+    found.means = replace(found.means, slice_seconds=0.0)
+
+    def slower_than_the_hours(side: str, operation: str, folder: str) -> None:
+        if operation == "before append":
+            found.hand.time += HOUR
+            raise Disconnected("it takes its time", after=0.2)
+
+    found.wrong["anna"] = slower_than_the_hours
+    await found.drive(State.COPYING)
+    row = found.row()
+    assert (row.state, row.failures) == (State.COPYING, 1)
+    assert "over before anything was carried" in row.reason
+    await found.drive(State.FAILED, hours=100)
+    row = found.row()
+    assert (row.state, row.resume_state, row.due_at) == (State.FAILED, State.COPYING, None)
+    assert "[hours]" in row.reason
+    assert found.actions().count("sliced") == 2
+    found.wrong.clear()
+    found.order(orders.retry)
+    await found.drive(State.SYNCED)
+    assert (at_target(found), found.row().failures) == (3, 0)
+
+
 async def test_what_is_refused_is_left_over_and_graded(tmp_path: Path) -> None:
     found = house(tmp_path)
     target = found.targets["anna"]
@@ -274,6 +321,33 @@ async def test_what_is_refused_is_left_over_and_graded(tmp_path: Path) -> None:
     assert (row.grade, row.refused, row.copied) == ("investigate", 1, 2)
 
 
+@pytest.mark.parametrize("state", [State.SYNCED, State.SWEEPING, State.VERIFIED])
+async def test_what_was_refused_is_offered_again_when_a_person_asks(
+    tmp_path: Path, state: State
+) -> None:
+    found = house(tmp_path)
+    target, habits = found.targets["anna"], found.targets["anna"].habits
+    target.habits = replace(habits, refuses=lambda data: "too large" if b"-t" in data else None)
+    await found.drive(State.SYNCED)
+    if state is not State.SYNCED:
+        found.open(Gate.GO)
+        await found.drive(state)
+    found.order(orders.approve, who="Kim")
+    target.habits = replace(habits, refuses=lambda data: "still" if b"-two" in data else None)
+    await found.drive(hours=2)
+    assert (at_target(found), found.row().refused) == (1, 2)
+    found.order(orders.retry, selection=orders.Selection(("anna@x",)))
+    await found.drive(hours=0)
+    row = found.row()
+    assert (at_target(found), row.refused, row.copied, row.offer_refused) == (2, 1, 2, False)
+    # It was approved that it is too large, not that it is whatever it is said to be now.
+    (left,) = found.rows("leftover")
+    assert ("still" in left.reason, left.approved_by) == (True, None)
+    target.habits = habits
+    await found.drive(hours=2)
+    assert at_target(found) == 2
+
+
 async def test_what_the_person_did_at_the_target_is_no_fault(tmp_path: Path) -> None:
     found = house(tmp_path)
     await found.drive(State.SYNCED)
@@ -285,6 +359,21 @@ async def test_what_the_person_did_at_the_target_is_no_fault(tmp_path: Path) -> 
     mailbox.flag(second.uid, add=Flags(frozenset({"\\Seen"})))
     await found.drive(State.VERIFIED)
     assert (found.row().grade, at_target(found)) == ("good", 2)
+
+
+async def test_of_differences_beyond_the_most_the_number_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailhaul.journey.proving.MOST_KEPT", 1)
+    found = house(tmp_path)
+    await found.drive(State.SYNCED)
+    found.open(Gate.GO)
+    await found.drive(State.VERIFYING)
+    for message in found.targets["anna"].messages(INBOX_PATH):
+        found.targets["anna"].flag(message.uid, Flags({"\\Flagged"}), Flags(), INBOX_PATH)
+    await found.drive(State.VERIFIED)
+    kinds = [(each.kind, each._mapping["count"]) for each in found.rows("difference")]
+    assert kinds == [("flags", 1), ("more", 2)]
 
 
 async def test_nothing_is_removed_at_the_target_after_the_switch(tmp_path: Path) -> None:

@@ -6,16 +6,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from mailhaul.core.endpoint import Credentials, parse_endpoint
 from mailhaul.core.folder import INBOX_PATH, Folder
 from mailhaul.core.message import Message
-from mailhaul.core.store import Source
+from mailhaul.core.store import Discards, Source
 from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
 from mailhaul.journey.budgets import BudgetSpent, Limits
 from mailhaul.journey.clock import Clock, HandClock
-from mailhaul.journey.ration import Ration, RationedSource, RationedTarget
+from mailhaul.journey.ration import Ration, RationedSource, RationedTarget, rationed_target
 from mailhaul.stores.memory import MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import MemoryMailbox
+from mailhaul.stores.registry import open_target
 from tests.journey.making import NOW
 from tests.stores.awkward import mail
 from tests.stores.conformance import Opened, StoreSuite, listed_changes, named, put
@@ -152,6 +154,25 @@ async def test_a_spent_day_ends_appending_after_the_answers(budgets: Database) -
     with pytest.raises(BudgetSpent):
         await put(target, inbox, *messages)
     assert [message.data for message in box.messages()] == messages[:3]
+
+
+async def test_a_scratch_folder_is_taken_back_where_the_target_can(budgets: Database) -> None:
+    rations = [ration(budgets, PLENTY, HandClock(NOW).clock)]
+    target = rationed_target(MemoryTarget(MemoryMailbox()), rations)
+    await target.open()
+    scratch = await target.create(("scratch",), None)
+    assert isinstance(target, Discards)
+    assert await target.discard(scratch)
+    assert [folder.path for folder in await target.folders()] == [INBOX_PATH]
+
+
+def test_what_the_target_can_not_take_back_it_can_not_rationed_either(
+    budgets: Database, tmp_path: Path
+) -> None:
+    plain = open_target(parse_endpoint(f"maildir:{tmp_path}/mail"), Credentials())
+    rations = [ration(budgets, PLENTY, HandClock(NOW).clock)]
+    assert not isinstance(plain, Discards)
+    assert not isinstance(rationed_target(plain, rations), Discards)
 
 
 async def test_what_was_not_used_is_given_back(budgets: Database) -> None:

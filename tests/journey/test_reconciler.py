@@ -9,8 +9,8 @@ from mailhaul.core.folder import INBOX_PATH
 from mailhaul.db import tables
 from mailhaul.journey import orders
 from mailhaul.journey.going import goes_on
-from mailhaul.journey.phases import run_of
 from mailhaul.journey.questions import Gate
+from mailhaul.journey.runs import run_of
 from mailhaul.journey.slots import FileSlot
 from mailhaul.journey.states import State
 from mailhaul.journey.worker import Reconciler, Shop, work

@@ -126,14 +126,11 @@ def test_figures_are_sums_and_waves_stand_in_the_plan_s_order(database: Database
         for name in "abc":
             put(connection, f"{name}@x", State.SYNCED, octets=100, **counts)
         found = look(connection)
-        assert (found.figures.census, found.figures.accounted, found.figures.octets) == (
-            30,
-            30,
-            300,
-        )
+        account = found.figures.account
+        assert (account.census, account.accounted, found.figures.octets) == (30, 30, 300)
         assert [(wave.name, wave.mailboxes) for wave in found.waves] == [("early", 2), ("late", 1)]
         assert found.waves[0].cutover == 1_800_468_000.0
-        assert found.waves[0].figures.copied == 12
+        assert found.waves[0].figures.account.copied == 12
         plan = plan_row(connection, plan.id)
         question = ask(connection, plan, Gate.GO, "late")
         open_gate(connection, plan, question, who="O", login="o", at=NOW)

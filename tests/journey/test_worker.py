@@ -139,6 +139,7 @@ def test_what_is_under_way_stops_in_time_and_goes_on(moving: Moving) -> None:
             while not any(row.copied > 20 for row in moving.rows()):
                 time.sleep(0.02)
             assert stop(worker) < 20
+        assert "Traceback" not in moving.log
         assert any(row.state is State.COPYING for row in moving.rows()), moving.rows()
         assert all(row.copied < 603 for row in moving.rows())
         way.open_wide()

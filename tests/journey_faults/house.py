@@ -241,7 +241,7 @@ go = ["{WHO}"]
         finally:
             database.close()
         shown = {state.value: count for state, count in found.states.items() if count}
-        figures = found.figures
+        figures = found.figures.account
         sums = (figures.census, figures.copied, figures.adopted, figures.refused, figures.missing)
         names = ("census", "copied", "adopted", "refused", "missing")
         wanted = tuple(sum(getattr(row, name) for row in rows) for name in names)

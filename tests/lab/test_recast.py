@@ -59,6 +59,24 @@ def plan_of(directory: Path, mailboxes: list[tuple[str, str]]) -> Plan:
     return load_plan(directory / "plan.toml")
 
 
+@pytest.mark.parametrize(
+    ("without", "left_out"),
+    [
+        ((), ["carry.exclude", "carry.map", "carry.since", "webhooks"]),
+        (("exclude", "map"), ["carry.since", "webhooks"]),
+        (("exclude", "map", "since", "[[webhooks]]", 'url = "https:'), []),
+    ],
+)
+def test_what_the_rehearsal_does_not_play_is_named(
+    without: tuple[str, ...], left_out: list[str], tmp_path: Path
+) -> None:
+    whole = plan_of(tmp_path, [("anna@acme.example", "all"), ("bo@acme.example", "pilot")])
+    lines = [line for line in TEXT.splitlines() if not (without and line.startswith(without))]
+    (tmp_path / "plan.toml").write_text("\n".join(lines), encoding="utf-8")
+    assert recast.unplayed(load_plan(tmp_path / "plan.toml")) == left_out
+    assert recast.unplayed(whole) == ["carry.exclude", "carry.map", "carry.since", "webhooks"]
+
+
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     boxes = [(f"p{number}@acme.example", "pilot") for number in range(4)]

@@ -390,6 +390,22 @@ REST = [
         "is it the secret",
         "file:PATH",
     ),
+    (
+        "a misspelt event of a webhook",
+        '[[webhooks]]\nurl = "https://h.example"\nevents = [\n  "failed",\n  "verifed",\n]',
+        14,
+        "webhooks.events = verifed",
+        "nothing by that name",
+        "did you mean verified?",
+    ),
+    (
+        "an event that nobody knows",
+        '[[webhooks]]\nurl = "https://h.example"\nevents = ["full moon"]',
+        12,
+        "webhooks.events = full moon",
+        "nothing by that name",
+        "there are loaded, started",
+    ),
     ("a gate for nobody", '[gates]\ngo = [""]', 11, "gates.go = ", "empty", "leave it out"),
 ]
 PLACES = (

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.core.errors import BadInput
+from mailhaul.journey.account import Account
 from mailhaul.journey.events import Head
 from mailhaul.report import bundle, documents, manifest, merkle
 from mailhaul.report.figures import (
-    Account,
     DifferenceFigures,
     FindingFigures,
     FolderFigures,

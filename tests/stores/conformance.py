@@ -18,8 +18,8 @@ from mailhaul.core.blob import Blob, MemoryBlob
 from mailhaul.core.errors import CursorExpired, FolderFailed
 from mailhaul.core.folder import INBOX_PATH, Cursor, Folder, FolderPath, Role
 from mailhaul.core.identity import header_identity
-from mailhaul.core.message import Entry, Flags, Key, Message, folded
-from mailhaul.core.store import Appended, FlagChange, Refused, Source, Target
+from mailhaul.core.message import Entry, Flags, Identity, Key, Message, folded
+from mailhaul.core.store import Amends, Appended, FlagChange, Refused, Source, Target
 from tests.stores.awkward import AWKWARD, DATES, ODD_NAMES, mail
 
 SYSTEM = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"})
@@ -560,6 +560,29 @@ class StoreSuite:
         await mailbox.target.remove(folder, [keys[1]])
         assert await mailbox.target.remove(folder, []) == 0
         assert await octets(mailbox.source, folder) == [sent[0], sent[2], sent[4]]
+
+    async def test_flags_and_removals_in_one_look(self, mailbox: Opened) -> None:
+        target = mailbox.target
+        if not isinstance(target, Amends):
+            pytest.skip("flags and removals are two looks here")
+        folder = await target.create(("Amending",), None)
+        sent = [mail(f"n{number}") for number in range(5)]
+        await put(target, folder, *sent)
+        keys = [entry.key for entry in (await listed_changes(mailbox.source, folder)).entries]
+        doomed: dict[Key, Identity | None] = {
+            keys[1]: header_identity(sent[1]),
+            keys[2]: header_identity(sent[3]),
+            keys[4]: None,
+        }
+        wanted = [change(keys[0], add={"\\Flagged"})]
+        amended = await target.amend(folder, wanted, doomed)
+        assert (amended.removed, amended.strange) == (2, frozenset({keys[2]}))
+        assert await octets(mailbox.source, folder) == [sent[0], sent[2], sent[3]]
+        first, *_ = (await listed_changes(mailbox.source, folder)).entries
+        assert folded(first.flags) == {"\\flagged"}
+        amended = await target.amend(folder, wanted, doomed)
+        assert (amended.removed, amended.strange) == (0, frozenset({keys[2]}))
+        assert await octets(mailbox.source, folder) == [sent[0], sent[2], sent[3]]
 
     async def test_two_folders_at_once(self, mailbox: Opened) -> None:
         folders = [await mailbox.target.create((name,), None) for name in ("Left", "Right")]

@@ -7,10 +7,12 @@ import pytest
 
 from mailhaul.core.errors import Disconnected, FolderFailed
 from mailhaul.core.folder import Folder
-from mailhaul.core.store import Appended, FlagChange, Foresees
+from mailhaul.core.identity import header_identity
+from mailhaul.core.message import Identity, Key
+from mailhaul.core.store import Amends, Appended, FlagChange, Foresees
 from mailhaul.imap.intake import BUDGET
 from mailhaul.stores.imap import ImapSource, ImapTarget
-from tests.imap.scripted import Answer, Script, Scripted, folder, line, scripted
+from tests.imap.scripted import Answer, Script, Scripted, folder, line, named, scripted
 from tests.stores.test_imap_store import LETTERS, MAILS, Box, fetched, listed, put, source, target
 from tests.stores.test_imap_store import wrapped as with_special
 
@@ -223,3 +225,58 @@ async def test_nothing_is_marked_in_a_folder_of_another_numbering() -> None:
     assert marked == 1
     assert all(isinstance(each, FolderFailed) for each in results)
     assert len(stores) == 1
+
+
+def amending(mails: dict[int, bytes]) -> Script:
+    """A folder that expunges what is named, and says so."""
+
+    def special(command: bytes) -> Answer | str:
+        if not command.startswith(b"UID EXPUNGE"):
+            return ""
+        uids = [uid for uid in mails if uid in named(command)]
+        for uid in uids:
+            del mails[uid]
+        return b"".join(b"* VANISHED %d\r\n" % uid for uid in uids) + b"{tag} OK\r\n"
+
+    return with_special(folder(mails), special)
+
+
+@pytest.mark.parametrize(
+    ("gone", "swapped", "removed", "looks"),
+    [
+        ((), (), {2, 3}, 1),
+        ((), (3,), {2}, 1),
+        ((2,), (), {3}, 4),
+        ((2, 3), (), set(), 3),
+        ((), (2, 3), set(), 1),
+    ],
+    ids=["all ours", "one is another's", "one is gone", "all are gone", "all are another's"],
+)
+async def test_flags_and_removals_of_a_folder_share_one_look(
+    gone: tuple[int, ...], swapped: tuple[int, ...], removed: set[int], looks: int
+) -> None:
+    """What is gone already is told from what isn't handed over, step by step."""
+    mails = {uid: octets for uid, octets in MAILS.items() if uid not in gone}
+    before = set(mails)
+    doomed: dict[Key, Identity | None] = {
+        uid: header_identity(MAILS[9 if uid in swapped else uid]) for uid in (2, 3)
+    }
+    change = FlagChange(5, FLAGGED, frozenset())
+    async with target(amending(mails), b"UIDPLUS QRESYNC") as (server, store, inbox):
+        assert isinstance(store, Amends)
+        opened = len(server.told(b"SELECT"))
+        amended = await store.amend(inbox, [change], doomed)
+    assert (amended.removed, amended.strange) == (len(removed), frozenset(swapped))
+    assert before - set(mails) == removed
+    assert server.told(b"UID STORE")[0] == b"UID STORE 5 +FLAGS.SILENT (\\Flagged)"
+    assert len(server.told(b"SELECT")) - opened + len(server.told(b"EXAMINE")) == looks
+
+
+async def test_nothing_is_amended_in_a_folder_of_another_numbering() -> None:
+    """C1."""
+    async with target(amending(dict(MAILS)), b"UIDPLUS") as (server, store, inbox):
+        store._mailbox.validity["INBOX"] = 77
+        change = FlagChange(5, FLAGGED, frozenset())
+        with pytest.raises(FolderFailed, match="renumbered"):
+            await store.amend(inbox, [change], {2: None})
+    assert server.told(b"UID STORE") == []

@@ -47,7 +47,7 @@ def open_gate(
 
     # Before anybody reads a text that they may not agree to.
     gates.check_name(plan.plan, gate, answer.who)
-    with home.database.begin() as connection:
+    with home.database.read() as connection:
         question = ask(connection, plan, gate, wave, without)
     for _ in range(ROUNDS):
         _show(surroundings, question, answer)

@@ -42,7 +42,7 @@ def _gate(arguments: Arguments, surroundings: Surroundings, home: Installation, 
     from mailhaul.journey.questions import Gate
 
     gate = Gate(GATES[arguments.text("--gate") or ""])
-    with home.database.begin() as connection:
+    with home.database.read() as connection:
         plan = plan_meant(connection, arguments.text("PLAN"))
     wave = _wave(arguments, home, plan) if gate is Gate.GO else "".join(arguments.texts("--wave"))
     as_json = arguments.given("--json")
@@ -83,7 +83,7 @@ def _wave(arguments: Arguments, home: Installation, plan: "PlanRow") -> str:
         raise BadInput("one wave goes at a time; name one --wave")
     if given:
         return given[0]
-    with home.database.begin() as connection:
+    with home.database.read() as connection:
         waves = list(dict.fromkeys(row.wave for row in chosen(connection, plan, EVERYTHING)))
     if len(waves) == 1:
         return waves[0]

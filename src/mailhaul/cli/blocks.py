@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mailhaul.cli.figures import columns, narrowest
+from mailhaul.cli.figures import broken, columns, narrowest
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """A value of a line of JSON."""
@@ -49,10 +49,11 @@ EMPTY = frozenset({"", NONE})
 
 
 def laid_out(blocks: Iterable[Block], width: int | None = None) -> Iterator[Line]:
-    """The lines of `blocks`; tables are made to fit `width` columns, as far as they can."""
+    """The lines of `blocks`; tables are made to fit `width` columns, as far as they can, and longer
+    lines are broken at blanks."""
     for block in blocks:
         if isinstance(block, Line):
-            yield block
+            yield from (Line(text, block.tone) for text in broken(block.text, width))
         else:
             yield from _table_lines(block, width)
 

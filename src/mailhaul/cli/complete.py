@@ -24,7 +24,7 @@ def complete(arguments: Arguments, surroundings: Surroundings) -> Exit:
     chosen = selection(arguments)
     answer = Answer(who, arguments.given("--yes"), arguments.given("--json"))
     with installation(arguments, surroundings) as home:
-        with home.database.begin() as connection:
+        with home.database.read() as connection:
             plan = plan_meant(connection, arguments.text("PLAN"))
             signed_off = is_open(connection, plan, Gate.SIGN_OFF)
         if (

@@ -107,10 +107,12 @@ def copy(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
 
 async def _carry(order: _Order, stop: "Stop") -> Exit:
+    import asyncio
+
     from mailhaul.cli.stopping import closing, follow, loaded
     from mailhaul.core.blob import Spool
     from mailhaul.engine.ledger import Ledger
-    from mailhaul.engine.passes import run_pass
+    from mailhaul.engine.passes import MEANWHILE, run_pass
     from mailhaul.stores.registry import open_source, open_target
 
     options = order.options
@@ -129,6 +131,10 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
         _keeping(order.directory),
         Ledger.open(order.directory, pair, read_only=options.dry_run) as ledger,
     ):
+        if ledger.folders():
+            _load(order)
+        else:  # the first pass has the time while the servers let it in
+            asyncio.get_running_loop().call_later(MEANWHILE, _load, order)
         progress = _progress(order, ledger)
 
         def take(event: Event) -> None:
@@ -159,6 +165,18 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
     if not ended or course.finished is None:
         raise Interrupted(_farewell(order.arguments))
     return Exit.COMPLETE if options.dry_run or course.finished.complete else Exit.INCOMPLETE
+
+
+def _load(order: _Order) -> None:
+    """Imports what only carrying needs."""
+    import mailhaul.engine.mirror
+    import mailhaul.engine.trips  # noqa: F401
+    from mailhaul.cli.stopping import loaded
+    from mailhaul.stores.registry import load
+
+    load(order.source)
+    load(order.target)
+    loaded()
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Numbers, sizes, times and paths as a person reads them. Pure; nothing here prints."""
 
+import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mailhaul.core.message import Key
 from mailhaul.core.text import octets as octets  # noqa: PLC0414 - one of ours
@@ -9,9 +10,12 @@ from mailhaul.core.text import plural as plural  # noqa: PLC0414 - one of ours
 from mailhaul.core.text import printable
 
 GAP = "  "
+FURTHER_IN = "  "
 NARROWEST = 12
 WIDEST = 72
 """Where there is no width to keep to, one cell wider than that pushes its own line only."""
+
+_COMMAND = re.compile(r"(?:: |^ *)(mailhaul [a-z])")
 
 
 def count(number: int) -> str:
@@ -81,6 +85,26 @@ def fitted(text: str, width: int) -> str:
     head = _taken(text, (width - 1) // 2)
     tail = _taken(text[::-1], width - 1 - cells(head))[::-1]
     return f"{head}…{tail}"
+
+
+def broken(text: str, width: int | None) -> Iterator[str]:
+    """`text` in lines of at most `width` columns, broken at blanks only; what goes on stands a
+    little further in. A longer word keeps its line, and so does a command that stands behind a
+    colon or alone: it is copied as one."""
+    further = " " * (len(text) - len(text.lstrip()) + len(FURTHER_IN))
+    rest = text
+    while width is not None and cells(rest) > width:
+        command = _COMMAND.search(rest)
+        end = len(rest) if command is None else command.start(1)
+        begin = len(rest) - len(rest.lstrip())
+        blanks = [place for place in range(begin, end) if rest[place] == " "]
+        fitting = [place for place in blanks if cells(rest[:place]) <= width]
+        if not blanks:
+            break
+        place = fitting[-1] if fitting else blanks[0]
+        yield rest[:place].rstrip()
+        rest = f"{further}{rest[place:].lstrip()}"
+    yield rest
 
 
 def columns(

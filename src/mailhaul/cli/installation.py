@@ -96,7 +96,7 @@ def installation(
     database = open_database(url, directory)
     try:
         migrate(database)
-        with database.begin() as connection:
+        with database.read() as connection:
             clock = installed_clock(connection)
         yield Installation(database, clock, directory)
     finally:

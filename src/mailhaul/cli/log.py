@@ -31,15 +31,15 @@ def log(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
     console = surroundings.console
     with installation(arguments, surroundings) as home:
-        with home.database.begin() as connection:
+        with home.database.read() as connection:
             plan = plan_meant(connection, arguments.text("PLAN"))
             everybody = {row.id: row.address for row in chosen(connection, plan, EVERYTHING)}
             wanted = arguments.texts("--mailbox")
             only = {row.id for row in chosen(connection, plan, Selection(wanted))} if wanted else {}
         after = arguments.number("--after", 0)
         while True:
-            # A page at a time: who reads slowly must not keep the workers from writing.
-            with home.database.begin() as connection:
+            # A page at a time: while one is read, what workers write piles up beside the file.
+            with home.database.read() as connection:
                 page = list(islice(events.log(connection, plan.id, after), PAGE))
             if not page:
                 break
@@ -54,7 +54,7 @@ def log(arguments: Arguments, surroundings: Surroundings) -> Exit:
                     console.show([Line(record_text(logged, address, plan.plan.zone))])
         if not arguments.given("--proof"):
             return Exit.COMPLETE
-        with home.database.begin() as connection:
+        with home.database.read() as connection:
             wrong = events.broken(connection, plan.id)
             head = events.head(connection, plan.id)
     if arguments.given("--json"):

@@ -26,7 +26,7 @@ def sizes(database: Database, plan: str, lanes: int) -> tuple[dict[str, Amount],
     """Each mailbox's size by its address, and what one connection carried a second so far, where
     each mailbox has `lanes` of them."""
     try:
-        with database.begin() as connection:
+        with database.read() as connection:
             if not inspect(connection).has_table(tables.plan.name):
                 return {}, None
             return _amounts(connection, plan), _rate(connection, plan, lanes)

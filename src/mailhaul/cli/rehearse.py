@@ -1,6 +1,7 @@
 """`mailhaul rehearse`: a plan as it would go, between stand-ins for its mail systems."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,12 +37,19 @@ def rehearse(arguments: Arguments, surroundings: Surroundings) -> Exit:
         if text is not None:
             is_path = option != "--database"
             words += [option, str(Path(text).expanduser()) if is_path else text]
-    # A program of its own: nothing that moves real mail imports what plays at it.
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "mailhaul.lab.rehearsal", *words],
-        check=False,
-        env=dict(surroundings.environ),
-    )
+    # The pipe's end tells it that we are no more, however we ended.
+    end, ours = os.pipe()
+    try:
+        # A program of its own: nothing that moves real mail imports what plays at it.
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "mailhaul.lab.rehearsal", "--tethered", *words],
+            check=False,
+            env=dict(surroundings.environ),
+            stdin=end,
+        )
+    finally:
+        os.close(end)
+        os.close(ours)
     return Exit(done.returncode) if done.returncode in {*Exit} else Exit.DEFECT
 
 

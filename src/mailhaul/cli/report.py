@@ -32,7 +32,7 @@ def report(arguments: Arguments, surroundings: Surroundings) -> Exit:
     console = surroundings.console
     addresses = arguments.texts("--mailbox")
     with installation(arguments, surroundings) as home:
-        with home.database.begin() as connection:
+        with home.database.read() as connection:
             plan = plan_meant(connection, arguments.text("PLAN"))
             rows = list(chosen(connection, plan, Selection(addresses)))
             drawn = draw(

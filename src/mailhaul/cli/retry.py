@@ -24,7 +24,8 @@ def retry(arguments: Arguments, surroundings: Surroundings) -> Exit:
 COMMAND = order(
     "retry",
     "try again where a person had to act",
-    "Has mailboxes tried again that failed or were blocked, once you have mended what was wrong. "
+    "Has mailboxes tried again that failed or were blocked, once you have mended what was wrong, "
+    "and has messages offered to the target again that it refused. "
     "A mailbox that waits for credentials needs no retry: it goes on by itself once its secret "
     "has changed. --same-secret tries refused credentials once more, unchanged, for accounts that "
     "were locked or not enabled; servers lock accounts after too many refusals.",

@@ -34,7 +34,7 @@ def run(arguments: Arguments, surroundings: Surroundings) -> Exit:
     # Whoever had begun before goes on.
     start(arguments, surroundings)
     with installation(arguments, surroundings) as home:
-        with home.database.begin() as connection:
+        with home.database.read() as connection:
             plan = plan_meant(connection, arguments.text("PLAN"))
         teller = _Teller(arguments, surroundings, home, plan)
         work_here(
@@ -45,7 +45,7 @@ def run(arguments: Arguments, surroundings: Surroundings) -> Exit:
             over=lambda connection: not goes_on(connection, plan.id, home.clock.now()),
             beside=teller.tell,
         )
-        with home.database.begin() as connection:
+        with home.database.read() as connection:
             return _ended(connection, arguments, surroundings, home, plan.id)
 
 
@@ -70,7 +70,7 @@ class _Teller:
         self._home = home
         self._plan = plan
         self._addresses: dict[int, str] = {}
-        with home.database.begin() as connection:
+        with home.database.read() as connection:
             self._after = events.head(connection, plan.id).number
 
     def tell(self) -> None:
@@ -79,7 +79,7 @@ class _Teller:
         from mailhaul.journey.orders import EVERYTHING, chosen
 
         while True:
-            with self._home.database.begin() as connection:
+            with self._home.database.read() as connection:
                 page = list(islice(events.log(connection, self._plan.id, self._after), PAGE))
                 if any((each.record.mailbox or 0) not in self._addresses for each in page):
                     rows = chosen(connection, self._plan, EVERYTHING)

@@ -39,7 +39,7 @@ def status(arguments: Arguments, surroundings: Surroundings) -> Exit:
 def _look(arguments: Arguments, home: Installation) -> "Status":
     from mailhaul.journey.status import status as status_of
 
-    with home.database.begin() as connection:
+    with home.database.read() as connection:
         plan = plan_meant(connection, arguments.text("PLAN"))
         return status_of(connection, plan, home.clock.now())
 
@@ -60,7 +60,7 @@ def _mailboxes(arguments: Arguments, surroundings: Surroundings, home: Installat
     from mailhaul.journey.orders import Selection, chosen
 
     console, wanted = surroundings.console, arguments.texts("--mailbox")
-    with home.database.begin() as connection:
+    with home.database.read() as connection:
         plan = plan_meant(connection, arguments.text("PLAN"))
         rows = chosen(connection, plan, Selection(wanted))
         found = [details(connection, row) for row in rows] if wanted else []

@@ -51,7 +51,7 @@ def watch_text(found: "Status") -> str:
     figures = found.figures
     return (
         f"{moment(found.at, found.plan.plan.zone)}  {_summary(found)}: {states}; "
-        f"{count(figures.copied)} messages copied, {octets(figures.octets)}"
+        f"{count(figures.account.copied)} messages copied, {octets(figures.octets)}"
     )
 
 
@@ -235,11 +235,11 @@ def _figures(found: "Status") -> list[Block]:
     figures = found.figures
     names = ("copied", "adopted", "skipped", "refused", "missing")
     parts = ", ".join(
-        f"{count(getattr(figures, name))} {name}" for name in names if getattr(figures, name)
+        f"{count(number)} {name}" for name in names if (number := getattr(figures.account, name))
     )
     # Later more may have come than the check had counted.
     expected = f" of {octets(figures.expected_octets)}" if figures.left_octets else ""
-    text = f"{plural(figures.census, 'message')}{': ' if parts else ''}{parts}"
+    text = f"{plural(figures.account.census, 'message')}{': ' if parts else ''}{parts}"
     blocks: list[Block] = [Line(f"{text}; {octets(figures.octets)}{expected} carried")]
     if found.pace is not None:
         line = f"pace of the last hour: {rate(found.pace.octets)}, "
@@ -289,9 +289,9 @@ def _passes(found: "Details", zone: ZoneInfo) -> Table:
 
 
 def _sums(figures: "Figures") -> dict[str, Json]:
-    found = _in_bytes(asdict(figures))
+    found = asdict(figures)
     del found["mailboxes"]
-    return found
+    return _in_bytes({**found.pop("account"), **found})
 
 
 def _in_bytes(values: dict[str, Json]) -> dict[str, Json]:

@@ -11,11 +11,14 @@ import quopri
 import re
 from hashlib import blake2b
 
+from mailhaul.core.blob import Blob
 from mailhaul.core.message import Identity
 from mailhaul.core.text import printable
 
 HEADER_LIMIT = 1024 * 1024
 """So many octets of a message are looked at for its header."""
+
+_USUAL_HEADER = 64 * 1024
 
 IDENTITY_FIELDS = (b"message-id", b"date", b"from", b"subject")
 
@@ -36,6 +39,14 @@ def header_identity(header: bytes) -> Identity:
     # LF can't be part of a value: it parts them, and an absent one differs from an empty one.
     canonical = b"\n".join(b"\0" if value is None else value.translate(_COMMON) for value in values)
     return Identity(blake2b(canonical, digest_size=16).digest(), bool(values[0]))
+
+
+def blob_identity(blob: Blob) -> Identity:
+    """`header_identity` of a whole message, of which no more is looked at than need be."""
+    head = blob.head(_USUAL_HEADER)
+    if blob.size > len(head) and b"\r\n\r\n" not in head:
+        head = blob.head(HEADER_LIMIT)
+    return header_identity(head)
 
 
 def subject_of(header: bytes, limit: int = 120) -> str:

@@ -10,7 +10,7 @@ the order in which they were made. A caller always consumes an iterator to its e
 and never makes a `Source` call wait for a `Target` call of another folder or the other way round.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -201,6 +201,26 @@ class Target(Source, Protocol):
         """Removes these messages and no other (UID EXPUNGE where the server has it; else a folder
         where others wait for expunge is left alone: `FolderFailed`). Gone ones are passed over.
         Returns how many were asked for removal and are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """What `Amends.amend` did: how many messages it removed, and under which keys there is other
+    mail, which it left alone."""
+
+    removed: int = 0
+    strange: frozenset[Key] = frozenset()
+
+
+@runtime_checkable
+class Amends(Protocol):
+    """A target that can change flags and remove messages in one look at a folder."""
+
+    async def amend(
+        self, folder: Folder, changes: Sequence[FlagChange], doomed: Mapping[Key, Identity | None]
+    ) -> Amended:
+        """`flag`, and `remove` of those of `doomed` that still have that header identity (None:
+        whatever lies there). Gone ones are passed over, and all of it can be done again."""
 
 
 @runtime_checkable

@@ -23,6 +23,9 @@ FILE = "mailhaul.sqlite"
 BUSY = 30
 """Seconds that a writer waits for another one of the same SQLite file."""
 
+_READING_SQLITE = {"reading": True}
+_READING_POSTGRES = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
 _Result = TypeVar("_Result")
 
 
@@ -45,6 +48,23 @@ class Database:
         the write lock at once, so that what it read still holds when it writes."""
         with self._in_turn(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that sees everything as it is at its begin, and can't write. It waits for
+        no writer, and none waits for it."""
+        with self.engine.connect() as connection:
+            reading = _READING_SQLITE if self.is_sqlite else _READING_POSTGRES
+            with connection.execution_options(**reading).begin():
+                if not self.is_sqlite:
+                    yield connection
+                    return
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+                try:
+                    yield connection
+                finally:
+                    # The connection goes back to the pool.
+                    connection.exec_driver_sql("PRAGMA query_only = OFF")
 
     async def run(self, work: Callable[[Connection], _Result]) -> _Result:
         """`work`'s result; in one transaction, in a thread."""
@@ -108,6 +128,7 @@ def _sqlite(file: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begins(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine

@@ -22,6 +22,13 @@ _LOCK = 0x6D68_6462
 
 def migrate(database: Database) -> bool:
     """True when something was changed. Raises `BadInput` for a database of a newer mailhaul."""
+    with database.read() as connection:
+        # Mostly there is nothing to be done, and whoever only wants to look waits for no writer.
+        if (
+            revision(connection)
+            == ScriptDirectory.from_config(_config(connection)).get_current_head()
+        ):
+            return False
     with database.begin() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

@@ -1,9 +1,14 @@
-"""Messages on their way, and the rows they become."""
+"""Messages on their way, and the rows they become.
+
+A row holds the digest of its message. That is found out when the target has answered: hashing a
+large message takes a while, in which the first octets should be on their way.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from mailhaul.core.blob import Blob
 from mailhaul.core.folder import Folder
-from mailhaul.core.identity import HEADER_LIMIT, header_identity
+from mailhaul.core.identity import blob_identity
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Appended, Source
 from mailhaul.engine.ledger import MessageRow
@@ -28,11 +33,11 @@ class Cargo:
         self._folder = folder
         self._entries = entries
         self._read = read
-        self._passed: dict[Key, tuple[int, bytes, Identity]] = {}
+        self._passed: dict[Key, tuple[Blob, Identity]] = {}
         self.unreadable: list[Unreadable] = []
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Each message that can be read, with its header and octets noted."""
+        """Each message that can be read, with its header noted."""
         async with closing(
             Side.SOURCE, self._source.fetch(self._folder, self._entries)
         ) as messages:
@@ -40,25 +45,27 @@ class Cargo:
                 if isinstance(message, Unreadable):
                     self.unreadable.append(message)
                     continue
-                blob = message.blob
-                identity = header_identity(blob.head(HEADER_LIMIT))
-                self._passed[message.entry.key] = (blob.size, blob.digest(), identity)
+                self._passed[message.entry.key] = message.blob, blob_identity(message.blob)
                 yield message
         self._read()
+
+    def refused(self, entry: Entry) -> None:
+        """The target won't have that message."""
+        self._passed.pop(entry.key, None)
 
     def row(self, result: Appended) -> MessageRow:
         """The row of a message that has arrived."""
         entry = result.entry
-        size, digest, identity = self._passed.pop(entry.key)
+        blob, identity = self._passed.pop(entry.key)
         return MessageRow(
             source_key=entry.key,
             target_key=result.key,
             fate=Fate.COPIED,
             flags=entry.flags,
-            size=size,
+            size=blob.size,
             received=seconds(entry),
             identity=identity,
-            digest=digest,
+            digest=blob.digest(),
         )
 
 

@@ -8,7 +8,8 @@ what both sides list, never from what an earlier attempt remembered. Order of th
 2. Page the source since its cursor. Known messages: flags that changed at the source are applied,
    three ways. New ones: found again among rows that a renumbering lost, else adopted from the
    strangers, else fetched and appended. Rows are written as results come in.
-3. Cursors move last.
+3. Cursors move last. Flags of a folder from which something is to be removed wait for that, and its
+   cursor with them (`Carrier.postponed`).
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -22,12 +23,12 @@ from mailhaul.core.store import Changes
 from mailhaul.engine.cargo import decided
 from mailhaul.engine.flags import apply_flags
 from mailhaul.engine.ledger import FolderRow, MessageRow
-from mailhaul.engine.outcomes import Fate, Side
+from mailhaul.engine.outcomes import Delete, Fate, Side
 from mailhaul.engine.recognition import adopt, find_again
 from mailhaul.engine.sending import send
 from mailhaul.engine.sides import closing, together
 from mailhaul.engine.survey import check_source, learn, source_renumbered, survey
-from mailhaul.engine.visit import Carrier, Visit
+from mailhaul.engine.visit import Carrier, Postponed, Visit
 from mailhaul.engine.window import left_out, reconsidered
 
 
@@ -49,6 +50,7 @@ async def carry(
     raise.
     """
     visit = Visit(carrier, row, source, target, ahead)
+    carrier.postponed = None
     try:
         if anew or row.source_cursor is None or carrier.ledger.unkeyed(row):
             await check_source(visit)
@@ -74,6 +76,7 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
     listed = 0
     listing = visit.ahead if since is None else None
     visit.ahead = None
+    visit.orders, visit.agreed = [], []
     if listing is None:
         listing = visit.carrier.source.changes(visit.source, since)
     async with closing(Side.SOURCE, listing) as pages:
@@ -83,6 +86,7 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
             if whole and known:
                 seen.extend(entry.key for entry in page.entries)
             visit.last = cursor is not None
+            visit.removes = visit.last and bool(page.vanished) and _mirrors(visit)
             if visit.carrier.options.newest is not None and page.whole:
                 listed += len(page.entries)
                 visit.behind = _behind(page.entries, (visit.source.count or 0) - listed)
@@ -98,21 +102,23 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
     if unkeyed := visit.ledger.unkeyed(visit.row):
         await learn(visit, unkeyed)
     visit.ledger.settled(visit.row)
-    visit.row = replace(
-        visit.row,
-        source_state=visit.source.state,
-        source_cursor=cursor,
-        target_seen=visit.seen or visit.row.target_seen,
-    )
-    visit.ledger.move(visit.row)
+    visit.row = replace(visit.row, target_seen=visit.seen or visit.row.target_seen)
+    moved = replace(visit.row, source_state=visit.source.state, source_cursor=cursor)
+    postponed = bool(visit.orders)
+    visit.carrier.postponed = Postponed(moved, visit.orders, visit.agreed) if postponed else None
+    visit.ledger.move(visit.row if postponed else moved)
+    visit.row = moved
+
+
+def _mirrors(visit: Visit) -> bool:
+    return visit.carrier.options.delete is Delete.MIRROR
 
 
 async def _entries(visit: Visit, entries: Sequence[Entry], delta: bool) -> None:
     fresh: list[Entry] = []
     changed: list[tuple[MessageRow, Entry]] = []
     if visit.known or visit.ledger.known(visit.row):
-        keys = [entry.key for entry in entries]
-        rows = visit.ledger.between(visit.row, min(keys), max(keys))
+        rows = visit.ledger.among(visit.row, [entry.key for entry in entries])
         for entry in entries:
             row = rows.get(entry.key)
             if row is None:

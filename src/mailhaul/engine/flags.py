@@ -11,7 +11,8 @@ from mailhaul.engine.visit import Visit, id_of
 
 
 async def apply_flags(visit: Visit, changed: Sequence[tuple[MessageRow, Entry]]) -> None:
-    """Applies what changed at the source since both sides agreed; the rest stands."""
+    """Applies what changed at the source since both sides agreed; the rest stands. Where messages
+    are to be removed too, both are left for one look at the folder (`Postponed`)."""
     orders: list[FlagChange] = []
     agreed: list[tuple[int, Flags]] = []
     for row, entry in changed:
@@ -23,6 +24,9 @@ async def apply_flags(visit: Visit, changed: Sequence[tuple[MessageRow, Entry]])
         remove = frozenset(flag for flag in row.flags if flag.lower() not in now)
         if add or remove:
             orders.append(FlagChange(row.target_key, add, remove))
+    if orders and visit.removes:
+        visit.orders, visit.agreed = orders, agreed
+        return
     await order(visit, orders)
     visit.ledger.agree(agreed)
     visit.ledger.commit()

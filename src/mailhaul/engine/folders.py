@@ -259,7 +259,7 @@ def _fixed(tree: _Tree, path: FolderPath) -> _Node:
 def _parted(tree: _Tree, path: FolderPath, node: _Node) -> _Node:
     """A target that keeps mail and folders apart: mail has the name, and what lies below goes to
     a folder beside it. That way round no role and no older folder moves when a child comes."""
-    name, _ = cleaned(node.mail[-1], tree.rules)
+    name, _ = cleaned(node.mail[-1], tree.rules, top=len(node.mail) == 1)
     ending = f"{tag_mark(tree.rules)}folders"
     below, _ = tree.distinct(node.realm, node.mail[:-1], name, ending, path)
     note = f"no folders below mail there: what lies below goes below {shown(below)}"

@@ -15,104 +15,36 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from mailhaul.core.errors import BadInput
-from mailhaul.core.folder import Cursor, FolderPath, State
+from mailhaul.core.folder import Cursor, FolderPath
 from mailhaul.core.lease import Lease
-from mailhaul.core.message import Flags, Identity, Key
+from mailhaul.core.message import Flags, Key
 from mailhaul.core.text import printable
 from mailhaul.engine import ledger_file
+from mailhaul.engine.ledger_row import (
+    COLUMNS,
+    FOLDER_COLUMNS,
+    INSERT,
+    Rows,
+    flags_text,
+    folder_row,
+    message_row,
+    path_of,
+    values_of,
+)
+from mailhaul.engine.ledger_row import FolderRow as FolderRow  # noqa: PLC0414 - one of ours
+from mailhaul.engine.ledger_row import MessageRow as MessageRow  # noqa: PLC0414 - one of ours
 from mailhaul.engine.outcomes import Fate
 
 RENUMBERED = "renumbered"
 """The reason of rows that `lose_sources` left without a source key."""
-
-
-@dataclass(frozen=True, slots=True)
-class FolderRow:
-    """Where a folder stands. `target_tail` is a place before the first message at the target that
-    is not in the ledger; `target_seen` the tail at which a look found nothing of ours missing.
-    The anchors tell in whose numbering the rows' keys are: written before the first row is, they
-    expire when the keys do."""
-
-    id: int
-    source: FolderPath
-    target: FolderPath
-    source_state: State | None = None
-    source_cursor: Cursor | None = None
-    source_anchor: Cursor | None = None
-    target_tail: Cursor | None = None
-    target_seen: Cursor | None = None
-    target_anchor: Cursor | None = None
-    subscribed: bool = False
-    """The source's subscription has been carried; from then on the person decides."""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRow:
-    """One message that was decided about. `flags` are what both sides last agreed on."""
-
-    source_key: Key | None
-    target_key: Key | None
-    fate: Fate
-    flags: Flags
-    size: int | None = None
-    received: int | None = None
-    identity: Identity | None = None
-    digest: bytes | None = None
-    reason: str = ""
-    id: int | None = None
-    passed: int = 0
-    """The number of the pass that wrote it to the target."""
-
-
-_FOLDER_COLUMNS = (
-    "id, source, target, source_state, source_cursor, source_anchor, target_tail, target_seen,"
-    " target_anchor, subscribed"
-)
-_COLUMNS = (
-    "rowid, source_key, target_key, fate, flags, size, received, identity, named, digest, reason,"
-    " pass"
-)
-
-
-_WRITTEN = (
-    *("target_key", "fate", "flags", "size", "received"),
-    *("identity", "named", "digest", "reason", "pass"),
-)
-_INSERT = (
-    f"INSERT INTO message (folder, source_key, {', '.join(_WRITTEN)})"  # noqa: S608 - constants
-    f" VALUES ({', '.join('?' * (len(_WRITTEN) + 2))})"
-    f" ON CONFLICT (folder, source_key) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _WRITTEN)
-)
-
-
-class Rows(Protocol):
-    """Where the rows lie: a connection that speaks SQL with the tables of `ledger_file`, in a
-    transaction that `commit` ends."""
-
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
-        """A cursor."""
-
-    def executemany(self, statement: str, values: Iterable[Sequence[Any]]) -> Any: ...
-
-    def commit(self) -> None:
-        """Makes the transaction durable. Raises `Superseded` when somebody else has taken the
-        pair over; nothing of the transaction is written then."""
-
-    def close(self) -> None: ...
-
-    def stored(self, key: Key | None) -> Any:
-        """The key as it lies in a column, in the same order."""
-
-    def key(self, stored: Any) -> Any:
-        """The key that `stored` gave; None for NULL."""
+_FEW = 500
+"""As many keys are asked for one by one."""
 
 
 class Ledger:
@@ -188,16 +120,16 @@ class Ledger:
 
     def folders(self) -> list[FolderRow]:
         """Every folder that was ever linked."""
-        rows = self._sql.execute(f"SELECT {_FOLDER_COLUMNS} FROM folder ORDER BY id")  # noqa: S608 - constant columns
-        return [_folder_row(row) for row in rows]
+        rows = self._sql.execute(f"SELECT {FOLDER_COLUMNS} FROM folder ORDER BY id")  # noqa: S608 - constant columns
+        return [folder_row(row) for row in rows]
 
     def folder(self, number: int) -> FolderRow:
         """The folder's row as it stands, by id."""
         found = self._sql.execute(
-            f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE id = ?",  # noqa: S608 - constant columns
+            f"SELECT {FOLDER_COLUMNS} FROM folder WHERE id = ?",  # noqa: S608 - constant columns
             (number,),
         )
-        return _folder_row(found.fetchone())
+        return folder_row(found.fetchone())
 
     def link(self, source: FolderPath, target: FolderPath) -> FolderRow:
         """The row of that folder, made when missing. Linked to another target than before, it
@@ -246,7 +178,7 @@ class Ledger:
         """Writes new rows (replacing those of the same source key), moves the target's tail, and
         commits. Returns the folder's row as it stands now."""
         self._sql.executemany(
-            _INSERT, [(folder.id, *self._values(row), self.number) for row in rows]
+            INSERT, [(folder.id, *values_of(row, self._sql), self.number) for row in rows]
         )
         if tail != folder.target_tail:
             self._sql.execute("UPDATE folder SET target_tail = ? WHERE id = ?", (tail, folder.id))
@@ -266,6 +198,17 @@ class Ledger:
             )
             if row.source_key is not None
         }
+
+    def among(self, folder: FolderRow, keys: Sequence[Key]) -> dict[Key, MessageRow]:
+        """The rows of those source keys, by source key; of many keys, the rows between them too."""
+        if not keys:
+            return {}
+        if len(keys) > _FEW:
+            return self.between(folder, min(keys), max(keys))
+        places = ", ".join("?" * len(keys))
+        wanted = map(self._sql.stored, keys)
+        rows = self._rows(folder, f"source_key IN ({places})", "rowid", *wanted)
+        return {row.source_key: row for row in rows if row.source_key is not None}
 
     def unkeyed(self, folder: FolderRow) -> list[MessageRow]:
         """Rows that are at the target under a key that is not known yet."""
@@ -323,7 +266,7 @@ class Ledger:
         """Both sides now agree on these flags; by row id."""
         self._sql.executemany(
             "UPDATE message SET flags = ? WHERE rowid = ?",
-            [(_flags_text(flags), row) for row, flags in changes],
+            [(flags_text(flags), row) for row, flags in changes],
         )
 
     def find_source(self, pairs: Iterable[tuple[int, Key]]) -> None:
@@ -434,7 +377,7 @@ class Ledger:
     def rows(self, folder: FolderRow) -> Iterator[MessageRow]:
         """Every message of the source that was decided about, in the source's order."""
         rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
+            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
             " ORDER BY source_key",
             (folder.id,),
         )
@@ -455,7 +398,7 @@ class Ledger:
 
     def _rows(self, folder: FolderRow, where: str, order: str, *values: Any) -> list[MessageRow]:
         rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND {where} ORDER BY {order}",  # noqa: S608 - constants of this module
+            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND {where} ORDER BY {order}",  # noqa: S608 - constants of this module
             (folder.id, *values),
         )
         return [self._row(row) for row in rows]
@@ -464,7 +407,7 @@ class Ledger:
         """The rows still at the source that no pass so far could carry: refused or missing, in the
         order in which that was found."""
         rows = self._sql.execute(
-            f"SELECT {_COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
+            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
             " AND fate <> 'copied' AND fate IN ('refused', 'missing') ORDER BY rowid",
             (folder.id,),
         )
@@ -510,7 +453,7 @@ class Ledger:
         totals = dict(rows.fetchall())
         counts: dict[FolderPath, dict[Fate, int]] = {}
         for number, source in self._sql.execute("SELECT id, source FROM folder ORDER BY id"):
-            fates = counts[_path(source)] = others.get(number, {})
+            fates = counts[path_of(source)] = others.get(number, {})
             copied = totals.get(number, 0) - sum(fates.values())
             if copied:
                 fates[Fate.COPIED] = copied
@@ -518,52 +461,5 @@ class Ledger:
 
     # what lies in a row
 
-    def _values(self, row: MessageRow) -> tuple[object, ...]:
-        identity = row.identity
-        return (
-            self._sql.stored(row.source_key),
-            self._sql.stored(row.target_key),
-            row.fate.value,
-            _flags_text(row.flags),
-            row.size,
-            row.received,
-            None if identity is None else identity.digest,
-            None if identity is None else int(identity.named),
-            row.digest,
-            row.reason,
-        )
-
-    def _row(self, row: Sequence[Any]) -> MessageRow:
-        number, source, target, fate, flags, size, received, identity, named, digest, *rest = row
-        reason, passed = rest
-        return MessageRow(
-            source_key=self._sql.key(source),
-            target_key=self._sql.key(target),
-            fate=Fate(fate),
-            flags=_flags(flags),
-            size=size,
-            received=received,
-            identity=None if identity is None else Identity(identity, bool(named)),
-            digest=digest,
-            reason=reason,
-            id=number,
-            passed=passed,
-        )
-
-
-def _folder_row(row: Any) -> FolderRow:
-    return FolderRow(row[0], _path(row[1]), _path(row[2]), *row[3:])
-
-
-def _path(text: str) -> FolderPath:
-    return tuple(json.loads(text))
-
-
-@lru_cache(maxsize=4096)
-def _flags_text(flags: Flags) -> str:
-    return " ".join(sorted(flags))
-
-
-@lru_cache(maxsize=4096)
-def _flags(text: str) -> Flags:
-    return frozenset(text.split())
+    def _row(self, found: Sequence[Any]) -> MessageRow:
+        return message_row(found, self._sql)

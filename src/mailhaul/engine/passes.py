@@ -5,6 +5,8 @@
 Open both sides, list both, map the folders, make what is missing, carry every folder that is not
 idle (`engine.carry`), remove what may be removed, then count the source once more and account for
 every message. Folders are carried side by side; the stores put that onto their connections.
+What only carrying needs is imported where it is needed: whoever starts a process for one pass may
+have imported it before, or while the servers let us in.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.folder import Folder, FolderPath, shown
@@ -20,7 +23,6 @@ from mailhaul.core.text import plural, printable
 from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
 from mailhaul.engine.folders import plan_folders
 from mailhaul.engine.ledger import FolderRow, Ledger
-from mailhaul.engine.mirror import mirror
 from mailhaul.engine.outcomes import (
     Event,
     Finished,
@@ -35,12 +37,18 @@ from mailhaul.engine.outcomes import (
 )
 from mailhaul.engine.pace import Sleep
 from mailhaul.engine.pair import Pair
+from mailhaul.engine.role_names import learn_names
 from mailhaul.engine.sides import together
 from mailhaul.engine.standing import Standing, standing_of
-from mailhaul.engine.trips import SETTLING, Trip, carry_all
 
-MEANWHILE = 0.002
-"""Seconds after which both servers are busy letting us in, and reading the ledger costs nothing."""
+if TYPE_CHECKING:
+    from mailhaul.engine.trips import Trip
+
+# ruff: noqa: PLC0415 - starting up is measured, see above.
+
+MEANWHILE = 0.004
+"""Seconds after which both servers, if they are near, have greeted and are busy letting us in: what
+is done then costs nothing."""
 
 ROUNDS = 3
 """So often is a folder carried again in one pass when more mail came in meanwhile."""
@@ -96,7 +104,7 @@ class _Pass:
     async def run(self) -> None:
         pair = self._pair
         began = self._clock()
-        meanwhile = asyncio.get_running_loop().call_later(MEANWHILE, self._ask_ledger)
+        meanwhile = asyncio.get_running_loop().call_later(MEANWHILE, self._prepare_to_map)
         try:
             source, target = await together(
                 self._listed(pair.source, Side.SOURCE), self._listed(pair.target, Side.TARGET)
@@ -120,11 +128,14 @@ class _Pass:
             if trips:
                 counts = await self._carry(links, targets, trips)
             failed = {trip.link.source for trip in trips if trip.error}
+            from mailhaul.engine.mirror import mirror
+
             removed = await mirror(
                 pair,
                 {link.source for link in links} - failed,
                 {**targets, **{trip.target.path: trip.target for trip in trips if trip.target}},
                 counts,
+                trips,
             )
             through = True
         except MailhaulError as error:
@@ -140,6 +151,10 @@ class _Pass:
             pair.tell(self._finished(links, counts, trips, removed, began, through=through))
             pair.ledger.commit()
 
+    def _prepare_to_map(self) -> None:
+        self._ask_ledger()
+        learn_names()
+
     def _ask_ledger(self) -> Standing:
         self._standing = standing_of(self._pair.ledger, self._pair.options)
         return self._standing
@@ -147,6 +162,8 @@ class _Pass:
     async def _let_settle(self, standing: Standing) -> None:
         """A server may go on storing for a moment what it had received when we were cut off: who
         looks at once finds nothing, and would send it again."""
+        from mailhaul.engine.trips import SETTLING
+
         rest = SETTLING - self._pair.ledger.quiet
         if rest > 0 and standing.unsettled:
             reason = "a run was cut off a moment ago, and what it had sent may still arrive"
@@ -241,8 +258,10 @@ class _Pass:
         sources: Mapping[FolderPath, Folder],
         targets: Mapping[FolderPath, Folder],
         standing: Standing,
-    ) -> list[Trip]:
+    ) -> "list[Trip]":
         """The folders to carry."""
+        from mailhaul.engine.trips import Trip
+
         ledger = self._pair.ledger
         trips: list[Trip] = []
         for link in links:
@@ -271,10 +290,12 @@ class _Pass:
         self,
         links: Sequence[FolderLink],
         targets: Mapping[FolderPath, Folder],
-        trips: list[Trip],
+        trips: "list[Trip]",
     ) -> dict[FolderPath, Folder]:
         """Carries all, then looks at the source's folders again: those to which more came
         meanwhile are carried again, those that were idle too. Gives the last count."""
+        from mailhaul.engine.trips import carry_all
+
         pair = self._pair
         behind: list[Trip] = trips
         for round_ in range(ROUNDS):
@@ -303,10 +324,12 @@ class _Pass:
         links: Sequence[FolderLink],
         sources: Mapping[FolderPath, Folder],
         targets: Mapping[FolderPath, Folder],
-        trips: Sequence[Trip],
+        trips: "Sequence[Trip]",
         standing: Standing,
-    ) -> list[Trip]:
+    ) -> "list[Trip]":
         """Folders that were idle and are no more."""
+        from mailhaul.engine.trips import Trip
+
         going = {trip.link.source for trip in trips}
         awoken = []
         for link in links:
@@ -324,7 +347,7 @@ class _Pass:
         self,
         links: Sequence[FolderLink],
         counts: Mapping[FolderPath, Folder],
-        trips: Sequence[Trip],
+        trips: "Sequence[Trip]",
         removed: int,
         began: float,
         *,

@@ -66,11 +66,14 @@ async def _adopted(
     traits: Mapping[Key, Trait],
 ) -> None:
     lost = {row.target_key: number for number, row in visit.lost.items()}
+    # Their hashes were lost with the rows, and stand in no intent: none was known when it was
+    # written. They are few, a kill leaves at most the end of a page.
+    ours = {left for left, right in pairs if left in visit.intended or right in lost}
+    await read_source(visit, [traits[left] for left in ours], entries)
     rows, orders, replaced = [], [], []
     for left, right in pairs:
         entry, there = entries[left], visit.strangers.entry(right)
-        ours = left in visit.intended or right in lost
-        fate = Fate.COPIED if ours else Fate.ADOPTED
+        fate = Fate.COPIED if left in ours else Fate.ADOPTED
         rows.append(decided(entry, fate, "", right, traits[left]))
         if right in lost:
             replaced.append(lost[right])

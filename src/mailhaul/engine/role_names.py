@@ -474,6 +474,11 @@ def normal_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text.casefold()).split())
 
 
+def learn_names() -> None:
+    """Makes what `role_by_name` looks into, which is else made when it is first asked."""
+    _ranked()
+
+
 @cache
 def _ranked() -> dict[str, tuple[Role, int]]:
     """Each normal name with its role and rank; within a role a lower rank is the better name.

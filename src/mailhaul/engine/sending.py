@@ -46,6 +46,7 @@ async def send(visit: Visit, entries: Sequence[Entry]) -> None:
         ):
             async for result in results:
                 if isinstance(result, Refused):
+                    cargo.refused(result.entry)
                     refused.append(result)
                     continue
                 done.append(cargo.row(result))

@@ -20,14 +20,14 @@ from mailhaul.engine.ledger import FolderRow
 from mailhaul.engine.outcomes import Carried, Event, FolderDone, FolderLink, Side
 from mailhaul.engine.pair import Pair
 from mailhaul.engine.sides import Ahead, together
-from mailhaul.engine.visit import Carrier
+from mailhaul.engine.visit import Carrier, Postponed
 
 FOLDERS_AT_ONCE = 24
 """Folders on their way at the same time: enough to hide the round trips, few enough for memory."""
 
 LARGE_FOLDER = 4 * 1024 * 1024
 USUAL_MESSAGE = 16 * 1024
-LARGE_FOLDERS_AT_ONCE = 5
+LARGE_FOLDERS_AT_ONCE = 3
 """Folders of more octets than that hold whole batches in memory: few of them at the same time."""
 
 SETTLING = 3.0
@@ -49,6 +49,8 @@ class Trip:
     error: str = ""
     unmade: bool = False
     """The target won't have its folder."""
+    postponed: Postponed | None = None
+    """What is left to be done together with the removals."""
 
 
 class _Census:
@@ -188,6 +190,8 @@ async def _carry_on(pair: Pair, trip: Trip, ahead: Ahead[Changes] | None, census
             pace.progressed()
         pair.tell(event)
 
+    if trip.postponed is not None:  # all of it is found again
+        trip.postponed, trip.row = None, pair.ledger.folder(trip.row.id)
     carrier = Carrier(
         *(pair.source, pair.target, pair.ledger, pair.options),
         *(tell, lambda: census.read(trip), trip.effects),
@@ -202,6 +206,7 @@ async def _carry_on(pair: Pair, trip: Trip, ahead: Ahead[Changes] | None, census
                 anew=trip.anew,
                 ahead=ahead,
             )
+            trip.postponed = carrier.postponed
             return
         except RetryLater as error:
             census.reads(trip)

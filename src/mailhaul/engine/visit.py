@@ -1,12 +1,12 @@
 """One attempt at one folder: what it works with, and what it has learnt so far."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailhaul.core.folder import Cursor, Folder, shown
-from mailhaul.core.message import Entry, Key
-from mailhaul.core.store import Changes, Source, Target
+from mailhaul.core.message import Entry, Flags, Key
+from mailhaul.core.store import Changes, FlagChange, Source, Target
 from mailhaul.engine.accounting import Effects
 from mailhaul.engine.cargo import decided
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
@@ -15,10 +15,22 @@ from mailhaul.engine.outcomes import Event, Fate, Options, Settled, Side
 from mailhaul.engine.strangers import Strangers, read_octets
 
 
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Flags that are changed together with what is removed in the folder (`mirror`), in one look.
+    `row` is where the folder stands once that is done: until then the ledger's row stays where it
+    was, so that a pass cut off before it finds them changed again."""
+
+    row: FolderRow
+    orders: Sequence[FlagChange]
+    agreed: Sequence[tuple[int, Flags]]
+
+
 @dataclass(slots=True)
 class Carrier:
     """What one folder needs on its way: both sides, the ledger, and where to tell. `read` is told
-    when the source has handed over all that its folder holds."""
+    when the source has handed over all that its folder holds. `postponed` is what an attempt
+    leaves for later."""
 
     source: Source
     target: Target
@@ -27,6 +39,7 @@ class Carrier:
     tell: Callable[[Event], None]
     read: Callable[[], None]
     effects: Effects = field(default_factory=Effects)
+    postponed: Postponed | None = None
 
 
 class Visit:
@@ -60,6 +73,11 @@ class Visit:
         """The page at hand is the source's last."""
         self.behind: dict[Key, int] = {}
         """How many messages come after each of the page at hand, where that matters."""
+        self.removes = False
+        """The page at hand is the last, and names messages that are to be removed."""
+        self.orders: list[FlagChange] = []
+        self.agreed: list[tuple[int, Flags]] = []
+        """Flags that wait for the removals."""
         self.surprised = False
         """A listing of changes named a message as old that no row knows: list whole."""
 

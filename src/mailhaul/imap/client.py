@@ -389,7 +389,10 @@ class Session(asyncio.Protocol):
             return
         self.traffic.octets_out += len(data)
         self._silence.broken()
-        self._transport.write(data if self._deflater is None else self._deflater.small(data))
+        # What doesn't go at once is copied by asyncio: out of a view once, out of bytes twice.
+        self._transport.write(
+            memoryview(data) if self._deflater is None else self._deflater.small(data)
+        )
 
     # --- The end -----------------------------------------------------------------------------
 

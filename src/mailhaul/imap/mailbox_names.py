@@ -9,6 +9,7 @@ here. Unicode is never normalised: servers keep NFC and NFD names apart (E3).
 import base64
 import binascii
 import re
+from functools import lru_cache
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
@@ -21,6 +22,7 @@ _ESCAPED = re.compile(r"%([0-9A-F]{2})")
 _NOT_SHOWN = re.compile(r"[^ -$'-~]")
 
 
+@lru_cache(maxsize=1024)  # both sides have the same names, and they are looked at more than once
 def decode(native: str) -> str | None:
     """What `native` says: modified UTF-7 in its one right spelling, or, where octets over 0x7f
     show that the server sends raw UTF-8, that. None when it is neither (`&AGE-`, `&`, lone

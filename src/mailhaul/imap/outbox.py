@@ -9,12 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from mailhaul.core.blob import Blob, MemoryBlob
+from mailhaul.core.blob import MemoryBlob
 from mailhaul.imap.commands import Command
 from mailhaul.imap.pending import Pending
 
 COALESCED = 256 * 1024
 """Octets of one write, about."""
+
+_LARGE = 64 * 1024
+"""Octets that are written by themselves: to put them together with others means to copy them."""
 
 _LITERAL_MINUS = 4096
 
@@ -128,6 +131,14 @@ class Outbox:
                         steps.popleft()
                         continue
                     piece = following
+                if len(piece) >= _LARGE:
+                    if pieces:
+                        # These first; then it is asked again.
+                        steps.appendleft(piece)
+                        size = COALESCED
+                    else:
+                        self._write(piece)
+                    break
                 pieces.append(piece)
                 size += len(piece)
                 if size >= COALESCED:
@@ -157,13 +168,12 @@ def steps_of(tag: bytes, command: Command, capabilities: frozenset[str]) -> dequ
         steps.append(b"%b{%d%b}\r\n" % (b"~" if part.binary else b"", size, b"" if asks else b"+"))
         if asks:
             steps.append(Gate.PLUS)
-        steps.append(_octets(part.blob))
+        if isinstance(part.blob, MemoryBlob):
+            steps.extend(part.blob.pieces)
+        else:
+            steps.append(part.blob.chunks())
     steps.append(b"\r\n")
     if command.verb == b"COMPRESS":
         steps.appendleft(Gate.ALONE)
         steps.append(Gate.ANSWERED)
     return steps
-
-
-def _octets(blob: Blob) -> bytes | Iterator[bytes]:
-    return blob.data if isinstance(blob, MemoryBlob) else blob.chunks()

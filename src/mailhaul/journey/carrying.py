@@ -10,151 +10,36 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import lru_cache
-from operator import itemgetter
+from dataclasses import replace
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    func,
+    select,
+)
 
 from mailhaul.core.errors import MailhaulError, Superseded
 from mailhaul.core.folder import FolderPath
-from mailhaul.core.folder_text import path_text
 from mailhaul.core.lease import Lease
-from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import (
-    Carried,
     Event,
     Fate,
-    Finished,
-    Mapped,
-    Opened,
     Options,
-    Settled,
-    Waiting,
 )
 from mailhaul.engine.passes import run_pass
+from mailhaul.journey.course import BY_HOURS, LEFT, Course, Ending, Kind, Slice
 from mailhaul.journey.hours import closes
 from mailhaul.journey.means import Means, opened_pair
+from mailhaul.journey.pass_rows import NEW_PASS, PASS, update_pass, write_pass
 from mailhaul.journey.plans import PlanRow, PlanState, plan_row
 from mailhaul.journey.rows import MailboxRow, Stale, held_mailbox, mailbox, write
 
 BOUNDARY = 3.0
 """Seconds that a pass gets to reach the next message boundary before it is cut off; what was in
 flight then is settled by the next pass, which looks before it sends."""
-LONG_WAIT = 60.0
-"""Who is told to wait longer gives its place to others."""
-
-_LEFT = (Fate.REFUSED, Fate.MISSING)
-
-
-class Kind(StrEnum):
-    """What a pass is for."""
-
-    TRIAL = "trial"
-    PRESTAGE = "pre-stage"
-    NEWEST = "newest"
-    INITIAL = "initial"
-    DELTA = "delta"
-    FINAL = "final"
-    SWEEP = "sweep"
-
-
-BY_HOURS = frozenset({Kind.TRIAL, Kind.PRESTAGE, Kind.NEWEST, Kind.INITIAL, Kind.DELTA})
-"""Passes that keep to the working hours."""
-
-
-class Ending(StrEnum):
-    """Why a slice ended."""
-
-    FINISHED = "the pass has ended"
-    TIME = "its time is over"
-    HOURS = "working hours are over"
-    STOPPING = "the worker stops"
-    WAITING = "a server wants us to wait"
-    MOVED_ON = "a person wants something else"
-
-
-@dataclass(slots=True)
-class Course:
-    """What a slice has been told so far. `before` is what earlier slices of this pass did."""
-
-    number: int
-    kind: Kind
-    began: float
-    before: dict[str, int]
-    resumed: bool = False
-    cut_off: tuple[int, ...] = ()
-    """Earlier passes that nobody goes on with."""
-    octets_before: int = 0
-    """What the passes before this one carried."""
-    carried: int = 0
-    octets: int = 0
-    targets: dict[FolderPath, FolderPath] = field(default_factory=dict)
-    opened: int = 0
-    waits: Counter[str] = field(default_factory=Counter)
-    left: list[Settled] = field(default_factory=list)
-    wait: Waiting | None = None
-    finished: Finished | None = None
-
-    def take(self, event: Event) -> None:
-        match event:
-            case Opened():
-                self.opened += 1
-            case Mapped():
-                self.targets = {link.source: link.target for link in event.links}
-            case Carried():
-                self.carried += event.messages
-                self.octets += event.octets
-            case Settled(fate=fate) if fate in _LEFT:
-                self.left.append(event)
-            case Waiting():
-                what = "asked for it" if event.throttled else "was tried again"
-                self.waits[f"{event.side} {what}"] += round(event.seconds)
-                if event.seconds > LONG_WAIT:
-                    self.wait = event
-            case Finished():
-                self.finished = event
-            case _:
-                pass
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """A slice that has ended. `row` is the mailbox as it stands with what the slice itself changed
-    in it; `values` are the columns of the mailbox to be written with its next state, `write` makes
-    the other rows."""
-
-    ending: Ending
-    row: MailboxRow
-    course: Course
-    values: Mapping[str, Any]
-    fates: Mapping[FolderPath, Mapping[Fate, int]]
-    lost: tuple[tuple[FolderPath, str, Fate, str], ...]
-
-    @property
-    def unfinished(self) -> tuple[str, ...]:
-        """What the pass could not finish, as sentences."""
-        return () if self.course.finished is None else self.course.finished.unfinished
-
-    @property
-    def empty(self) -> bool:
-        """The pass has ended, and has carried nothing."""
-        done = self.course.finished
-        if done is None:
-            return False
-        return not (self.course.before["carried"] + done.tally.carried + done.tally.flagged)
-
-    def write(self, connection: Connection, at: float) -> None:
-        """The pass, the accounting by folder, and what was left over; in the caller's
-        transaction."""
-        _write_pass(connection, self.row.id, self.course, at, _outcome(self))
-        _write_leftovers(connection, self)
-        if self.course.finished is not None:
-            _write_folders(connection, self)
 
 
 async def carry_slice(
@@ -179,8 +64,11 @@ async def carry_slice(
             known = _sums(ledger.fates())
             async with opened_pair(means, plan, row, lease=ledger.lease) as pair:
                 events = run_pass(pair.source, pair.target, ledger, options)
+                follows = time.monotonic()
                 ending = await _follow(means, plan, row, course, known, ledger.lease, events)
-            return _ended(ledger, ending, row, course)
+            ended = _ended(ledger, ending, row, course)
+            whole = time.monotonic() - follows >= means.slice_seconds
+            return replace(ended, fruitless=whole and _sums(ended.fates) == known)
     except BaseException as error:
         # However it ended: what was carried is carried, and stands there.
         try:
@@ -288,7 +176,7 @@ def _look(connection: Connection, row: MailboxRow, course: Course, known: Counte
         copied=known[Fate.COPIED] + course.carried,
         octets=row.octets + course.octets,
     )
-    _write_pass(connection, row.id, course, None, "")
+    write_pass(connection, row.id, course, None, "")
 
 
 def _begin(
@@ -298,7 +186,7 @@ def _begin(
     opens the pass's row, or goes on with that of the slice before."""
     # Two who begin at the same moment must not come to the same epoch.
     now = held_mailbox(connection, row.id)
-    last = connection.execute(_PASS, {"mailbox": row.id, "pass": now.passes}).one_or_none()
+    last = connection.execute(PASS, {"mailbox": row.id, "pass": now.passes}).one_or_none()
     if last is not None and last.outcome == "" and last.kind == kind.value:
         before = {name: getattr(last, name) for name in ("carried", "flagged", "removed", "octets")}
         course = Course(
@@ -312,7 +200,7 @@ def _begin(
     if last is not None and last.outcome == "":
         course.cut_off = _open_passes(connection, row, number)
     values = {"mailbox_id": row.id, "number": number, "kind": kind.value, "began_at": at}
-    connection.execute(_NEW_PASS, {**values, "waits": {}, "unfinished": [], "notes": []})
+    connection.execute(NEW_PASS, {**values, "waits": {}, "unfinished": [], "notes": []})
     return write(connection, row, epoch=now.epoch + 1, passes=number), course
 
 
@@ -339,7 +227,7 @@ def _end_cut_off(
     """Ends passes that were cut off, by what the ledger says of them: they had no time to."""
     for number, (messages, octets) in came_to.items():
         ended = {"outcome": "broken off", "ended_at": at, "carried": messages, "octets": octets}
-        _update_pass(connection, row.id, number, ended)
+        update_pass(connection, row.id, number, ended)
 
 
 def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> Slice:
@@ -369,12 +257,12 @@ def _lost(
     ledger: Ledger, fates: Mapping[FolderPath, Mapping[Fate, int]]
 ) -> tuple[tuple[FolderPath, str, Fate, str], ...]:
     """Everything that is refused or missing, as the ledger has it."""
-    if not any(each.get(fate) for each in fates.values() for fate in _LEFT):
+    if not any(each.get(fate) for each in fates.values() for fate in LEFT):
         return ()
     return tuple(
         (folder.source, str(message.source_key), message.fate, message.reason)
         for folder in ledger.folders()
-        if any(fates.get(folder.source, {}).get(fate) for fate in _LEFT)
+        if any(fates.get(folder.source, {}).get(fate) for fate in LEFT)
         for message in ledger.left_behind(folder)
     )
 
@@ -391,7 +279,7 @@ def _broken_off(connection: Connection, row: MailboxRow, course: Course, at: flo
     else has taken the mailbox over."""
     if mailbox(connection, row.id).epoch != row.epoch:
         raise Superseded("another worker has taken this mailbox over")
-    _write_pass(connection, row.id, course, None, "")
+    write_pass(connection, row.id, course, None, "")
     values: dict[str, Any] = {"octets": row.octets + course.octets}
     if course.opened == 2:
         values["opened_once"] = True
@@ -401,121 +289,3 @@ def _broken_off(connection: Connection, row: MailboxRow, course: Course, at: flo
 async def _asleep(means: Means, work: Any) -> None:
     """Writes even though the task is being cancelled."""
     await asyncio.shield(means.database.run(work))
-
-
-# rows
-
-
-def _outcome(ended: Slice) -> str:
-    if ended.ending is not Ending.FINISHED or ended.course.finished is None:
-        return ""
-    return "complete" if ended.course.finished.complete else "incomplete"
-
-
-def _write_pass(
-    connection: Connection, mailbox_id: int, course: Course, at: float | None, outcome: str
-) -> None:
-    done, before = course.finished, course.before
-    values: dict[str, Any] = {
-        "carried": before["carried"] + course.carried,
-        "octets": before["octets"] + course.octets,
-        "waits": dict(course.waits),
-    }
-    if done is not None:
-        values |= {
-            "carried": before["carried"] + done.tally.carried,
-            "octets": before["octets"] + done.tally.octets,
-            "flagged": before["flagged"] + done.tally.flagged,
-            "removed": before["removed"] + done.tally.removed,
-            "census": done.tally.census,
-            "unfinished": list(done.unfinished),
-            "notes": list(done.notes),
-        }
-    if outcome:
-        values |= {"outcome": outcome, "ended_at": at}
-    _update_pass(connection, mailbox_id, course.number, values)
-
-
-def _update_pass(
-    connection: Connection, mailbox_id: int, number: int, values: Mapping[str, Any]
-) -> None:
-    statement = _updating_pass(frozenset(values))
-    connection.execute(statement, {**values, "mailbox": mailbox_id, "pass": number})
-
-
-_PASS = select(tables.passes).where(
-    tables.passes.c.mailbox_id == bindparam("mailbox"),
-    tables.passes.c.number == bindparam("pass"),
-)
-_NEW_PASS = insert(tables.passes)
-_FOLDERS = select(tables.folder).where(tables.folder.c.mailbox_id == bindparam("mailbox"))
-_LEFTOVERS = select(tables.leftover).where(tables.leftover.c.mailbox_id == bindparam("mailbox"))
-
-
-# To build a statement takes longer than to execute it.
-@lru_cache(maxsize=64)
-def _updating_pass(names: frozenset[str]) -> Executable:
-    table = tables.passes
-    return (
-        update(table)
-        .where(table.c.mailbox_id == bindparam("mailbox"), table.c.number == bindparam("pass"))
-        .values({name: bindparam(name) for name in names})
-    )
-
-
-def _write_folders(connection: Connection, ended: Slice) -> None:
-    done = ended.course.finished
-    assert done is not None
-    table = tables.folder
-    there = [
-        dict(each._mapping) for each in connection.execute(_FOLDERS, {"mailbox": ended.row.id})
-    ]
-    rows = [
-        {
-            "mailbox_id": ended.row.id,
-            "source": path_text(path),
-            "target": path_text(ended.course.targets.get(path, path)),
-            "census": tally.census,
-            **{fate.value: getattr(tally, fate.value) for fate in Fate},
-        }
-        for path, tally in done.folders.items()
-    ]
-    by_source = itemgetter("source")
-    if sorted(rows, key=by_source) == sorted(there, key=by_source):
-        # Most passes change nothing.
-        return
-    connection.execute(delete(table).where(table.c.mailbox_id == ended.row.id))
-    if rows:
-        connection.execute(insert(table), rows)
-
-
-def _write_leftovers(connection: Connection, ended: Slice) -> None:
-    """The table says what the ledger says; what a person has approved stays approved."""
-    table = tables.leftover
-    told = {(path_text(each.folder), str(each.key)): each for each in ended.course.left}
-    now = {(path_text(folder), key): (fate, why) for folder, key, fate, why in ended.lost}
-    before = {
-        (each.folder, each.key): each
-        for each in connection.execute(_LEFTOVERS, {"mailbox": ended.row.id})
-    }
-    for folder, key in before.keys() - now.keys():
-        connection.execute(
-            delete(table).where(
-                table.c.mailbox_id == ended.row.id, table.c.folder == folder, table.c.key == key
-            )
-        )
-    fresh = [
-        {
-            "mailbox_id": ended.row.id,
-            "folder": place[0],
-            "key": place[1],
-            "fate": fate.value,
-            "reason": printable(why, 1000),
-            "subject": told[place].subject if place in told else "",
-            "saved": str(told[place].saved or "") if place in told else "",
-        }
-        for place, (fate, why) in now.items()
-        if place not in before
-    ]
-    if fresh:
-        connection.execute(insert(table), fresh)

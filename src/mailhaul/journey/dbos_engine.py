@@ -24,6 +24,7 @@ from dbos import (
     SetWorkflowID,
     WorkflowStatus,
 )
+from sqlalchemy.exc import DBAPIError
 
 from mailhaul.journey.engine import Next, Perform, Run
 from mailhaul.journey.states import Phase
@@ -45,6 +46,8 @@ KEPT = timedelta(minutes=10)
 """So long is a run that has ended remembered. A run that is enqueued again later is stale by then,
 and finds that out itself."""
 PAGE = 1000
+LOOKING = 2.0
+"""Seconds for a look whether there is anything to wait for; the database may be away."""
 
 WAITING = ("ENQUEUED", "DELAYED")
 UNDER_WAY = "PENDING"
@@ -197,13 +200,14 @@ class DbosEngine:
         if self._perform is None:
             return
         self._perform = None
+        busy = bool(self._tasks) or (grace > 0 and await self._anything_live())
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
 
         def destroy() -> None:
             # DBOS looks once a second whether anything is still under way, so that nothing to wait
-            # for must be said.
-            patience = max(1, int(grace) + 2) if self._tasks else 0
+            # for must be said. What takes it down under a workflow makes a traceback.
+            patience = max(1, int(grace) + 2) if busy else 0
             DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=patience)
             loop.call_soon_threadsafe(ended.set_result, None)
 
@@ -216,6 +220,15 @@ class DbosEngine:
         await ended
         # The loop's pool was DBOS's and has gone with it.
         loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+
+    async def _anything_live(self) -> bool:
+        """Whether a workflow is, or may any moment be, under way: between two steps, and before the
+        first and behind the last one, no task of ours shows it."""
+        try:
+            async with asyncio.timeout(LOOKING):
+                return bool(await self.live())
+        except (TimeoutError, DBAPIError):
+            return True
 
     # a run
 
@@ -307,14 +320,22 @@ def _read(written: _Written) -> Run:
 
 
 def _quieten() -> None:
-    """DBOS tells of every cancelled run as of an error, with a traceback; it is none."""
+    """DBOS tells of every cancelled run as of an error, with a traceback; it is none. Nor is a run
+    that found it closing: it goes on with the next worker."""
     logger = logging.getLogger("dbos")
     if not any(isinstance(each, _Noise) for each in logger.filters):
         logger.addFilter(_Noise())
 
 
+_HARMLESS = (
+    *("Cancelled", "cancelled"),
+    "RuntimeError: cannot schedule new futures after shutdown",
+    "Executor accessed before DBOS was launched",
+)
+
+
 class _Noise(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        text = f"{record.getMessage()} {type(error).__name__}"
-        return "Cancelled" not in text and "cancelled" not in text
+        text = f"{record.getMessage()} {type(error).__name__}: {error}"
+        return not any(words in text for words in _HARMLESS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mailhaul.core.errors import BadInput
 from mailhaul.db import tables
@@ -21,9 +21,12 @@ from mailhaul.journey.plans import PlanState, plan_text
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.rows import Change, MailboxRow, from_row, move_all
 from mailhaul.journey.states import ENDED, UNBEGUN, State, Trigger
-from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.model import ListedMailbox, Plan
 from mailhaul.plan.templates import endpoint_text
 from mailhaul.plan.waves import resolved
+
+_LOADING = 0x6D6C
+"""Of PostgreSQL's advisory locks, those that loading holds; the second integer is the plan."""
 
 _BEFORE_GO = frozenset(State) - {
     *ENDED,
@@ -50,7 +53,7 @@ class Loaded:
 def load(
     connection: Connection,
     plan: Plan,
-    mailboxes: Sequence[Listed],
+    mailboxes: Sequence[ListedMailbox],
     directory: Path,
     *,
     at: float,
@@ -61,6 +64,7 @@ def load(
     Each of `mailboxes` has its endpoints and references filled in; `directory` is what relative
     references count from. Raises `BadInput` for a plan of that name that has ended.
     """
+    _in_turn(connection, plan.name)
     table = tables.plan
     found = connection.execute(select(table).where(table.c.name == plan.name)).one_or_none()
     values = {
@@ -98,11 +102,11 @@ def load(
     return loaded
 
 
-def filled_in(plan: Plan, directory: Path) -> list[Listed]:
+def filled_in(plan: Plan, directory: Path) -> list[ListedMailbox]:
     """The plan's mailboxes in its order, each with its own endpoints and references. Raises
     `BadInput` where an address doesn't fit the plan's templates."""
     return [
-        Listed(
+        ListedMailbox(
             address=each.address,
             wave=each.wave,
             source=endpoint_text(each.source),
@@ -115,6 +119,14 @@ def filled_in(plan: Plan, directory: Path) -> list[Listed]:
     ]
 
 
+def _in_turn(connection: Connection, name: str) -> None:
+    """Who loads a plan while another loads one of that name waits, and then finds it loaded. On a
+    file every writer waits for the one before."""
+    if connection.dialect.name == "postgresql":
+        lock = select(func.pg_advisory_xact_lock(_LOADING, func.hashtext(name)))
+        connection.execute(lock)
+
+
 def _settings(before: str, after: str) -> Iterator[str]:
     """Names of the plan's parts that say something else now."""
     old, new = json.loads(before), json.loads(after)
@@ -124,7 +136,11 @@ def _settings(before: str, after: str) -> Iterator[str]:
 
 
 def _mailboxes(
-    connection: Connection, loaded: Loaded, mailboxes: Sequence[Listed], at: float, actor: str
+    connection: Connection,
+    loaded: Loaded,
+    mailboxes: Sequence[ListedMailbox],
+    at: float,
+    actor: str,
 ) -> None:
     table = tables.mailbox
     known = {
@@ -166,7 +182,9 @@ def _mailboxes(
     move_all(connection, restarts, at=at, actor=actor)
 
 
-def _new(plan: int, position: int, listed: Listed, at: float, left_out: bool) -> dict[str, Any]:
+def _new(
+    plan: int, position: int, listed: ListedMailbox, at: float, left_out: bool
+) -> dict[str, Any]:
     return {
         "plan_id": plan,
         "position": position,
@@ -194,7 +212,9 @@ def _as_is(row: MailboxRow) -> dict[str, Any]:
     }
 
 
-def _changes(loaded: Loaded, row: MailboxRow, listed: Listed, sent: set[str]) -> dict[str, Any]:
+def _changes(
+    loaded: Loaded, row: MailboxRow, listed: ListedMailbox, sent: set[str]
+) -> dict[str, Any]:
     """The columns that change; what must stay is told in `loaded.kept`."""
     values: dict[str, Any] = {}
     if listed.wave != row.wave:

@@ -23,7 +23,7 @@ from mailhaul.journey.budgets import (
 from mailhaul.journey.clock import Clock
 from mailhaul.journey.means import Opener, Opening, PlainOpener
 from mailhaul.journey.plans import PlanRow
-from mailhaul.journey.ration import Ration, RationedSource, RationedTarget
+from mailhaul.journey.ration import Ration, RationedSource, rationed_target
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.plan.model import System
 from mailhaul.plan.presets import Side, budget_of
@@ -59,7 +59,7 @@ class BudgetedOpener:
         """See `Opener`."""
         inner = self._inner.target(opening)
         rations = self._for(opening, opening.plan.plan.target, Side.TARGET)
-        return RationedTarget(inner, rations) if rations else inner
+        return rationed_target(inner, rations) if rations else inner
 
     @asynccontextmanager
     async def admitted(

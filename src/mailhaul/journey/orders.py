@@ -38,6 +38,14 @@ class Selection:
 
 EVERYTHING = Selection()
 
+_CARRIED = frozenset(
+    {
+        *(State.COPYING, State.SYNCED, State.FINAL, State.SWEEPING),
+        *(State.VERIFYING, State.VERIFIED),
+    }
+)
+"""States in which something may have been refused, and which need no other act of a person."""
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -238,8 +246,21 @@ def retry(
     actor: str,
 ) -> Result:
     """Tries again where a person had to act: failed, blocked and hindered mailboxes; with
-    `same_secret` once more with credentials that were refused (F4: never by itself)."""
+    `same_secret` once more with credentials that were refused (F4: never by itself). The next pass
+    also offers the target what it refused before; where all of that was approved, only if the
+    mailbox is named. An approval of its grade is void then."""
     _refuse_ended(plan)
+    approved = _all_approved(connection, plan)
+    named = {address.casefold() for address in selection.mailboxes}
+
+    def lacking(row: MailboxRow) -> Change | str:
+        if not row.refused + row.missing:
+            return f"it is {row.state}, and nothing of it was refused or is missing"
+        if row.id in approved and row.address.casefold() not in named:
+            return "what it lacks was approved; --mailbox has it offered again nonetheless"
+        values = {"failures": 0, "offer_refused": True, "approved_by": None, "approved_at": None}
+        figures = {"refused": row.refused, "missing": row.missing}
+        return Change(row, Trigger.RETRIED, at, values=values, figures=figures)
 
     def change(row: MailboxRow) -> Change | str:
         if row.state is State.WAITING and not same_secret:
@@ -247,11 +268,13 @@ def retry(
                 "its credentials were refused and have not changed; once they have it goes on by "
                 "itself, and --same-secret tries them once more"
             )
+        if row.state in _CARRIED:
+            return lacking(row)
         target = follows(row.state, Trigger.RETRIED, row.resume_state)
         due = None if target is None else due_in(target, at)
         if row.state is State.BLOCKED and row.started_at is None:
             due = None
-        values: dict[str, Any] = {"failures": 0}
+        values: dict[str, Any] = {"failures": 0, "offer_refused": row.state is not State.BLOCKED}
         if row.state is State.WAITING:
             values["refused_secret"] = None
         return Change(row, Trigger.RETRIED, due, values=values)
@@ -400,6 +423,19 @@ def _ask_to_undo(
     connection.execute(
         marked.values(undo_at=at), [{"mailbox": numbers[address]} for address in addresses]
     )
+
+
+def _all_approved(connection: Connection, plan: PlanRow) -> set[int]:
+    """The mailboxes (ids) of which something was refused or is missing, and all of it approved."""
+    table, mailbox = tables.leftover, tables.mailbox
+    query = (
+        select(table.c.mailbox_id)
+        .join(mailbox, mailbox.c.id == table.c.mailbox_id)
+        .where(mailbox.c.plan_id == plan.id)
+        .group_by(table.c.mailbox_id)
+        .having(func.count(table.c.approved_by) == func.count())
+    )
+    return set(connection.execute(query).scalars())
 
 
 def _nothing_to_approve(row: MailboxRow, still_open: int) -> str:

@@ -5,7 +5,7 @@ carried is told apart from what nobody can explain: the ledger knows what both s
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +13,7 @@ from typing import cast
 from sqlalchemy import Connection, delete, insert
 
 from mailhaul.core.folder_text import path_text
-from mailhaul.core.text import printable
+from mailhaul.core.text import plural, printable
 from mailhaul.db import tables
 from mailhaul.engine.ledger import FolderRow, Ledger
 from mailhaul.engine.outcomes import Fate
@@ -27,6 +27,7 @@ from mailhaul.engine.verdict import (
     VerifyOptions,
 )
 from mailhaul.engine.verify import verify
+from mailhaul.journey.events import Figure
 from mailhaul.journey.grades import Graded, Outcome, graded
 from mailhaul.journey.means import Means, folder_options, opened_pair
 from mailhaul.journey.plans import PlanRow
@@ -34,6 +35,8 @@ from mailhaul.journey.rows import MailboxRow
 
 MOST_KEPT = 1000
 """Differences of one mailbox that are kept one by one; of the rest only the number."""
+MORE = "more"
+"""The kind of a row that holds such a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,15 @@ class Proof:
 
     verdict: Verdict
     differences: tuple[Difference, ...]
-    more: int
+    more: Mapping[Severity, int]
+    """Messages that differ too, and of which only the number is kept."""
     departed: int
     retouched: int
 
 
 async def proven(means: Means, plan: PlanRow, row: MailboxRow) -> Proof:
     """Compares both sides, from outside. Raises what `verify` raises, and `Busy`."""
-    common, kept, more = folder_options(plan), list[Difference](), 0
+    common, kept, more = folder_options(plan), list[Difference](), Counter[Severity]()
     options = VerifyOptions(
         deep=plan.plan.carry.verify_deep,
         folders=common.folders,
@@ -76,7 +80,7 @@ async def proven(means: Means, plan: PlanRow, row: MailboxRow) -> Proof:
                         if len(kept) < MOST_KEPT:
                             kept.append(event)
                         else:
-                            more += 1
+                            more[event.severity] += event.count
     assert verdict is not None
     return Proof(verdict, tuple(kept), more, theirs[Kind.MISSING], theirs[Kind.FLAGS])
 
@@ -97,6 +101,18 @@ def write_proof(connection: Connection, row: MailboxRow, proof: Proof) -> Graded
         }
         for each in proof.differences
     ]
+    rows += [
+        {
+            "mailbox_id": row.id,
+            "kind": MORE,
+            "severity": severity.value,
+            "folder": "",
+            "detail": f"{plural(count, 'message')} more, not listed one by one",
+            "subject": "",
+            "count": count,
+        }
+        for severity, count in proof.more.items()
+    ]
     if rows:
         connection.execute(insert(table), rows)
     verdict = proof.verdict
@@ -115,6 +131,15 @@ def write_proof(connection: Connection, row: MailboxRow, proof: Proof) -> Graded
             retouched=proof.retouched,
         )
     )
+
+
+def compared(verdict: Verdict) -> dict[str, Figure]:
+    """What was looked at, for the log: of messages that were not read nobody knows whether their
+    octets are the same."""
+    figures: dict[str, Figure] = {"messages": verdict.messages, "paired": verdict.paired}
+    if not verdict.deep:
+        return {**figures, "compared": "lists"}
+    return {**figures, "compared": "octets", "identical": verdict.identical}
 
 
 def _persons(ledger: Ledger, folder: FolderRow | None, difference: Difference) -> bool:

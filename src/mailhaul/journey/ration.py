@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from mailhaul.core.folder import Cursor, Folder, FolderPath, Role
@@ -20,6 +20,7 @@ from mailhaul.core.store import (
     Appended,
     Capabilities,
     Changes,
+    Discards,
     FlagChange,
     Refused,
     Source,
@@ -151,6 +152,10 @@ class _Rations:
             await ration.use(size)
 
 
+class DiscardingTarget(Target, Discards, Protocol):
+    """A target that knows `discard`."""
+
+
 class RationedSource:
     """`inner`, a source whose fetching is rationed."""
 
@@ -277,6 +282,25 @@ class RationedTarget(RationedSource):
 
     async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
         return await self._target.remove(folder, keys)
+
+
+class RationedDiscardingTarget(RationedTarget):
+    """`inner`, a target that can also take back a scratch folder: what it can't must not look as if
+    it could."""
+
+    def __init__(self, inner: DiscardingTarget, rations: Sequence[Ration]) -> None:
+        super().__init__(inner, rations)
+        self._discarding = inner
+
+    async def discard(self, folder: Folder) -> bool:
+        return await self._discarding.discard(folder)
+
+
+def rationed_target(inner: Target, rations: Sequence[Ration]) -> RationedTarget:
+    """`inner`, rationed; it can do what `inner` can."""
+    if isinstance(inner, Discards):
+        return RationedDiscardingTarget(cast("DiscardingTarget", inner), rations)
+    return RationedTarget(inner, rations)
 
 
 def _closed(told: AsyncIterator[_Told]) -> aclosing[AsyncGenerator[_Told, None]]:

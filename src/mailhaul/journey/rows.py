@@ -87,6 +87,7 @@ class MailboxRow:
     started_at: float | None
     left_out: bool
     trial: bool
+    offer_refused: bool
 
 
 @dataclass(frozen=True, slots=True)

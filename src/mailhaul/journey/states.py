@@ -142,6 +142,11 @@ def _all() -> Iterator[Transition]:
     yield Transition(State.VERIFIED, Trigger.SIGNED, State.COMPLETED)
     yield Transition(State.VERIFIED, Trigger.AGAIN, State.SWEEPING)
     yield Transition(State.BLOCKED, Trigger.RETRIED, State.PLANNED)
+    # What was refused is offered again by the next pass; what was compared before counts no more.
+    for state in (State.COPYING, State.SYNCED, State.FINAL, State.SWEEPING):
+        yield Transition(state, Trigger.RETRIED, state)
+    for state in (State.VERIFYING, State.VERIFIED):
+        yield Transition(state, Trigger.RETRIED, State.SWEEPING)
     # Only while nothing has been carried; `loading` sees to that.
     for state in sorted(UNBEGUN):
         yield Transition(state, Trigger.CHANGED, State.PLANNED)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from mailhaul.db import tables
+from mailhaul.journey.account import FIGURES, Account, account_of, total
 from mailhaul.journey.gates import Opened, opened
 from mailhaul.journey.grades import Grade, worst
 from mailhaul.journey.hours import passed
@@ -20,6 +21,8 @@ PACE_WINDOW = 3600.0
 SHOWN = 5
 """So many of what runs next are told."""
 
+_OTHERS = ("octets", "expected_messages", "expected_octets", "left_octets")
+"""What is summed besides the account."""
 _CHECKED = frozenset(State) - {State.PLANNED, State.BLOCKED, State.CANCELLED, State.ROLLED_BACK}
 _SYNCED = frozenset(
     {
@@ -50,21 +53,12 @@ class Figures:
     """Sums over mailboxes; see `db.tables.mailbox`."""
 
     mailboxes: int = 0
-    census: int = 0
-    copied: int = 0
-    adopted: int = 0
-    skipped: int = 0
-    refused: int = 0
-    missing: int = 0
+    account: Account = field(default_factory=Account)
     octets: int = 0
     expected_messages: int = 0
     expected_octets: int = 0
     left_octets: int = 0
     """Expected and not carried yet, of mailboxes that have never been synced."""
-
-    @property
-    def accounted(self) -> int:
-        return self.copied + self.adopted + self.skipped + self.refused + self.missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +186,13 @@ def _parts(connection: Connection, plan: PlanRow) -> list[_Part]:
         ),
         else_=0,
     )
-    names = ("census", "copied", "adopted", "skipped", "refused", "missing", "octets")
-    more = ("expected_messages", "expected_octets", "left_octets")
     rows = connection.execute(
         select(
             columns.wave,
             columns.state,
             reached.label("reached"),
             func.count().label("mailboxes"),
-            *(summed(columns[name]).label(name) for name in names),
+            *(summed(columns[name]).label(name) for name in (*FIGURES, "octets")),
             summed(columns.expected_messages).label("expected_messages"),
             summed(columns.expected_octets).label("expected_octets"),
             summed(left).label("left_octets"),
@@ -216,7 +208,8 @@ def _parts(connection: Connection, plan: PlanRow) -> list[_Part]:
             State(row.reached),
             Figures(
                 row.mailboxes,
-                **{name: int(getattr(row, name)) for name in (*names, *more)},
+                account_of(row),
+                **{name: int(getattr(row, name)) for name in _OTHERS},
             ),
             row.first,
         )
@@ -225,8 +218,11 @@ def _parts(connection: Connection, plan: PlanRow) -> list[_Part]:
 
 
 def _summed(every: list[Figures]) -> Figures:
-    names = Figures.__dataclass_fields__
-    return Figures(**{name: sum(getattr(each, name) for each in every) for name in names})
+    names = ("mailboxes", *_OTHERS)
+    return Figures(
+        account=total(each.account for each in every),
+        **{name: sum(getattr(each, name) for each in every) for name in names},
+    )
 
 
 def _waves(plan: PlanRow, parts: list[_Part], gates: tuple[Opened, ...]) -> list[WaveStatus]:

@@ -26,9 +26,10 @@ from mailhaul.journey.engine import Engine, Next, Run
 from mailhaul.journey.gates import admissible, going
 from mailhaul.journey.means import Means
 from mailhaul.journey.opening import places
-from mailhaul.journey.phases import failed_by_defect, perform, run_of
+from mailhaul.journey.phases import failed_by_defect, perform
 from mailhaul.journey.plans import PlanRow, PlanState, plan_row
 from mailhaul.journey.rows import Change, MailboxRow, Stale, due_in, from_row, move_all, write
+from mailhaul.journey.runs import run_of
 from mailhaul.journey.slots import Slot, fence
 from mailhaul.journey.states import PHASES, State, Trigger
 

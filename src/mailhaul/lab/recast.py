@@ -183,6 +183,16 @@ def predicted(plan: Plan, casting: Casting, begin: datetime, wave: str | None) -
     return None if found.ends is None else found.ends - found.start
 
 
+UNPLAYED = ("folders", "exclude", "map", "since")
+"""What [carry] says of folders and messages: the stand-ins have others."""
+
+
+def unplayed(plan: Plan) -> list[str]:
+    """What the plan says and `plan_text` leaves out, as a person finds it in plan.toml."""
+    found = [f"carry.{name}" for name in UNPLAYED if getattr(plan.carry, name)]
+    return [*found, "webhooks"] if plan.webhooks else found
+
+
 def plan_text(plan: Plan, casting: Casting, places: tuple[str, str]) -> str:
     """plan.toml for the stand-ins at `places` (host:port of old and new). What is told elsewhere
     (webhooks) and what chooses folders and messages is left out; budgets are as much smaller as the
@@ -190,7 +200,7 @@ def plan_text(plan: Plan, casting: Casting, places: tuple[str, str]) -> str:
     whole = plan.model_dump(mode="json", by_alias=True, exclude_none=True)
     for name in ("mailboxes", "webhooks", "mailboxes_file"):
         whole.pop(name, None)
-    for name in ("folders", "exclude", "map", "since"):
+    for name in UNPLAYED:
         whole["carry"].pop(name, None)
     sides = (
         ("source", plan.source, Side.SOURCE, "old"),

@@ -33,6 +33,7 @@ from mailhaul.lab.people import People, Where, close
 from mailhaul.lab.recast import Casting, Timing
 from mailhaul.lab.screen import Screen, clock_text
 from mailhaul.lab.stage import Seen, Stage, stage
+from mailhaul.lab.tether import tether
 from mailhaul.plan.forecast import Amount
 from mailhaul.plan.load import load_plan
 from mailhaul.plan.model import Plan
@@ -54,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state")
     parser.add_argument("--database")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--tethered", action="store_true", help="ends when standard input does")
     given = parser.parse_args(arguments)
+    if given.tethered:
+        tether()
     screen = Screen()
     try:
         plan = load_plan(given.plan)
@@ -166,8 +170,13 @@ def _announce(screen: Screen, plan: Plan, casting: Casting, timing: Timing, minu
         f"A rehearsal of “{plan.name}”: {who}, with stand-ins for both mail systems on this "
         f"machine. Sizes: {counted}; scaled down to {messages:,} messages "
         f"({_ratio(casting.messages)}) and {octets_text(octets)} ({_ratio(casting.octets)}), and "
-        "budgets with them. Left out: choices of folders, and webhooks."
+        "budgets with them."
     )
+    if left_out := recast.unplayed(plan):
+        screen.say(
+            f"Not played: {', '.join(left_out)}. The stand-ins have folders of their own, all in "
+            "them is carried, and nobody is told."
+        )
     screen.say(
         f"The clock begins on {timing.begin.astimezone(plan.zone):%a %d %b %Y %H:%M} and goes "
         f"{timing.speed:,.0f} times as fast: a second is {remaining(timing.speed)}. What takes a "

@@ -152,13 +152,15 @@ class Stage:
         return Ran(done.returncode, done.stdout or "")
 
     def start_worker(self) -> None:
-        """`mailhaul worker`, in the background; what it says is in `worker.log`."""
+        """`mailhaul worker`, in the background; what it says is in `worker.log`. It stops when this
+        process is no more, however that ended."""
         with (self.directory / "worker.log").open("ab") as log:
-            self._worker = subprocess.Popen(  # noqa: S603 - see `run`
-                _command(["worker"]),
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", "mailhaul.lab.tether", "worker"],
                 cwd=self.directory,
                 env=self.environ,
-                stdin=subprocess.DEVNULL,
+                # Nothing is ever written to it: see `lab.tether`.
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
@@ -167,7 +169,7 @@ class Stage:
         """As when the power fails."""
         assert self._worker is not None
         self._worker.kill()
-        self._worker.wait()
+        _waited_for(self._worker, None)
 
     def stop_worker(self) -> int:
         """Asks it to stop; its exit code."""
@@ -177,10 +179,10 @@ class Stage:
         self._worker = None
         worker.send_signal(signal.SIGTERM)
         try:
-            return worker.wait(STOPPING)
+            return _waited_for(worker, STOPPING)
         except subprocess.TimeoutExpired:
             worker.kill()
-            return worker.wait()
+            return _waited_for(worker, None)
 
     def check_worker(self) -> None:
         """Raises `BadInput` when the worker has ended by itself."""
@@ -242,6 +244,13 @@ def stage(directory: Path, old: str, new: str) -> Iterator[Stage]:
             signal.signal(signal.SIGTERM, before)
             with suppress(OSError):
                 found.stop_worker()
+
+
+def _waited_for(worker: subprocess.Popen[bytes], seconds: float | None) -> int:
+    code = worker.wait(seconds)
+    if worker.stdin is not None:
+        worker.stdin.close()
+    return code
 
 
 def _command(words: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from mailhaul.plan.dialects import Login, Rows, read_rows
 from mailhaul.plan.listing import address_fault, listed
 from mailhaul.plan.load import CSV_CURE, load_plan
 from mailhaul.plan.mistakes import Mistake, PlanErrors, shown
-from mailhaul.plan.model import Listed
+from mailhaul.plan.model import ListedMailbox
 from mailhaul.plan.presets import preset_for
 from mailhaul.plan.templates import has_names
 from mailhaul.plan.texts import read
@@ -53,7 +53,7 @@ class ImportedList:
         named = Counter(login.host for login in logins if login.host and "/" not in login.host)
         return named.most_common(1)[0][0] if named else ""
 
-    def listed(self, source: Side, target: Side) -> tuple[Listed, ...]:
+    def listed(self, source: Side, target: Side) -> tuple[ListedMailbox, ...]:
         """Its mailboxes. Raises `PlanErrors` with all that is wrong with it."""
         found, wrong = listed(self.rows, self.file, source.url, target.url)
         if wrong:
@@ -79,13 +79,13 @@ def imported_list(path: Path) -> ImportedList:
     return ImportedList(path.name, rows)
 
 
-def typed_list(addresses: Sequence[str]) -> tuple[Listed, ...]:
+def typed_list(addresses: Sequence[str]) -> tuple[ListedMailbox, ...]:
     """Mailboxes by their addresses. Raises `BadInput` for what is none."""
     for address in addresses:
         fault = address_fault(address)
         if fault is not None:
             raise BadInput(f"{shown(address)}: {fault[0]}; {fault[1]}")
-    return tuple(Listed(address=each, line=line) for line, each in enumerate(addresses, 2))
+    return tuple(ListedMailbox(address=each, line=line) for line, each in enumerate(addresses, 2))
 
 
 def system_for(given: str, secret: str | None, side: str) -> Side:

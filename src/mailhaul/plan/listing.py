@@ -10,7 +10,7 @@ from mailhaul.core.endpoint import DEFAULT_PORTS
 from mailhaul.core.errors import BadInput
 from mailhaul.plan.dialects import COLUMNS, Dialect, Login, Row, Rows
 from mailhaul.plan.mistakes import Mistake, shown
-from mailhaul.plan.model import Listed
+from mailhaul.plan.model import ListedMailbox
 from mailhaul.plan.templates import filled_url, with_login
 
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:]+\]|[^\s:/@?#\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
@@ -21,11 +21,11 @@ LONGEST_ADDRESS = 254
 
 def listed(
     rows: Rows, name: str, source_url: str, target_url: str
-) -> tuple[tuple[Listed, ...], list[Mistake]]:
+) -> tuple[tuple[ListedMailbox, ...], list[Mistake]]:
     """The mailboxes that the rows of the file `name` list, and what is wrong with them. A foreign
     row without a server is one of the plan's systems, reached by that row's login."""
     mistakes: list[Mistake] = []
-    found: list[Listed] = []
+    found: list[ListedMailbox] = []
     for row in rows.rows:
         wrong = list(_row_mistakes(row, rows.dialect, name))
         mistakes += wrong
@@ -36,7 +36,7 @@ def listed(
         if rows.dialect not in (Dialect.OURS, Dialect.LIST):
             cells["source"] = _endpoint(source, source_url, row.address)
             cells["target"] = _endpoint(target, target_url, row.address)
-        found.append(Listed(address=row.address, line=row.line, **cells))
+        found.append(ListedMailbox(address=row.address, line=row.line, **cells))
     return tuple(found), mistakes
 
 

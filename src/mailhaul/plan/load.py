@@ -12,7 +12,7 @@ from mailhaul.core.text import printable
 from mailhaul.plan.dialects import Rows, read_rows
 from mailhaul.plan.listing import listed
 from mailhaul.plan.mistakes import Mistake, PlanErrors
-from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.model import ListedMailbox, Plan
 from mailhaul.plan.shape import Lines, shaped
 from mailhaul.plan.texts import read
 from mailhaul.plan.toml_lines import lines_of
@@ -82,7 +82,7 @@ def _parsed(text: str, name: str) -> tuple[dict[str, Any] | None, list[Mistake]]
         return None, [Mistake(name, line, "", said, cure)]
 
 
-def _mailboxes(file: Path, plan: Plan) -> tuple[tuple[Listed, ...], list[Mistake]]:
+def _mailboxes(file: Path, plan: Plan) -> tuple[tuple[ListedMailbox, ...], list[Mistake]]:
     text, mistakes = read(file, CSV_CURE, "write it, or name another by mailboxes_file")
     if not text:
         empty = Mistake(file.name, 1, "", "the file is empty", "write a row for each mailbox")

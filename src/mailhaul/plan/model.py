@@ -20,6 +20,7 @@ from pydantic import (
     Strict,
 )
 
+from mailhaul.plan.actions import ACTIONS
 from mailhaul.plan.durations import duration, duration_text
 
 
@@ -202,13 +203,13 @@ class Webhook(_Model):
 
     url: Url
     """A web address: https, or http on this machine."""
-    events: tuple[str, ...] = ()
+    events: tuple[Annotated[str, Field(json_schema_extra={"enum": [*ACTIONS]})], ...] = ()
     """Actions of the log; all when left out."""
     secret: str = ""
     """Reference to the key that signs each delivery (HMAC-SHA-256)."""
 
 
-class Listed(_Model):
+class ListedMailbox(_Model):
     """One mailbox, as its row in mailboxes.csv says. Empty: by the plan's templates."""
 
     address: Url
@@ -249,7 +250,7 @@ class Plan(_Model):
     """Mailboxes that move together, in this order. Left out: all in one."""
     webhooks: tuple[Webhook, ...] = ()
     """Where to tell of chosen events."""
-    mailboxes: tuple[Listed, ...] = ()
+    mailboxes: tuple[ListedMailbox, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:

@@ -17,7 +17,7 @@ def plan_schema() -> dict[str, Any]:
     without mailboxes, times that are past) is for `mailhaul plan check`."""
     schema = Plan.model_json_schema(by_alias=True)
     del schema["properties"]["mailboxes"]
-    del schema["$defs"]["Listed"]
+    del schema["$defs"]["ListedMailbox"]
     schema = _plain(schema)
     return {"$schema": DRAFT, **schema, "title": "mailhaul plan", "description": _about()}
 

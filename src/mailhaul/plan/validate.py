@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from mailhaul.core.endpoint import parse_endpoint
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder_text import folder_path
+from mailhaul.plan.actions import ACTIONS
 from mailhaul.plan.durations import duration_text
 from mailhaul.plan.mistakes import Mistake, said, suggestion
 from mailhaul.plan.model import Order, Plan, System
@@ -238,10 +239,14 @@ def _waves(plan: Plan, lines: Lines) -> Iterator[Mistake]:
 
 def _webhooks(plan: Plan, lines: Lines) -> Iterator[Mistake]:
     for number, webhook in enumerate(plan.webhooks):
-        place = ("webhooks", number, "url")
         if webhook.url != UNKNOWN:
             for text, cure in _hook_faults(webhook.url):
-                yield lines.mistake(place, webhook.url, text, cure)
+                yield lines.mistake(("webhooks", number, "url"), webhook.url, text, cure)
+        for place_in_list, event in enumerate(webhook.events):
+            if event not in ACTIONS:
+                cure = suggestion(event, ACTIONS) or f"there are {', '.join(ACTIONS)}"
+                place = ("webhooks", number, "events", place_in_list)
+                yield lines.mistake(place, event, "the log tells of nothing by that name", cure)
         for text, cure in secret_faults(webhook.secret):
             yield lines.mistake(("webhooks", number, "secret"), webhook.secret, text, cure)
 

@@ -11,7 +11,7 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.pair import mailbox_name, refuse_one_mailbox_twice
 from mailhaul.core.text import printable
 from mailhaul.plan.mistakes import HIDDEN, Mistake, said, shown, suggestion
-from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.model import ListedMailbox, Plan
 from mailhaul.plan.shape import UNKNOWN, Lines
 from mailhaul.plan.templates import endpoint_for, filled_reference, has_names
 from mailhaul.plan.validate import secret_faults, url_faults
@@ -104,7 +104,7 @@ class _End:
 
 
 def _pairs(plan: Plan, file: str, directory: Path) -> Iterator[Mistake]:
-    once: dict[str, Listed] = {}
+    once: dict[str, ListedMailbox] = {}
     for each in plan.mailboxes:
         # A mailbox that is listed twice has been told.
         once.setdefault(_same(each.address), each)
@@ -154,7 +154,7 @@ def _chains(sources: dict[str, int], targets: dict[str, _End], file: str) -> Ite
             yield Mistake(file, target.line, _shown("target", target), text, "name its own place")
 
 
-def _references(plan: Plan, each: Listed, file: str) -> Iterator[Mistake]:
+def _references(plan: Plan, each: ListedMailbox, file: str) -> Iterator[Mistake]:
     for secret in (
         each.source_secret or plan.source.secret,
         each.target_secret or plan.target.secret,
@@ -166,7 +166,7 @@ def _references(plan: Plan, each: Listed, file: str) -> Iterator[Mistake]:
             yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
 
 
-def _pair(each: Listed, source: Endpoint, target: Endpoint, file: str) -> Iterator[Mistake]:
+def _pair(each: ListedMailbox, source: Endpoint, target: Endpoint, file: str) -> Iterator[Mistake]:
     try:
         # Names only; whether two hosts are one server, the check before the start finds out.
         refuse_one_mailbox_twice(source, target, lambda host: frozenset())
@@ -175,7 +175,7 @@ def _pair(each: Listed, source: Endpoint, target: Endpoint, file: str) -> Iterat
         yield Mistake(file, each.line, f"address {shown(each.address)}", text, cure)
 
 
-def _end(url: str, each: Listed, directory: Path) -> _End:
+def _end(url: str, each: ListedMailbox, directory: Path) -> _End:
     """Raises `BadInput` where the address doesn't fit. Servers that tell logins apart by case are
     rare: better a mistake too many than two mailboxes in one."""
     endpoint = endpoint_for(url, each.address, directory)

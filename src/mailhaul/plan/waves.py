@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mailhaul.core.endpoint import Endpoint
-from mailhaul.plan.model import Listed, Plan
+from mailhaul.plan.model import ListedMailbox, Plan
 from mailhaul.plan.templates import endpoint_for, filled_reference
 
 
@@ -49,7 +49,7 @@ def waves(plan: Plan, directory: Path = Path()) -> tuple[WaveOf, ...]:
     )
 
 
-def resolve(plan: Plan, each: Listed, directory: Path = Path()) -> Resolved:
+def resolve(plan: Plan, each: ListedMailbox, directory: Path = Path()) -> Resolved:
     """One mailbox. Raises `BadInput` where its address doesn't fit the plan's templates."""
     source, target = plan.source, plan.target
     return Resolved(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailhaul.plan.dialects import COLUMNS
-from mailhaul.plan.model import Listed
+from mailhaul.plan.model import ListedMailbox
 from mailhaul.plan.presets import PRESETS
 
 
@@ -29,7 +29,7 @@ class Draft:
     time_zone: str
     source: Side
     target: Side
-    mailboxes: tuple[Listed, ...]
+    mailboxes: tuple[ListedMailbox, ...]
     cutover: str = ""
     waves: tuple[str, ...] = ()
 
@@ -50,7 +50,7 @@ def plan_text(draft: Draft, mailboxes_file: str) -> str:
     )
 
 
-def mailboxes_text(mailboxes: Sequence[Listed]) -> str:
+def mailboxes_text(mailboxes: Sequence[ListedMailbox]) -> str:
     """mailboxes.csv in our own dialect, with the columns that say something."""
     said = [
         column

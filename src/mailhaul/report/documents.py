@@ -15,10 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mailhaul import __version__
 from mailhaul.core.text import octets
+from mailhaul.journey.account import FIGURES
 from mailhaul.report import words
-from mailhaul.report.figures import Account, Report
+from mailhaul.report.figures import Report
 
-FATES = tuple(Account.__dataclass_fields__)[1:]
+FATES = FIGURES[1:]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -42,14 +43,14 @@ def mailboxes_csv(report: Report) -> str:
     rows = [
         [
             *(str(getattr(mailbox, name)) for name in names),
-            *(str(getattr(mailbox.account, name)) for name in Account.__dataclass_fields__),
+            *(str(getattr(mailbox.account, name)) for name in FIGURES),
             str(mailbox.octets),
             str(len(mailbox.passes)),
             mailbox.reason,
         ]
         for mailbox in report.mailboxes
     ]
-    heads = [*names, *Account.__dataclass_fields__, "octets", "passes", "reason"]
+    heads = [*names, *FIGURES, "octets", "passes", "reason"]
     return _csv(heads, rows)
 
 
@@ -60,12 +61,12 @@ def folders_csv(report: Report) -> str:
             mailbox.address,
             folder.source,
             folder.target,
-            *(str(getattr(folder.account, name)) for name in Account.__dataclass_fields__),
+            *(str(getattr(folder.account, name)) for name in FIGURES),
         ]
         for mailbox in report.mailboxes
         for folder in mailbox.folders
     ]
-    return _csv(["address", "source", "target", *Account.__dataclass_fields__], rows)
+    return _csv(["address", "source", "target", *FIGURES], rows)
 
 
 def leftovers_csv(report: Report) -> str:

@@ -1,7 +1,7 @@
 """The figures of a report: one value, from which page, table and JSON are all written.
 
 Everything comes from rows that passes and people have written, so that it is right after any
-crash. The sums are taken here and nowhere else.
+crash. Accounts are summed as `status` sums them (`journey.account`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,25 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, select
 
 from mailhaul.db import tables
+from mailhaul.journey.account import Account, account_of, total
 from mailhaul.journey.events import Head, head
 from mailhaul.journey.rows import MailboxRow, from_row
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The accounting of messages: census = copied + adopted + skipped + refused + missing."""
-
-    census: int = 0
-    copied: int = 0
-    adopted: int = 0
-    skipped: int = 0
-    refused: int = 0
-    missing: int = 0
-
-    @property
-    def adds_up(self) -> bool:
-        fates = self.copied + self.adopted + self.skipped + self.refused + self.missing
-        return fates == self.census
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +170,6 @@ class Report:
         return causes
 
 
-def total(accounts: Iterable[Account]) -> Account:
-    """The sum, figure by figure."""
-    summed = [0] * 6
-    for account in accounts:
-        for place, name in enumerate(Account.__dataclass_fields__):
-            summed[place] += getattr(account, name)
-    return Account(*summed)
-
-
 def draw(
     connection: Connection, plan: int, *, at: float, time_zone: str, addresses: Sequence[str] = ()
 ) -> Report:
@@ -254,10 +229,10 @@ def _mailboxes(
             state=row.state.value,
             reason=row.reason,
             grade=row.grade,
-            account=_account(row),
+            account=account_of(row),
             octets=row.octets,
             folders=tuple(
-                FolderFigures(each.source, each.target, _account(each))
+                FolderFigures(each.source, each.target, account_of(each))
                 for each in folders.get(row.id, ())
             ),
             passes=tuple(_pass(each) for each in passes.get(row.id, ())),
@@ -271,10 +246,6 @@ def _mailboxes(
                 for each in findings.get(row.id, ())
             ),
         )
-
-
-def _account(row: MailboxRow | Row[Any]) -> Account:
-    return Account(*(getattr(row, name) for name in Account.__dataclass_fields__))
 
 
 def _difference(row: Row[Any]) -> DifferenceFigures:

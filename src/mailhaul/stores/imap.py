@@ -2,10 +2,11 @@
 
 A source has no verb that writes, and its connections refuse writing commands. The target is a
 source and the verbs. Everything below them stands in the modules beside this one: `imap_mailbox`
-(connections, folders), `imap_changes`, `imap_fetch`, `imap_append`, `imap_flags`.
+(connections, folders), `imap_changes`, `imap_fetch`, `imap_append`, `imap_flags`. All but the first
+are imported where they are needed (`load`): listing a mailbox doesn't need them.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TypedDict, Unpack
 
 from mailhaul.core.blob import Spool
@@ -13,10 +14,19 @@ from mailhaul.core.endpoint import Credentials, Endpoint
 from mailhaul.core.folder import Cursor, Folder, FolderPath, Role
 from mailhaul.core.lease import Lease
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
-from mailhaul.core.store import Appended, Capabilities, Changes, FlagChange, Refused, Traffic
+from mailhaul.core.store import (
+    Amended,
+    Appended,
+    Capabilities,
+    Changes,
+    FlagChange,
+    Refused,
+    Traffic,
+)
 from mailhaul.imap import commands
-from mailhaul.stores import imap_append, imap_changes, imap_discard, imap_fetch, imap_flags
 from mailhaul.stores.imap_mailbox import Mailbox
+
+# ruff: noqa: PLC0415 - starting up is measured, see above.
 
 Trace = Callable[[str], None]
 
@@ -31,6 +41,17 @@ class Manner(TypedDict, total=False):
     """Nothing is said while it does not hold."""
     compress: bool
     """A link that turns out to be slow is compressed, where the server can."""
+
+
+def load() -> None:
+    """Imports what a mailbox needs besides being opened and listed."""
+    from mailhaul.stores import (  # noqa: F401
+        imap_append,
+        imap_changes,
+        imap_discard,
+        imap_fetch,
+        imap_flags,
+    )
 
 
 class ImapSource:
@@ -59,14 +80,20 @@ class ImapSource:
         return await self._mailbox.folders()
 
     def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        from mailhaul.stores import imap_changes
+
         return imap_changes.changes(self._mailbox, folder, since)
 
     def identify(self, folder: Folder, keys: Sequence[Key]) -> AsyncIterator[tuple[Key, Identity]]:
+        from mailhaul.stores import imap_fetch
+
         return imap_fetch.identify(self._mailbox, folder, keys)
 
     def fetch(
         self, folder: Folder, entries: Sequence[Entry]
     ) -> AsyncIterator[Message | Unreadable]:
+        from mailhaul.stores import imap_fetch
+
         return imap_fetch.fetch(self._mailbox, folder, entries)
 
     def foresee(self, folder: Folder, wanted: bool) -> None:
@@ -103,14 +130,20 @@ class ImapTarget:
         return await self._mailbox.folders()
 
     def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        from mailhaul.stores import imap_changes
+
         return imap_changes.changes(self._mailbox, folder, since)
 
     def identify(self, folder: Folder, keys: Sequence[Key]) -> AsyncIterator[tuple[Key, Identity]]:
+        from mailhaul.stores import imap_fetch
+
         return imap_fetch.identify(self._mailbox, folder, keys)
 
     def fetch(
         self, folder: Folder, entries: Sequence[Entry]
     ) -> AsyncIterator[Message | Unreadable]:
+        from mailhaul.stores import imap_fetch
+
         return imap_fetch.fetch(self._mailbox, folder, entries)
 
     async def create(self, path: FolderPath, role: Role | None) -> Folder:
@@ -124,16 +157,33 @@ class ImapTarget:
     def append(
         self, folder: Folder, messages: AsyncIterable[Message]
     ) -> AsyncIterator[Appended | Refused]:
+        from mailhaul.stores import imap_append
+
         return imap_append.append(self._mailbox, folder, messages)
 
     def past(self, tail: Cursor, keys: Iterable[Key]) -> Cursor:
+        from mailhaul.stores import imap_changes
+
         return imap_changes.past(tail, keys)
 
     async def flag(self, folder: Folder, changes: Iterable[FlagChange]) -> None:
+        from mailhaul.stores import imap_flags
+
         await imap_flags.flag(self._mailbox, folder, changes)
 
     async def remove(self, folder: Folder, keys: Sequence[Key]) -> int:
+        from mailhaul.stores import imap_flags
+
         return await imap_flags.remove(self._mailbox, folder, keys)
 
+    async def amend(
+        self, folder: Folder, changes: Sequence[FlagChange], doomed: Mapping[Key, Identity | None]
+    ) -> Amended:
+        from mailhaul.stores import imap_flags
+
+        return await imap_flags.amend(self._mailbox, folder, changes, doomed)
+
     async def discard(self, folder: Folder) -> bool:
+        from mailhaul.stores import imap_discard
+
         return await imap_discard.discard(self._mailbox, folder)

@@ -39,7 +39,7 @@ from mailhaul.stores.imap_mailbox import Mailbox
 from mailhaul.stores.imap_order import can_move, out_of_turn, put_behind
 
 _MOST_MESSAGES = 100
-_MOST_OCTETS = 1536 * 1024
+_MOST_OCTETS = 2304 * 1024
 _MOST_UNDER_WAY = 2
 _MOST_ONE_BY_ONE = 16
 """Messages of a batch where each waits for the server's `+`."""

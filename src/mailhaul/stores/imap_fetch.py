@@ -28,7 +28,7 @@ from mailhaul.stores.imap_foresight import MOST_MESSAGES, WHOLE
 from mailhaul.stores.imap_listing import check_folder, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
-_MOST_OCTETS = 4 * 1024 * 1024
+_MOST_OCTETS = 6 * 1024 * 1024
 _UNKNOWN_SIZE = 64 * 1024
 _UNDER_WAY = 3
 _BODIES_UNDER_WAY = 1
@@ -192,6 +192,25 @@ async def identify(
     finally:
         for _, pending, _ in under_way:
             pending.abandon()
+
+
+def asking_identities(uids: Sequence[int]) -> commands.ReadCommand | None:
+    """Asks for what `identify` tells of those messages, where one command can."""
+    if not 0 < len(uids) <= _MOST_IDENTITIES:
+        return None
+    return commands.fetch(sequence.written(uids), _IDENTITY)
+
+
+async def told_identities(pending: Pending) -> dict[int, Identity] | None:
+    """The answer, by UID; None when the server would not tell all, which says nothing about who is
+    there: `identify` finds out."""
+    found: dict[int, Identity] = {}
+    while events := await pending.arrivals():
+        for event in events:
+            header = _header(event)
+            if isinstance(event, Fetched) and event.uid and header is not None:
+                found[event.uid] = header_identity(header)
+    return found if (await pending.done()).kind == b"OK" else None
 
 
 def _identity_of(mailbox: Mailbox, folder: Folder, read: Message | Unreadable) -> Identity:

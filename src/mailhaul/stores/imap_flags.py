@@ -1,11 +1,11 @@
 """Flags changed and messages removed at a target."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mailhaul.core.errors import FolderFailed
 from mailhaul.core.folder import Folder
-from mailhaul.core.message import SYSTEM_FLAGS, Flags, Key
-from mailhaul.core.store import FlagChange
+from mailhaul.core.message import SYSTEM_FLAGS, Flags, Identity, Key
+from mailhaul.core.store import Amended, FlagChange
 from mailhaul.core.text import plural
 from mailhaul.imap import commands, sequence
 from mailhaul.imap.commands import WriteCommand, is_flag
@@ -13,7 +13,7 @@ from mailhaul.imap.failures import failure, failure_of_many
 from mailhaul.imap.lane import Lane
 from mailhaul.imap.pending import Pending
 from mailhaul.imap.responses import Untagged
-from mailhaul.stores import imap_listing
+from mailhaul.stores import imap_fetch, imap_listing
 from mailhaul.stores.imap_listing import FLAGS, check_folder, collected, shown
 from mailhaul.stores.imap_mailbox import Mailbox
 
@@ -24,6 +24,65 @@ _MOST_VANISHED = 1_000_000
 
 async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) -> None:
     """`Target.flag`: one STORE for all messages with the same change."""
+    asked = _asked(mailbox, changes)
+    if not asked:
+        return
+    lane = mailbox.lane(folder.native, folder.count or 1)
+    flight = await _stored(mailbox, lane, folder, [command for _, command in asked])
+    await _flagged(mailbox, lane, folder, asked, flight)
+
+
+async def amend(
+    mailbox: Mailbox,
+    folder: Folder,
+    changes: Iterable[FlagChange],
+    doomed: Mapping[Key, Identity | None],
+) -> Amended:
+    """`Amends.amend`: the folder is opened once, its numbers and the headers of what is to be
+    removed are looked at, and in that same selection everything is changed, as in `remove`."""
+    asked = _asked(mailbox, changes)
+    uids = sorted(int(key) for key in doomed)
+    look = imap_fetch.asking_identities(uids)
+    if look is None or "UIDPLUS" not in mailbox.extensions:
+        return await _amend_by_steps(mailbox, folder, changes, doomed)
+    lane = mailbox.lane(folder.native, folder.count or 1)
+    flight: list[Pending] | None = None
+    ours: list[int] = []
+    async with lane.alone():
+        while flight is None:
+            selection, [looking] = await lane.ask_in(folder.native, look, writable=True, fresh=True)
+            await check_folder(mailbox, folder, selection)
+            there = await imap_fetch.told_identities(looking)
+            if there is None or not there.keys() >= doomed.keys():
+                break
+            ours = [uid for uid in uids if _is(there[uid], doomed[uid])]
+            stores = [command for _, command in asked]
+            flight = lane.ask_behind(selection, *stores, *_marks(mailbox, ours))
+    if flight is None:
+        return await _amend_by_steps(mailbox, folder, changes, doomed)
+    await _flagged(mailbox, lane, folder, asked, flight[: len(asked)])
+    removed = await _removed(mailbox, lane, folder, ours, flight[len(asked) :])
+    return Amended(removed, frozenset(uids) - frozenset(ours))
+
+
+async def _amend_by_steps(
+    mailbox: Mailbox,
+    folder: Folder,
+    changes: Iterable[FlagChange],
+    doomed: Mapping[Key, Identity | None],
+) -> Amended:
+    await flag(mailbox, folder, changes)
+    there = {key: found async for key, found in imap_fetch.identify(mailbox, folder, [*doomed])}
+    ours = [key for key, found in there.items() if _is(found, doomed[key])]
+    removed = await remove(mailbox, folder, ours)
+    return Amended(removed, frozenset(there) - frozenset(ours))
+
+
+def _is(found: Identity, wanted: Identity | None) -> bool:
+    return wanted is None or found.digest == wanted.digest
+
+
+def _asked(mailbox: Mailbox, changes: Iterable[FlagChange]) -> list[tuple[Flags, WriteCommand]]:
     adding: dict[Flags, list[int]] = {}
     removing: dict[Flags, list[int]] = {}
     for change in changes:
@@ -31,11 +90,17 @@ async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) 
             flags = _storable(wanted, mailbox.capabilities.keeps_keywords)
             if flags:
                 groups.setdefault(flags, []).append(int(change.key))
-    asked = [(flags, command) for flags, command in _stores(adding, removing)]
-    if not asked:
-        return
-    lane = mailbox.lane(folder.native, folder.count or 1)
-    flight = await _stored(mailbox, lane, folder, [command for _, command in asked])
+    return list(_stores(adding, removing))
+
+
+async def _flagged(
+    mailbox: Mailbox,
+    lane: Lane,
+    folder: Folder,
+    asked: Sequence[tuple[Flags, WriteCommand]],
+    flight: Sequence[Pending],
+) -> None:
+    """Hears what became of the STOREs; those with keywords that can't be kept go without them."""
     again: list[WriteCommand] = []
     for (flags, command), pending in zip(asked, flight, strict=True):
         status = await pending.done()
@@ -62,13 +127,7 @@ async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
     if not uids:
         return 0
     lane = mailbox.lane(folder.native, folder.count or 1)
-    marks: list[WriteCommand] = []
-    for part in sequence.split(uids):
-        marks.append(commands.store(part, "+", _DELETED))
-        if "UIDPLUS" in mailbox.extensions:
-            marks.append(commands.uid_expunge(part))
-    if "UIDPLUS" not in mailbox.extensions:
-        marks.append(commands.expunge())
+    marks = _marks(mailbox, uids)
     flight: list[Pending] | None = None
     async with lane.alone():
         while flight is None:
@@ -77,7 +136,25 @@ async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
             if "UIDPLUS" not in mailbox.extensions:
                 await _nobody_else_waits(lane, folder, set(uids))
             flight = lane.ask_behind(selection, *marks)
-    # The next folder's SELECT goes out behind these; while it is waited for, they are worked on.
+    return await _removed(mailbox, lane, folder, uids, flight)
+
+
+def _marks(mailbox: Mailbox, uids: Sequence[int]) -> list[WriteCommand]:
+    marks: list[WriteCommand] = []
+    for part in sequence.split(uids):
+        marks.append(commands.store(part, "+", _DELETED))
+        if "UIDPLUS" in mailbox.extensions:
+            marks.append(commands.uid_expunge(part))
+    if uids and "UIDPLUS" not in mailbox.extensions:
+        marks.append(commands.expunge())
+    return marks
+
+
+async def _removed(
+    mailbox: Mailbox, lane: Lane, folder: Folder, uids: Sequence[int], flight: Sequence[Pending]
+) -> int:
+    """Hears how many are gone. The next folder's SELECT goes out behind `flight`; while it is
+    waited for, this is worked on."""
     for pending in flight:
         status = await pending.done()
         if status.kind != b"OK":

@@ -82,6 +82,14 @@ def open_target(
     raise _unknown(endpoint)
 
 
+def load(endpoint: Endpoint) -> None:
+    """Imports now what its connector would import when it is first needed."""
+    if endpoint.scheme in DEFAULT_PORTS:
+        from mailhaul.stores.imap import load as load_imap
+
+        load_imap()
+
+
 def check(endpoint: Endpoint, side: str) -> None:
     """Raises `BadInput` for what can be known to be wrong before anything is opened: a path that
     isn't there, isn't of that kind, or can't be read (`side` "source") or written ("target").
