@@ -74,7 +74,7 @@ def narrow() -> Iterator[Dovecot]:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(0)
+@pytest.mark.timeout(0 if soaking.SOAKING else 1200)
 def test_the_figures_are_the_oracle_s_whatever_happened_on_the_way(
     dovecot: RunningServer, narrow: Dovecot, nursery: Nursery, states: Path
 ) -> None:
