@@ -212,9 +212,13 @@ async def test_nothing_is_marked_in_a_folder_of_another_numbering() -> None:
             return b"* 3 EXISTS\r\n* OK [UIDVALIDITY %b]\r\n{tag} OK\r\n" % number
         if command.startswith(b"UID STORE"):
             stores.append(command)
+        if command.startswith(b"UID EXPUNGE"):
+            del mails[2]
+            return b"* VANISHED 2\r\n{tag} OK\r\n"
         return ""
 
-    async with target(with_special(folder(MAILS), special)) as (_, store, inbox):
+    mails = dict(MAILS)
+    async with target(with_special(folder(mails), special), b"UIDPLUS") as (_, store, inbox):
         await store.remove(inbox, [2])
         marked = len(stores)
         change = FlagChange(3, FLAGGED, frozenset())
@@ -268,8 +272,50 @@ async def test_flags_and_removals_of_a_folder_share_one_look(
         amended = await store.amend(inbox, [change], doomed)
     assert (amended.removed, amended.strange) == (len(removed), frozenset(swapped))
     assert before - set(mails) == removed
-    assert server.told(b"UID STORE")[0] == b"UID STORE 5 +FLAGS.SILENT (\\Flagged)"
+    stores = server.told(b"UID STORE")
+    assert b"UID STORE 5 +FLAGS.SILENT (\\Flagged)" in stores
     assert len(server.told(b"SELECT")) - opened + len(server.told(b"EXAMINE")) == looks
+
+
+@pytest.mark.parametrize("amends", [True, False], ids=["with flags", "alone"])
+@pytest.mark.parametrize(
+    ("idle", "held"), [(1, ()), (2, ()), (99, (2, 3))], ids=["once", "twice", "always"]
+)
+async def test_what_a_server_says_it_has_removed_and_has_not_is_removed_again(
+    amends: bool, idle: int, held: tuple[int, ...]
+) -> None:
+    """Dovecot 2.3.19: UID EXPUNGE behind pipelined STOREs says OK and may expunge nothing."""
+    mails = dict(MAILS)
+    left = idle
+
+    def special(command: bytes) -> Answer | str:
+        nonlocal left
+        if not command.startswith(b"UID EXPUNGE"):
+            return ""
+        left -= 1
+        if left >= 0:
+            return b"{tag} OK Expunge completed\r\n"
+        for uid in (2, 3):
+            if uid in named(command):
+                mails.pop(uid, None)
+        return b"{tag} OK\r\n"
+
+    doomed: dict[Key, Identity | None] = {uid: header_identity(MAILS[uid]) for uid in (2, 3)}
+    change = FlagChange(5, FLAGGED, frozenset())
+    script = with_special(folder(mails), special)
+    async with target(script, b"UIDPLUS QRESYNC") as (_, store, inbox):
+        assert isinstance(store, Amends)
+        try:
+            if amends:
+                removed = (await store.amend(inbox, [change], doomed)).removed
+            else:
+                removed = await store.remove(inbox, [2, 3])
+        except FolderFailed as error:
+            assert "still holds 2 messages that the server said it has removed" in str(error)
+            assert held
+        else:
+            assert (removed, held) == (2, ())
+    assert {2, 3} & mails.keys() == set(held)
 
 
 async def test_nothing_is_amended_in_a_folder_of_another_numbering() -> None:

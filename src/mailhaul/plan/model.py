@@ -155,7 +155,8 @@ class Sweeps(_Model):
     for_: Annotated[Duration, Field(alias="for")] = timedelta(hours=48)
     """Counted from the cutover."""
     until_quiet: Annotated[int, Strict(), Field(ge=0)] = 3
-    """The time over, sweeps go on until so many in a row found nothing."""
+    """The time over, sweeps go on until so many in a row carried nothing. What could not be read in
+    all that time is told by the verification."""
 
     model_config = ConfigDict(populate_by_name=True)
 

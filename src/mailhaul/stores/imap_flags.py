@@ -20,6 +20,8 @@ from mailhaul.stores.imap_mailbox import Mailbox
 _DELETED: Flags = frozenset({"\\Deleted"})
 _SYSTEM = frozenset(SYSTEM_FLAGS.values())
 _MOST_VANISHED = 1_000_000
+REMOVALS = 3
+"""So often a server that still has what it said it has removed is told to remove it."""
 
 
 async def flag(mailbox: Mailbox, folder: Folder, changes: Iterable[FlagChange]) -> None:
@@ -56,12 +58,15 @@ async def amend(
             if there is None or not there.keys() >= doomed.keys():
                 break
             ours = [uid for uid in uids if _is(there[uid], doomed[uid])]
-            stores = [command for _, command in asked]
-            flight = lane.ask_behind(selection, *stores, *_marks(mailbox, ours))
+            # Behind other STOREs Dovecot's UID EXPUNGE may find nothing marked: removals first.
+            marks, stores = _marks(mailbox, ours), [command for _, command in asked]
+            flight = lane.ask_behind(selection, *marks, *stores)
     if flight is None:
         return await _amend_by_steps(mailbox, folder, changes, doomed)
-    await _flagged(mailbox, lane, folder, asked, flight[: len(asked)])
-    removed = await _removed(mailbox, lane, folder, ours, flight[len(asked) :])
+    await _flagged(mailbox, lane, folder, asked, flight[len(marks) :])
+    left = await _left(mailbox, lane, folder, ours, flight[: len(marks)])
+    # What was looked at stands; only the removing is done again.
+    removed = len(ours) - len(left) + await remove(mailbox, folder, left)
     return Amended(removed, frozenset(uids) - frozenset(ours))
 
 
@@ -124,19 +129,26 @@ async def remove(mailbox: Mailbox, folder: Folder, keys: Sequence[Key]) -> int:
     marks go out behind the answer to a SELECT, in that selection, which no other numbering can slip
     under (C1). That costs one wait a folder, and others' work goes on meanwhile."""
     uids = sorted(int(key) for key in keys)
-    if not uids:
-        return 0
-    lane = mailbox.lane(folder.native, folder.count or 1)
-    marks = _marks(mailbox, uids)
-    flight: list[Pending] | None = None
-    async with lane.alone():
-        while flight is None:
-            selection, _ = await lane.ask_in(folder.native, writable=True, fresh=True)
-            await check_folder(mailbox, folder, selection)
-            if "UIDPLUS" not in mailbox.extensions:
-                await _nobody_else_waits(lane, folder, set(uids))
-            flight = lane.ask_behind(selection, *marks)
-    return await _removed(mailbox, lane, folder, uids, flight)
+    left: Sequence[int] = uids
+    for _ in range(REMOVALS):
+        if not left:
+            return len(uids)
+        lane = mailbox.lane(folder.native, folder.count or 1)
+        flight: list[Pending] | None = None
+        async with lane.alone():
+            while flight is None:
+                selection, _ = await lane.ask_in(folder.native, writable=True, fresh=True)
+                await check_folder(mailbox, folder, selection)
+                if "UIDPLUS" not in mailbox.extensions:
+                    await _nobody_else_waits(lane, folder, set(left))
+                flight = lane.ask_behind(selection, *_marks(mailbox, left))
+        left = await _left(mailbox, lane, folder, left, flight)
+    if left:
+        raise FolderFailed(
+            f"“{shown(folder)}” still holds {plural(len(left), 'message')} that the server said it "
+            "has removed"
+        )
+    return len(uids)
 
 
 def _marks(mailbox: Mailbox, uids: Sequence[int]) -> list[WriteCommand]:
@@ -150,10 +162,10 @@ def _marks(mailbox: Mailbox, uids: Sequence[int]) -> list[WriteCommand]:
     return marks
 
 
-async def _removed(
+async def _left(
     mailbox: Mailbox, lane: Lane, folder: Folder, uids: Sequence[int], flight: Sequence[Pending]
-) -> int:
-    """Hears how many are gone. The next folder's SELECT goes out behind `flight`; while it is
+) -> Sequence[int]:
+    """Hears which are still there. The next folder's SELECT goes out behind `flight`; while it is
     waited for, this is worked on."""
     for pending in flight:
         status = await pending.done()
@@ -165,7 +177,7 @@ async def _removed(
     left = [uid for uid in uids if uid not in gone]
     # Only now: Dovecot may do what a later command asks before it has expunged.
     there = {uid async for uid in imap_listing.there(mailbox, lane, folder, left)} if left else ()
-    return len(uids) - len(there)
+    return [uid for uid in left if uid in there]
 
 
 def _vanished(flight: Sequence[Pending]) -> set[int]:
