@@ -1,8 +1,8 @@
 # The only way in. `make help` lists what there is.
 
 PYTHON ?= python3
-# 0: one process. Tests are isolated, so that WORKERS=2 is allowed.
-WORKERS ?= 0
+# Tests are isolated: any number of processes may run them. 0: this one alone.
+WORKERS ?= 2
 PYTEST ?=
 LINT ?= lint
 
@@ -25,7 +25,7 @@ demo: $(VENV)/.run ## a weekend of eight mailboxes in a minute and a half; needs
 
 test: $(VENV)/.dev $(LINT) ## everything that CI runs; as root also installs the servers it needs
 	@$(VENV)/bin/python -m tests.servers.install
-	@$(VENV)/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS)) $(PYTEST)
+	@$(VENV)/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist worksteal) $(PYTEST)
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	@$(VENV)/bin/ruff check -q
