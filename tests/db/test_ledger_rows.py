@@ -17,7 +17,7 @@ from mailhaul.db.ledger_rows import LedgerRows
 from mailhaul.db.migrate import migrate
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.ledger_file import FileRows, connect
-from mailhaul.engine.outcomes import Delete, Finished, Options
+from mailhaul.engine.outcomes import Delete, Finished, Options, Side
 from mailhaul.engine.passes import run_pass
 from mailhaul.engine.undoing import undo
 from mailhaul.stores.memory import MemorySource, MemoryTarget
@@ -57,7 +57,8 @@ def database(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(autouse=True)
 def _empty(database: Database) -> None:
     with database.begin() as connection:
-        for table in (tables.ledger_intent, tables.ledger_message, tables.ledger_folder):
+        ledgers = (tables.ledger_intent, tables.ledger_message, tables.ledger_folder)
+        for table in (*ledgers, tables.ledger_meta):
             connection.execute(table.delete())
         connection.execute(update(tables.mailbox).values(epoch=0))
 
@@ -134,6 +135,18 @@ async def test_mailboxes_see_nothing_of_each_other(database: Database, tmp_path:
         assert two.fates() == {}
         assert await story(two) == expected
         assert contents(one) == expected[1]
+
+
+def test_what_stores_remember_comes_back_to_their_mailbox(
+    database: Database, tmp_path: Path
+) -> None:
+    with Ledger(rows(database, 1), tmp_path) as one, Ledger(rows(database, 2), tmp_path) as two:
+        one.remember(Side.SOURCE, "one's")
+        two.remember(Side.SOURCE, "two's")
+        one.remember(Side.SOURCE, "one's, later")
+    with Ledger(rows(database, 1), tmp_path) as one, Ledger(rows(database, 2), tmp_path) as two:
+        assert (one.memory(Side.SOURCE), one.memory(Side.TARGET)) == ("one's, later", "")
+        assert (two.memory(Side.SOURCE), two.memory(Side.TARGET)) == ("two's", "")
 
 
 def test_a_writer_of_an_earlier_epoch_is_refused(database: Database, tmp_path: Path) -> None:

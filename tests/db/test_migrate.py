@@ -69,7 +69,7 @@ def test_the_views_are_those_of_the_code(postgres: Postgres, tmp_path: Path) -> 
         expected = views(connection)
     with migrated.begin() as connection:
         assert views(connection) == expected
-    assert len(expected) == 3
+    assert len(expected) == 4
     migrated.close()
     made.close()
 

@@ -18,7 +18,7 @@ from mailhaul.core.folder import Cursor, State
 from mailhaul.core.message import NO_FLAGS, Identity, Key
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
 from mailhaul.engine.ledger_file import FILE, VERSION, FileRows
-from mailhaul.engine.outcomes import Fate
+from mailhaul.engine.outcomes import Fate, Side
 
 PAIR = "imap://ada@old.example → imap://ada@new.example"
 SEEN = frozenset({"\\Seen"})
@@ -381,6 +381,18 @@ def test_flags_agreed_on_come_back(tmp_path: Path) -> None:
         assert [row.flags for row in _rows(ledger, folder)] == [SEEN, NO_FLAGS]
         ledger.forget([1])
         assert _keys(ledger, folder) == [(2, 2)]
+
+
+def test_what_stores_remember_comes_back(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        assert ledger.memory(Side.SOURCE) == ""
+        ledger.remember(Side.SOURCE, "one")
+        ledger.remember(Side.TARGET, "other")
+        ledger.remember(Side.SOURCE, "")
+        ledger.remember(Side.SOURCE, "two")
+    for read_only in (True, False):
+        with Ledger.open(tmp_path, PAIR, read_only=read_only) as ledger:
+            assert (ledger.memory(Side.SOURCE), ledger.memory(Side.TARGET)) == ("two", "other")
 
 
 def test_intents_are_there_until_they_are_settled(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ whole, with `+` where they want it.
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,16 +51,22 @@ async def scripted(
     capabilities: bytes = b"",
     greeting: bytes = b"* OK [CAPABILITY IMAP4rev1 LITERAL+ AUTH=PLAIN SASL-IR] ready\r\n",
     agrees: Callable[[bytes], bytes] | None = None,
+    hears: int = 0,
+    careful: bytes | None = None,
 ) -> AsyncIterator[Scripted]:
     """A server that greets, lets in, and then goes by `script`. `agrees` answers a synchronising
-    literal's announcement instead of `+`."""
+    literal's announcement instead of `+`. On its first connection it hears so many commands before
+    it greets; on the others it doesn't, and greets with `careful`, if that is given."""
     server = Scripted()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
-        writer.write(greeting)
         try:
-            while line := await _command(reader, writer, agrees):
+            early: deque[bytes] = deque()
+            if server.connections == 1:
+                early.extend([await _command(reader, writer, agrees) for _ in range(hears)])
+            writer.write(greeting if careful is None or server.connections == 1 else careful)
+            while line := early.popleft() if early else await _command(reader, writer, agrees):
                 tag, _, command = line.partition(b" ")
                 server.commands.append(command.removesuffix(b"\r\n"))
                 if command.startswith(b"LOGOUT"):

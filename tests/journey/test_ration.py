@@ -9,7 +9,8 @@ import pytest
 from mailhaul.core.endpoint import Credentials, parse_endpoint
 from mailhaul.core.folder import INBOX_PATH, Folder
 from mailhaul.core.message import Message
-from mailhaul.core.store import Discards, Source
+from mailhaul.core.store import Discards, Remembers, Source
+from mailhaul.core.text import Secret
 from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
 from mailhaul.journey.budgets import BudgetSpent, Limits
@@ -36,6 +37,18 @@ def budgets(tmp_path: Path) -> Iterator[Database]:
 
 def ration(database: Database, limits: Limits, clock: Clock, name: str = "old.example") -> Ration:
     return Ration(database, name, limits, UTC, clock)
+
+
+def test_a_rationed_store_remembers_what_the_one_inside_does(budgets: Database) -> None:
+    endpoint = parse_endpoint("imaps://anna@a.example")
+    inner = open_target(endpoint, Credentials(Secret("secret")))
+    assert isinstance(inner, Remembers)
+    outer = RationedTarget(inner, [ration(budgets, PLENTY, HandClock(NOW).clock)])
+    outer.memory = "what it said"
+    assert (inner.memory, outer.memory) == ("what it said", "what it said")
+    other = RationedSource(MemorySource(MemoryMailbox()), ())
+    other.memory = "what it said"
+    assert other.memory == ""
 
 
 class TestRationed(StoreSuite):

@@ -5,12 +5,13 @@ this store existed; it is measured again with every run.
 """
 
 import imaplib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 
 from mailhaul.core.folder import Folder
-from mailhaul.core.store import Source
+from mailhaul.core.store import Remembers, Source
 from mailhaul.stores.registry import open_source, open_target
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -100,10 +101,25 @@ PYMAP = Expectations(
 )
 
 
+@pytest.fixture(scope="module")
+def tls_dovecot() -> Iterator[Dovecot]:
+    with Dovecot(tls=True) as server:
+        yield server
+
+
 class TestDovecot(StoreSuite):
     @pytest.fixture
     async def mailbox(self, dovecot: Dovecot) -> AsyncIterator[Opened]:
         async for both in opened(dovecot, DOVECOT):
+            yield both
+
+
+class TestDovecotRemembered(StoreSuite):
+    """Inside TLS, and logged in before it has greeted."""
+
+    @pytest.fixture
+    async def mailbox(self, tls_dovecot: Dovecot) -> AsyncIterator[Opened]:
+        async for both in opened(tls_dovecot, DOVECOT, remembered=True):
             yield both
 
 
@@ -121,13 +137,29 @@ class TestPymap(StoreSuite):
             yield both
 
 
-async def opened(server: RunningServer, expectations: Expectations) -> AsyncIterator[Opened]:
+async def opened(
+    server: RunningServer, expectations: Expectations, *, remembered: bool = False
+) -> AsyncIterator[Opened]:
     account = server.account()
     endpoint, credentials = server.endpoint(account), server.credentials(account)
+    memory = ""
+    if remembered:
+        assert isinstance(server, Dovecot)
+        assert server.certificates is not None
+        ca = {"ca": str(server.certificates.authority)}
+        endpoint = replace(server.endpoint_tls(account), options=ca)
+        before = open_source(endpoint, credentials)
+        await before.open()
+        await before.close()
+        assert isinstance(before, Remembers)
+        memory = before.memory
     target = open_target(endpoint, credentials)
-    await target.open()
     source = open_source(endpoint, credentials)
-    await source.open()
+    for store in (target, source):
+        assert isinstance(store, Remembers)
+        store.memory = memory
+        await store.open()
+        assert store.traffic.round_trips == 1 or not remembered
     # The first listing was learnt while opening; what the tests write comes later.
     await target.folders()
     await source.folders()

@@ -52,8 +52,9 @@ class Traffic:
     """What a store has done on the wire since it was opened; a connector counts up as it goes.
 
     `round_trips` counts how often the client had nothing left in flight, or waited for `+`, and
-    so had to wait for the other side before it could go on: connecting is one, then one for each
-    flight. `writes` counts commands that change the mailbox. Octets are before TLS and COMPRESS.
+    so had to wait for the other side before it could go on: connecting is one, up to the greeting
+    (what is said before that has come shares its wait), then one for each flight. `writes` counts
+    commands that change the mailbox. Octets are before TLS and COMPRESS.
     """
 
     round_trips: int = 0
@@ -152,6 +153,19 @@ class Source(Protocol):
     ) -> AsyncIterator[Message | Unreadable]:
         """The messages, in the order given; vanished ones are left out. The caller closes each
         blob. Octets are exactly what the store holds, with CRLF line ends."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A store that opens faster when it knows what it found the last time."""
+
+    @property
+    def memory(self) -> str:
+        """What it wants to be given back, and nothing else, before it is opened the next time, in
+        another process maybe. Opaque, without secrets; empty where there is nothing."""
+
+    @memory.setter
+    def memory(self, text: str) -> None: ...
 
 
 @runtime_checkable

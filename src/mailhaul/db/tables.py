@@ -290,7 +290,7 @@ worker = Table(
 )
 
 # The ledgers of all pairs, where several machines must see them (PostgreSQL). On one machine each
-# pair has a file of its own with the same three tables; engine/ledger.py speaks to both.
+# pair has a file of its own with the same four tables; engine/ledger.py speaks to both.
 
 ledger_folder = Table(
     "ledger_folder",
@@ -336,6 +336,14 @@ ledger_intent = Table(
     Column("keys", Text, nullable=False),
 )
 
+ledger_meta = Table(
+    "ledger_meta",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailbox.id"), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 VIEWS = (
     """CREATE SCHEMA ledger""",
     """CREATE VIEW ledger.folder AS
@@ -354,5 +362,11 @@ VIEWS = (
         WHERE folder IN (SELECT id FROM ledger_folder
             WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint)
         WITH CHECK OPTION""",
+    """CREATE VIEW ledger.meta AS
+        SELECT * FROM ledger_meta
+        WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint
+        WITH CHECK OPTION""",
+    """ALTER VIEW ledger.meta ALTER COLUMN mailbox_id
+        SET DEFAULT current_setting('mailhaul.mailbox')::bigint""",
 )
 """On PostgreSQL: a mailbox's ledger under the names that a ledger's file has (`db.ledger_rows`)."""

@@ -39,7 +39,7 @@ from mailhaul.engine.ledger_row import (
 )
 from mailhaul.engine.ledger_row import FolderRow as FolderRow  # noqa: PLC0414 - one of ours
 from mailhaul.engine.ledger_row import MessageRow as MessageRow  # noqa: PLC0414 - one of ours
-from mailhaul.engine.outcomes import Fate
+from mailhaul.engine.outcomes import Fate, Side
 
 RENUMBERED = "renumbered"
 """The reason of rows that `lose_sources` left without a source key."""
@@ -115,6 +115,21 @@ class Ledger:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    # what the stores remember
+
+    def memory(self, side: Side) -> str:
+        """What that side's store wants to be given back (`core.store.Remembers`)."""
+        found = self._sql.execute("SELECT value FROM meta WHERE name = ?", (_memory_of(side),))
+        row = found.fetchone()
+        return str(row[0]) if row is not None else ""
+
+    def remember(self, side: Side, memory: str) -> None:
+        """Writes that down, and commits."""
+        name = _memory_of(side)
+        self._sql.execute("DELETE FROM meta WHERE name = ?", (name,))
+        self._sql.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, memory))
+        self.commit()
 
     # folders
 
@@ -463,3 +478,7 @@ class Ledger:
 
     def _row(self, found: Sequence[Any]) -> MessageRow:
         return message_row(found, self._sql)
+
+
+def _memory_of(side: Side) -> str:
+    return f"memory of the {side}"

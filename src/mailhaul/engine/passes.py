@@ -37,6 +37,7 @@ from mailhaul.engine.outcomes import (
 )
 from mailhaul.engine.pace import Sleep
 from mailhaul.engine.pair import Pair
+from mailhaul.engine.remembering import remembering
 from mailhaul.engine.role_names import learn_names
 from mailhaul.engine.sides import together
 from mailhaul.engine.standing import Standing, standing_of
@@ -77,7 +78,8 @@ async def run_pass(
 
     async def work() -> None:
         try:
-            await run.run()
+            async with remembering(pair):
+                await run.run()
         finally:
             events.put_nowait(None)
 

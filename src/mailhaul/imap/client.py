@@ -166,8 +166,8 @@ class Session(asyncio.Protocol):
         pending = Pending(self._intake, command, tag, answer)
         if not queue:
             self._link.asked_alone(tag, self._silence.broken())
-            if command.verb != b"LOGOUT":
-                self.traffic.round_trips += 1
+            if command.verb != b"LOGOUT" and self._greeting.done():
+                self.traffic.round_trips += 1  # else it shares the greeting's, which is counted
         if isinstance(command, WriteCommand) and command.verb != b"SELECT":
             self.traffic.writes += 1
         queue.append(pending)
@@ -302,6 +302,8 @@ class Session(asyncio.Protocol):
             if event.code == b"ALERT" and self.alerts_count:
                 self.notice(f"{self.name} says: {printable(event.text, 300)}")
             if event.tag is not None:
+                if not self._greeting.done():
+                    raise ProtocolFault(f"{self.name} answers before it greets")
                 self._complete(event)
             elif not self._greeting.done():
                 self._greeting.set_result(event)

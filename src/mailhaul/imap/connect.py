@@ -1,13 +1,11 @@
-"""From an endpoint to a session that is logged in: greeting, TLS, who we are.
+"""From an endpoint to a session that is logged in: greeting, TLS, and who we are (`logging_in`).
 
 What is said before TLS counts for nothing (NO-STARTTLS; security.md 4): capabilities are forgotten,
-no text of it is shown, and anything odd ends the attempt, never in plaintext. A login is tried
-once: a refused one stays refused (failure-modes F4).
+no text of it is shown, and anything odd ends the attempt, never in plaintext. To a server that we
+remember we speak before it does (`memory`).
 """
 
 import asyncio
-import base64
-import binascii
 import re
 import socket
 import ssl
@@ -16,24 +14,30 @@ from collections.abc import Callable
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
-from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, MailhaulError
+from mailhaul.core.errors import Closed, ClosedReason, Disconnected, MailhaulError
 from mailhaul.core.lease import Lease
 from mailhaul.core.store import Traffic
-from mailhaul.core.text import Secret, printable
-from mailhaul.imap import commands, sasl, tls
-from mailhaul.imap.ahead import Ahead, Ask, answered, asked, send_ahead, throw_away
+from mailhaul.core.text import printable
+from mailhaul.imap import commands, tls
+from mailhaul.imap.ahead import Ahead
 from mailhaul.imap.client import Session
 from mailhaul.imap.failures import failure
 from mailhaul.imap.intake import BUDGET
-from mailhaul.imap.login import login_names
-from mailhaul.imap.pending import Pending
-from mailhaul.imap.presumed import presumed
+from mailhaul.imap.logging_in import (
+    Way,
+    check_login,
+    log_in,
+    refuses,
+    say_login,
+    settle_in,
+    way_of,
+)
+from mailhaul.imap.memory import Memory
 from mailhaul.imap.quirks import QuirkName
 from mailhaul.imap.syntax import ProtocolFault
 
 CONNECTING = 30.0
 """Seconds for the connection with TLS, and again for the greeting."""
-_ID = (("name", "mailhaul"),)
 _OTHERS = (
     (re.compile(rb"220[^\r\n]*FTP"), "FTP"),
     (re.compile(rb"[245]\d\d[ -]"), "SMTP"),
@@ -59,30 +63,88 @@ async def connect(
     compress: bool = True,
     lease: Lease | None = None,
     ahead: Ahead | None = None,
+    memory: Memory | None = None,
 ) -> Session:
     """A session, logged in, its capabilities known. Raises `Closed` when a person has to change
     something, `RetryLater` when the server can't just now, `BadInput` before connecting. What the
     server does wrong is counted in `quirks`. `compress` lets a slow link be compressed. Nothing is
     said while the `lease` does not hold. `ahead` says what to send behind the login of a server
-    that is known (`log_in`)."""
-    session = await reach(
-        endpoint,
-        writable=writable,
-        spool=spool,
-        traffic=traffic,
-        trace=trace,
-        budget=budget,
-        quirks=quirks,
-        compress=compress,
-        lease=lease,
-    )
+    that is known (`log_in`); with `memory` even before its greeting."""
+
+    async def reached() -> Session:
+        return await reach(
+            endpoint,
+            writable=writable,
+            spool=spool,
+            traffic=traffic,
+            trace=trace,
+            budget=budget,
+            quirks=quirks,
+            compress=compress,
+            lease=lease,
+        )
+
+    session = await reached()
     try:
+        way = memory.way(credentials) if memory is not None and ahead is not None else None
+        if memory is not None and ahead is not None and way is not None:
+            if await _enter_at_once(session, endpoint, credentials, ahead, memory, way):
+                return session
+            session.abort()
+            session = await reached()
         await greet(session, endpoint)
-        await log_in(session, endpoint, credentials, ahead)
+        taken = await log_in(session, endpoint, credentials, ahead)
+        if memory is not None and ahead is not None and not session.misjudged:
+            memory.keep(await session.greeting(), credentials, taken)
     except BaseException:
         session.abort()
         raise
     return session
+
+
+async def _enter_at_once(
+    session: Session,
+    endpoint: Endpoint,
+    credentials: Credentials,
+    ahead: Ahead,
+    memory: Memory,
+    way: Way,
+) -> bool:
+    """Logs in by `way` before the greeting has come. False when that turns out to be another one:
+    the connection is to be dropped, and a new one entered step by step. Never after a refusal."""
+    memory.forget()
+    attempt = await say_login(session, endpoint, credentials, way, ahead)
+    try:
+        async with asyncio.timeout(CONNECTING):
+            await session.greeting()
+    except TimeoutError:
+        memory.beware()
+        return False
+    except Disconnected:
+        pass  # it is raised again, and explained
+    try:
+        await greet(session, endpoint)
+        status = await attempt.pending.done()
+    except ProtocolFault:
+        raise
+    except Disconnected as error:
+        # Who tests for it says nothing; but so does a BYE that got lost, for octets that nobody
+        # read have the connection reset. Only a pause that was asked for is taken for one.
+        if not error.throttled:
+            memory.beware()
+        raise
+    greeting = await session.greeting()
+    # Where there is no way any more, that is what there is to say.
+    told = way_of(greeting, endpoint, credentials)
+    if told != way and not refuses(status):
+        return False
+    check_login(session, endpoint, attempt)
+    if status.code != b"CAPABILITY":
+        session.capabilities = None  # they are the greeting's
+    await settle_in(session, endpoint, attempt, way)
+    if not session.misjudged:
+        memory.keep(greeting, credentials, way)
+    return True
 
 
 async def reach(
@@ -185,85 +247,6 @@ def _no_imap(session: Session, endpoint: Endpoint) -> Closed:
     )
 
 
-async def log_in(
-    session: Session,
-    endpoint: Endpoint,
-    credentials: Credentials,
-    ahead: Ahead | None = None,
-) -> None:
-    """One attempt. Raises `Closed(CREDENTIALS)` when it is refused.
-
-    A server that is known by its greeting is sent what `ahead` says behind the login, without
-    waiting for its answer; `ahead.asked` then finds what was taken. Not after STARTTLS, for that
-    greeting counts for nothing, and not where we go on as somebody else."""
-    if session.capabilities is None:
-        await session.send(commands.capability()).done()
-    names = login_names(endpoint)
-    before = session.capabilities or frozenset()
-    mechanism = sasl.choose(
-        before,
-        credentials,
-        endpoint.options.get("auth"),
-        authzid=bool(names.authzid),
-        protected=session.protected or tls.is_loopback(endpoint.host),
-    )
-    secret = await _secret(mechanism, credentials)
-    exchange = None
-    if mechanism is not sasl.Mechanism.LOGIN_COMMAND:
-        exchange = sasl.conversation(mechanism, names, secret, endpoint.host, endpoint.port)
-    able: frozenset[str] = frozenset()
-    if ahead is not None and endpoint.scheme != "imap+starttls" and not names.proxy:
-        one_step = exchange is None or "SASL-IR" in before
-        able = presumed(await session.greeting(), mechanism) if one_step else able
-    if exchange is None:
-        pending = session.send(commands.login(names.authcid, secret))
-    else:
-        pending = _exchange(session, mechanism, exchange, "SASL-IR" in before)
-    session.capabilities = None  # they change with the login; its OK tells them, or we ask
-    if ahead is not None and able:
-        send_ahead(session, _behind(ahead), able)
-    status = await pending.done()
-    said = ""
-    if exchange is not None:
-        said = exchange.failure and f": {exchange.failure}"
-        if status.kind == b"OK":
-            exchange.finish()
-    if status.kind != b"OK" or status.code.startswith(b"ERROR="):
-        # Exchange says OK [Error="…WrongServerException…"] and means no (F11).
-        raise failure(
-            b"LOGIN", status, f"{session.name} refused the login of {_who(endpoint)}{said}"
-        )
-    if names.proxy:
-        session.capabilities = None
-        status = await session.send(commands.proxyauth(names.proxy)).done()
-        if status.kind != b"OK":
-            admin = printable(names.authcid, 120)
-            raise failure(
-                b"LOGIN", status, f"{session.name} won't let {admin} go on as {_who(endpoint)}"
-            )
-    well = await answered(session.ahead)
-    if session.capabilities is None:
-        await session.send(commands.capability()).done()
-    after: frozenset[str] = session.capabilities or frozenset()
-    if not well or not able <= after:
-        session.misjudged = True
-        throw_away(session)
-    if "ID" in after:
-        # On every connection: NetEase opens no folder on one that didn't. Its answer can wait.
-        session.identified = asked(session, commands.id_(_ID))
-
-
-def _behind(ahead: Ahead) -> Ahead:
-    """ID, and what else is to be said."""
-
-    def say(ask: Ask, able: frozenset[str]) -> None:
-        if "ID" in able:
-            ask(commands.id_(_ID))
-        ahead(ask, able)
-
-    return say
-
-
 async def _secure(session: Session, endpoint: Endpoint) -> None:
     context = tls.client_context(endpoint)
     if session.capabilities is not None and "STARTTLS" not in session.capabilities:
@@ -296,37 +279,6 @@ def _check_certificate(session: Session, endpoint: Endpoint) -> None:
         session.notice(f"{session.name}: its certificate is trusted by its pinned fingerprint")
 
 
-async def _secret(mechanism: sasl.Mechanism, credentials: Credentials) -> Secret:
-    if mechanism in (sasl.Mechanism.XOAUTH2, sasl.Mechanism.OAUTHBEARER):
-        if credentials.token is None:
-            raise BadInput("this login needs an access token; give a token command")
-        return await credentials.token()
-    if credentials.password is None:
-        raise BadInput("this login needs a password; give one")
-    return credentials.password
-
-
-def _exchange(
-    session: Session, mechanism: sasl.Mechanism, exchange: sasl.Conversation, at_once: bool
-) -> Pending:
-    initial = exchange.initial()
-    waiting = [initial] if initial is not None and not at_once else []
-
-    def answer(challenge: bytes) -> bytes:
-        if waiting:
-            said = waiting.pop()
-            assert said is not None
-            return commands.sasl_line(said)
-        try:
-            decoded = base64.b64decode(challenge, validate=True)
-        except binascii.Error:
-            decoded = challenge
-        return commands.sasl_line(exchange.respond(decoded))
-
-    command = commands.authenticate(mechanism.value, initial if at_once else None)
-    return session.send(command, answer)
-
-
 def _unreachable(error: OSError | TimeoutError, endpoint: Endpoint) -> Closed:
     host, port = printable(endpoint.host, 120), endpoint.port
     if isinstance(error, ssl.SSLError):
@@ -357,7 +309,3 @@ def _keep_alive(session: Session) -> None:
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, option):
             wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _who(endpoint: Endpoint) -> str:
-    return printable(endpoint.user, 120)

@@ -23,6 +23,7 @@ class Known:
     greeting: bytes
     behind: frozenset[Mechanism]
     extensions: frozenset[str]
+    early: bool
     reason: str
 
 
@@ -39,6 +40,7 @@ KNOWN: tuple[Known, ...] = (
         rb"^CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL\+( |$)",
         frozenset({Mechanism.PLAIN, Mechanism.LOGIN_COMMAND}),
         _BOTH,
+        True,
         "its words are often changed (login_greeting), the order of its capabilities is its own; "
         "what its login process has read too much it hands over to the mailbox's process",
     ),
@@ -47,6 +49,7 @@ KNOWN: tuple[Known, ...] = (
         rb" Cyrus IMAP 3\.([6-9]|\d\d)\.",
         frozenset({Mechanism.LOGIN_COMMAND}),
         _BOTH | {"QUOTA"},
+        False,
         "behind AUTHENTICATE nothing may be sent: it takes what it has read already for the "
         "beginning of a security layer, reads it twice and loses the end",
     ),
@@ -57,8 +60,16 @@ def presumed(greeting: Status, mechanism: Mechanism) -> frozenset[str]:
     """What the server will be able to do once it has let us in by `mechanism`, in one step; empty
     when nothing may be sent behind that. A token's refusal takes two steps: a challenge, which the
     command behind it would answer; so no row names such a mechanism."""
+    known = _known(greeting)
+    return known.extensions if known is not None and mechanism in known.behind else frozenset()
+
+
+def hears_early(greeting: Status) -> bool:
+    """Whether the server that greets so hears what was said before."""
+    known = _known(greeting)
+    return known is not None and known.early
+
+
+def _known(greeting: Status) -> Known | None:
     said = b"%b %b %b" % (greeting.code, greeting.arguments, greeting.text)
-    for known in KNOWN:
-        if mechanism in known.behind and re.search(known.greeting, said):
-            return known.extensions
-    return frozenset()
+    return next((known for known in KNOWN if re.search(known.greeting, said)), None)

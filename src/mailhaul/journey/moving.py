@@ -31,7 +31,10 @@ _MESSAGE = (
     *("folder", "source_key", "target_key", "fate", "flags", "size", "received"),
     *("identity", "named", "digest", "reason", "pass"),
 )
-_LEDGERS = (tables.ledger_folder, tables.ledger_message, tables.ledger_intent)
+_LEDGERS = (
+    *(tables.ledger_folder, tables.ledger_message, tables.ledger_intent),
+    tables.ledger_meta,  # what stores remember they can find out anew
+)
 
 
 @dataclass(frozen=True, slots=True)

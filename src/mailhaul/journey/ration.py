@@ -23,6 +23,7 @@ from mailhaul.core.store import (
     Discards,
     FlagChange,
     Refused,
+    Remembers,
     Source,
     Target,
     Traffic,
@@ -170,6 +171,16 @@ class RationedSource:
     @property
     def traffic(self) -> Traffic:
         return self._inner.traffic
+
+    @property
+    def memory(self) -> str:
+        """`Remembers.memory`, of an `inner` that does."""
+        return self._inner.memory if isinstance(self._inner, Remembers) else ""
+
+    @memory.setter
+    def memory(self, text: str) -> None:
+        if isinstance(self._inner, Remembers):
+            self._inner.memory = text
 
     async def open(self) -> None:
         await self._inner.open()

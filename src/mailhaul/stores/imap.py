@@ -70,6 +70,15 @@ class ImapSource:
     def traffic(self) -> Traffic:
         return self._mailbox.told()
 
+    @property
+    def memory(self) -> str:
+        """`Remembers.memory`: what the server said the last time."""
+        return self._mailbox.memory.text
+
+    @memory.setter
+    def memory(self, text: str) -> None:
+        self._mailbox.memory.text = text
+
     async def open(self) -> None:
         await self._mailbox.open()
 
@@ -119,6 +128,15 @@ class ImapTarget:
     @property
     def traffic(self) -> Traffic:
         return self._mailbox.told()
+
+    @property
+    def memory(self) -> str:
+        """`Remembers.memory`: what the server said the last time."""
+        return self._mailbox.memory.text
+
+    @memory.setter
+    def memory(self, text: str) -> None:
+        self._mailbox.memory.text = text
 
     async def open(self) -> None:
         await self._mailbox.open()

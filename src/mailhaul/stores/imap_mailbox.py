@@ -2,7 +2,8 @@
 
 Opening costs three flights where the server allows it: connecting, logging in, and one with
 everything else, the folder listing included; two where the server is known well enough to be asked
-all that behind the login at once (`imap.ahead`). `folders()` gives that listing the first time, if
+all that behind the login at once (`imap.ahead`), one where it also is remembered (`imap.memory`).
+`folders()` gives that listing the first time, if
 it is called at once and nothing was made meanwhile.
 """
 
@@ -27,6 +28,7 @@ from mailhaul.imap.connect import connect
 from mailhaul.imap.failures import failure
 from mailhaul.imap.intake import BUDGET
 from mailhaul.imap.lane import Lane
+from mailhaul.imap.memory import Memory
 from mailhaul.imap.name_rules import name_rules
 from mailhaul.imap.pending import Pending
 from mailhaul.imap.quirks import QuirkName, notices
@@ -108,6 +110,7 @@ class Mailbox:
         """Folders as last listed or made."""
         self._opened = False
         self._opening = False
+        self.memory = Memory(endpoint)
         self._asks_ahead = True
         """Off once something was sent behind a login in vain."""
         self._folders: list[Folder] | None = None
@@ -252,6 +255,7 @@ class Mailbox:
                 compress=self._compress,
                 lease=self._lease,
                 ahead=self._ask_ahead if self._asks_ahead else None,
+                memory=self.memory,
             )
         except TooManyConnections:
             # A14: go on with fewer; a folder of the lane that goes is given to another.

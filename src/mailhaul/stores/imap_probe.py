@@ -18,7 +18,8 @@ from mailhaul.imap import commands
 from mailhaul.imap.client import Session
 from mailhaul.imap.codes import judge
 from mailhaul.imap.commands import StatusAttribute
-from mailhaul.imap.connect import CONNECTING, greet, log_in, reach
+from mailhaul.imap.connect import CONNECTING, greet, reach
+from mailhaul.imap.logging_in import log_in
 from mailhaul.imap.responses import Untagged
 from mailhaul.stores.imap_folders import namespaces
 
