@@ -134,10 +134,11 @@ async def _enter_at_once(
             memory.beware()
         raise
     greeting = await session.greeting()
-    # Where there is no way any more, that is what there is to say.
-    told = way_of(greeting, endpoint, credentials)
-    if told != way and not refuses(status):
-        return False
+    if not memory.expects(greeting):
+        # Where there is no way any more, that is what there is to say.
+        told = way_of(greeting, endpoint, credentials)
+        if told != way and not refuses(status):
+            return False
     check_login(session, endpoint, attempt)
     if status.code != b"CAPABILITY":
         session.capabilities = None  # they are the greeting's

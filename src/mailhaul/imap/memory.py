@@ -7,6 +7,7 @@ machine), and would be told nothing by it but what was told the last time, can l
 import json
 
 from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.errors import BadInput, Closed
 from mailhaul.imap import tls
 from mailhaul.imap.logging_in import Way, way_of
 from mailhaul.imap.login import Login, login_names
@@ -18,10 +19,11 @@ class Memory:
     """What is remembered of one endpoint. `text` is all of it, to be kept; empty: nothing. It
     holds no secret, and that of another endpoint, or of none, counts for nothing."""
 
-    __slots__ = ("_endpoint", "text")
+    __slots__ = ("_before", "_endpoint", "text")
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._before: str | None = None  # what it told when a way was last taken from here
         self.text = ""
 
     def way(self, credentials: Credentials) -> Way | None:
@@ -30,12 +32,25 @@ class Memory:
         if not told:
             return None
         greeting = Status(None, b"OK", b"CAPABILITY", told.encode("latin-1", "replace"), b"")
-        return self._early(greeting, credentials)
+        try:
+            way = self._early(greeting, credentials)
+        except (BadInput, Closed):  # by now the server may offer what it didn't
+            return None
+        if way is not None:
+            self._before = told
+        return way
+
+    def expects(self, greeting: Status) -> bool:
+        """Whether the greeting tells word for word what the way was taken for."""
+        told = greeting.kind == b"OK" and greeting.code == b"CAPABILITY"
+        return told and greeting.arguments.decode("latin-1") == self._before
 
     def keep(self, greeting: Status, credentials: Credentials, way: Way) -> None:
         """We got in by `way`, and all that was presumed was so. Nothing is kept of a server that
-        may not be spoken to early."""
-        if self._told() != "" and self._early(greeting, credentials) == way:
+        may not be spoken to early, or that we beware of."""
+        if self._told() == "":
+            return
+        if self.expects(greeting) or self._early(greeting, credentials) == way:
             self._note(greeting.arguments.decode("latin-1"))
 
     def forget(self) -> None:
