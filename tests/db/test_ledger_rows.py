@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 
 from mailhaul.core.errors import Disconnected, Superseded
 from mailhaul.core.lease import Lease
-from mailhaul.core.message import Key
+from mailhaul.core.message import Entry, Key
 from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
 from mailhaul.db.ledger_rows import LedgerRows
@@ -21,7 +21,7 @@ from mailhaul.engine.outcomes import Delete, Finished, Options, Side
 from mailhaul.engine.passes import run_pass
 from mailhaul.engine.undoing import undo
 from mailhaul.stores.memory import MemorySource, MemoryTarget
-from mailhaul.stores.memory_mailbox import MemoryMailbox
+from mailhaul.stores.memory_mailbox import Habits, MemoryMailbox
 from tests.engine.notation import fill, octets, path_of, shown
 from tests.servers.postgres import Postgres
 
@@ -128,6 +128,46 @@ async def test_it_holds_what_one_in_a_file_holds(database: Database, tmp_path: P
         assert contents(ledger) == expected[1]
 
 
+async def cut_off(ledger: Ledger) -> tuple[object, list[object]]:
+    """A run that ends amid sending, with an intent of an earlier mailhaul beside its own; what was
+    on its way is deleted at the source, and another run looks."""
+    source, target = MemoryMailbox(), MemoryMailbox(Habits(window=100))
+    names = fill(source, "INBOX: A B:S C")
+    sent = 0
+
+    def strike(operation: str, folder: str) -> None:
+        nonlocal sent
+        sent += operation == "after append"
+        if sent == 2:
+            raise OSError("gone")
+
+    async def go(target: MemoryTarget) -> None:
+        ledger.quiet = 60.0
+        async for _ in run_pass(MemorySource(source), target, ledger, Options()):
+            pass
+
+    with pytest.raises(OSError, match="gone"):
+        await go(MemoryTarget(target, strike))
+    (folder,) = ledger.folders()
+    ledger._sql.execute("INSERT INTO intent VALUES (?, ?)", (folder.id, "[1, 2]"))
+    ledger.commit()
+    (first,) = (each for each in source.messages() if each.data == octets("B"))
+    source.expunge(first.uid)
+    await go(MemoryTarget(target))
+    assert [row.target_key for row in ledger.orphans(folder)] == [2]
+    assert ledger.unsettled() == set()
+    return shown(target, names), contents(ledger)
+
+
+async def test_what_was_on_its_way_is_known_as_in_a_file(
+    database: Database, tmp_path: Path
+) -> None:
+    with Ledger(FileRows(connect(tmp_path, "pair")), tmp_path) as ledger:
+        expected = await cut_off(ledger)
+    with Ledger(rows(database), tmp_path) as ledger:
+        assert await cut_off(ledger) == expected
+
+
 async def test_mailboxes_see_nothing_of_each_other(database: Database, tmp_path: Path) -> None:
     with Ledger(rows(database, 1), tmp_path) as one, Ledger(rows(database, 2), tmp_path) as two:
         expected = await story(one)
@@ -156,7 +196,7 @@ def test_a_writer_of_an_earlier_epoch_is_refused(database: Database, tmp_path: P
     with database.begin() as connection:
         connection.execute(update(tables.mailbox).where(tables.mailbox.c.id == 1).values(epoch=1))
     with pytest.raises(Superseded):
-        stale.intend(folder, [1])
+        stale.intend(folder, [Entry(1)])
     stale.close()
     with Ledger(rows(database, epoch=1), tmp_path) as ledger:
         assert [each.source for each in ledger.folders()] == [("INBOX",)]
@@ -186,7 +226,7 @@ def test_once_superseded_nobody_goes_on_with_what_was_rolled_back(
         connection.execute(update(tables.mailbox).where(tables.mailbox.c.id == 1).values(epoch=1))
     for _ in range(2):
         with pytest.raises(Superseded):
-            stale.intend(folder, [1])
+            stale.intend(folder, [Entry(1)])
     stale.close()
 
 

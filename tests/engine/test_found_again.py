@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailhaul.core.folder import INBOX_PATH
+from mailhaul.core.message import Entry
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Fate, Options
 from mailhaul.engine.passes import run_pass
@@ -35,7 +36,8 @@ def forget(directory: Path, *, intended: bool) -> None:
             )
         )
         if intended:
-            ledger.intend(folder, [row.source_key for row in rows if row.source_key is not None])
+            keys = [row.source_key for row in rows if row.source_key is not None]
+            ledger.intend(folder, [Entry(key) for key in keys])
         ledger.commit()
 
 

@@ -9,15 +9,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, State
-from mailhaul.core.message import NO_FLAGS, Identity, Key
+from mailhaul.core.message import NO_FLAGS, Entry, Identity, Key
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
 from mailhaul.engine.ledger_file import FILE, VERSION, FileRows
+from mailhaul.engine.ledger_row import Intent, Underway
 from mailhaul.engine.outcomes import Fate, Side
 
 PAIR = "imap://ada@old.example → imap://ada@new.example"
@@ -310,7 +312,7 @@ def test_cursors_come_back(tmp_path: Path) -> None:
 def test_a_folder_linked_to_another_target_starts_anew(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, PAIR) as ledger:
         folder = _folder(ledger, _row(1, 1))
-        ledger.intend(folder, [2, 3])
+        ledger.intend(folder, [Entry(2), Entry(3)])
         again = ledger.link(("INBOX",), ("Elsewhere",))
         assert ledger.folders() == [again]
         assert not _rows(ledger, again) and not ledger.intended(again)
@@ -349,7 +351,7 @@ def test_when_a_message_goes_from_the_source(name: str, tmp_path: Path) -> None:
 def test_what_a_renumbered_source_leaves_is_never_an_orphan(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, PAIR) as ledger:
         folder = _folder(ledger, _row(1, 9), _row(2, None, Fate.REFUSED))
-        ledger.intend(folder, [3])
+        ledger.intend(folder, [Entry(3)])
         ledger.lose_sources(folder)
         assert _keys(ledger, folder) == [(None, 9)]
         assert not ledger.orphans(folder) and not ledger.intended(folder)
@@ -398,13 +400,49 @@ def test_what_stores_remember_comes_back(tmp_path: Path) -> None:
 def test_intents_are_there_until_they_are_settled(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, PAIR) as ledger:
         folder, other = _folder(ledger), ledger.link(("Work",), ("Work",))
-        ledger.intend(folder, [1, 2])
-        ledger.intend(folder, [2, 3])
-        ledger.intend(other, ["a"])
+        ledger.intend(folder, [Entry(1), Entry(2)])
+        ledger.intend(folder, [Entry(2), Entry(3)])
+        ledger.intend(other, [Entry("a")])
     with Ledger.open(tmp_path, PAIR) as ledger:
         assert ledger.intended(folder) == {1, 2, 3} and ledger.intended(other) == {"a"}
         ledger.settled(folder)
         assert ledger.intended(folder) == set() and ledger.intended(other) == {"a"}
+
+
+def test_an_intent_keeps_what_the_listing_told(tmp_path: Path) -> None:
+    received = datetime(2024, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        folder = _folder(ledger)
+        entries = [Entry(7, SEEN, 12, received), Entry("b", NO_FLAGS, None, None)]
+        ledger.intend(folder, entries, Cursor("T 1"), 3)
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        seconds = int(received.timestamp())
+        (intent,) = ledger.intents(folder)
+        assert intent.messages == [Underway(7, 12, seconds, SEEN), Underway("b")]
+        assert (intent.place, intent.attempt) == ("T 1", 3)
+
+
+def test_an_intent_of_an_earlier_mailhaul_tells_keys_alone(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        folder = _folder(ledger)
+        ledger._sql.execute("INSERT INTO intent VALUES (?, ?)", (folder.id, '[1, "b"]'))
+        ledger.intend(folder, [Entry(2)])
+        assert ledger.intended(folder) == {1, "b", 2}
+        old, new = ledger.intents(folder)
+        assert old == Intent([Underway(1), Underway("b")]) and new == Intent([Underway(2)])
+        assert ledger.unsettled() == {folder.id}
+        ledger.settled(folder)
+        assert ledger.unsettled() == set()
+
+
+def test_uncertain_is_what_no_row_knows_to_be_at_the_target(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, PAIR) as ledger:
+        folder = _folder(
+            ledger,
+            *(_row(1, 11), _row(2, 12, Fate.ADOPTED), _row(3, None, Fate.MISSING)),
+            *(_row(4, None, Fate.REFUSED), _row(9, 19)),
+        )
+        assert ledger.uncertain(folder, {1, 2, 3, 4, 5}) == {3, 4, 5}
 
 
 def test_fates_count_only_what_the_source_holds(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A pass is undone message by message; what the person has touched since stands."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,10 @@ class Pair:
         self.names = fill(self.source, source) | fill(self.target, target)
         self.directory = directory
 
-    async def copy(self, number: int) -> Finished:
+    async def copy(self, number: int, faults: Callable[[str, str], None] | None = None) -> Finished:
         with Ledger.open(self.directory, "pair") as ledger:
-            ledger.number = number
-            source, target = MemorySource(self.source), MemoryTarget(self.target)
+            ledger.number, ledger.quiet = number, 60.0
+            source, target = MemorySource(self.source), MemoryTarget(self.target, faults)
             async for event in run_pass(source, target, ledger, Options()):
                 last = event
         assert isinstance(last, Finished)
@@ -135,6 +136,30 @@ async def test_messages_that_are_gone_at_the_source_are_undone_too(pair: Pair) -
     pair.source.expunge(uid)
     await pair.copy(3)
     assert totals(await pair.undo(2)) == (3, 0, 0)
+
+
+async def test_what_a_cut_run_had_sent_is_undone_though_the_source_has_deleted_it(
+    tmp_path: Path,
+) -> None:
+    pair = Pair(tmp_path, "INBOX: A B:S C")
+    pair.target.habits = replace(pair.target.habits, window=100)
+    sent = 0
+
+    def strike(operation: str, folder: str) -> None:
+        nonlocal sent
+        sent += operation == "after append"
+        if sent == 2:
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await pair.copy(1, strike)
+    for stored in pair.source.messages()[:2]:
+        pair.source.expunge(stored.uid)
+    pair.target.flag(pair.uid("A"), frozenset({"\\Flagged"}), frozenset())
+    await pair.copy(2)
+    assert pair.there() == ended("INBOX: A:F B:S C")
+    assert totals(await pair.undo(2)) == (2, 1, 0)
+    assert pair.there() == ended("INBOX: A:F")
 
 
 async def test_cut_off_anywhere_it_ends_the_same(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from mailhaul.core.errors import BadInput
+from mailhaul.core.folder import Cursor
+from mailhaul.core.message import Entry
 from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
 from mailhaul.db.migrate import migrate
@@ -85,7 +87,7 @@ async def installation(tmp_path: Path) -> Installation:
         with open_ledger(database, tmp_path, row) as ledger:
             await carry(ledger, *pair)
             if ledger.folders():
-                ledger.intend(ledger.folders()[0], [1, 2])
+                ledger.intend(ledger.folders()[0], [Entry(1), Entry(2)], Cursor("T 1 9"), 1)
         pairs.append(pair)
     return database, pairs
 
@@ -106,8 +108,8 @@ async def test_everything_is_there_and_goes_on(
     for row, pair in zip(rows(target), pairs, strict=True):
         with read_ledger(source, tmp_path, row) as old, read_ledger(target, tmp_path, row) as new:
             assert contents(new) == contents(old)
-            assert [new.intended(each) for each in new.folders()] == [
-                old.intended(each) for each in old.folders()
+            assert [[*new.intents(each)] for each in new.folders()] == [
+                [*old.intents(each)] for each in old.folders()
             ]
         with open_ledger(target, tmp_path, row) as ledger:
             assert await carry(ledger, *pair) == 0, "a moved ledger carried something again"

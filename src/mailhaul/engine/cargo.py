@@ -12,10 +12,10 @@ from mailhaul.core.identity import blob_identity
 from mailhaul.core.message import Entry, Identity, Key, Message, Unreadable
 from mailhaul.core.store import Appended, Source
 from mailhaul.engine.ledger import MessageRow
+from mailhaul.engine.ledger_row import seconds
 from mailhaul.engine.matching import Trait
 from mailhaul.engine.outcomes import Fate, Side
 from mailhaul.engine.sides import closing
-from mailhaul.engine.strangers import seconds
 
 
 class Cargo:

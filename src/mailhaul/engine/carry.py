@@ -27,6 +27,7 @@ from mailhaul.engine.outcomes import Delete, Fate, Side
 from mailhaul.engine.recognition import adopt, find_again
 from mailhaul.engine.sending import send
 from mailhaul.engine.sides import closing, together
+from mailhaul.engine.stranded import claim
 from mailhaul.engine.survey import check_source, learn, source_renumbered, survey
 from mailhaul.engine.visit import Carrier, Postponed, Visit
 from mailhaul.engine.window import left_out, reconsidered
@@ -101,7 +102,9 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
         )
     if unkeyed := visit.ledger.unkeyed(visit.row):
         await learn(visit, unkeyed)
-    visit.ledger.settled(visit.row)
+    if not (visit.surprised and since is not None):  # else there is more to be listed
+        await claim(visit)
+        visit.ledger.settled(visit.row)
     visit.row = replace(visit.row, target_seen=visit.seen or visit.row.target_seen)
     moved = replace(visit.row, source_state=visit.source.state, source_cursor=cursor)
     postponed = bool(visit.orders)

@@ -23,16 +23,20 @@ from typing import Any
 from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import Cursor, FolderPath
 from mailhaul.core.lease import Lease
-from mailhaul.core.message import Flags, Key
+from mailhaul.core.message import Entry, Flags, Key
 from mailhaul.core.text import printable
 from mailhaul.engine import ledger_file
 from mailhaul.engine.ledger_row import (
     COLUMNS,
     FOLDER_COLUMNS,
     INSERT,
+    Intent,
     Rows,
     flags_text,
     folder_row,
+    intended_keys,
+    intent_of,
+    intent_text,
     message_row,
     path_of,
     values_of,
@@ -224,6 +228,11 @@ class Ledger:
         wanted = map(self._sql.stored, keys)
         rows = self._rows(folder, f"source_key IN ({places})", "rowid", *wanted)
         return {row.source_key: row for row in rows if row.source_key is not None}
+
+    def alike(self, folder: FolderRow, size: int, received: int) -> list[MessageRow]:
+        """The rows of that size and received date that are at both sides."""
+        where = "source_key IS NOT NULL AND fate IN ('copied', 'adopted') AND size = ?"
+        return self._rows(folder, f"{where} AND received = ?", "rowid", size, received)
 
     def unkeyed(self, folder: FolderRow) -> list[MessageRow]:
         """Rows that are at the target under a key that is not known yet."""
@@ -430,15 +439,37 @@ class Ledger:
 
     # intents
 
-    def intend(self, folder: FolderRow, keys: Sequence[Key]) -> None:
-        """Before the first octet is sent: these source messages may be on their way. Commits."""
-        self._sql.execute("INSERT INTO intent VALUES (?, ?)", (folder.id, json.dumps(keys)))
+    def intend(
+        self,
+        folder: FolderRow,
+        entries: Sequence[Entry],
+        place: Cursor | None = None,
+        attempt: int = 0,
+    ) -> None:
+        """Before the first octet is sent: these source messages may be on their way, and will
+        arrive behind that place at the target, in their order. Commits. See `Intent`."""
+        text = intent_text(entries, place, attempt)
+        self._sql.execute("INSERT INTO intent VALUES (?, ?)", (folder.id, text))
         self.commit()
 
-    def intended(self, folder: FolderRow) -> set[Key]:
-        """What may have been on its way when a run was cut off."""
+    def intents(self, folder: FolderRow) -> Iterator[Intent]:
+        """What may have been on its way when a run was cut off, as it was written down."""
         rows = self._sql.execute("SELECT keys FROM intent WHERE folder = ?", (folder.id,))
-        return {key for (keys,) in rows for key in json.loads(keys)}
+        return (intent_of(text) for (text,) in rows)
+
+    def intended(self, folder: FolderRow) -> set[Key]:
+        """What may have been on its way when a run was cut off, by source key."""
+        rows = self._sql.execute("SELECT keys FROM intent WHERE folder = ?", (folder.id,))
+        return {key for (text,) in rows for key in intended_keys(text)}
+
+    def uncertain(self, folder: FolderRow, intended: set[Key]) -> set[Key]:
+        """Those of the intended of which no row says that they are at the target."""
+        rows = self._sql.execute(
+            "SELECT source_key FROM message WHERE folder = ? AND source_key IS NOT NULL"
+            " AND fate IN ('copied', 'adopted')",
+            (folder.id,),
+        )
+        return intended - {key for (stored,) in rows if (key := self._sql.key(stored)) in intended}
 
     def unsettled(self) -> set[int]:
         """The folders (ids) of which something may have been on its way when a run ended."""
@@ -447,7 +478,9 @@ class Ledger:
 
     def settled(self, folder: FolderRow) -> None:
         """Nothing of this folder is on its way any more."""
-        if self.intended(folder):
+        if self._sql.execute(
+            "SELECT 1 FROM intent WHERE folder = ? LIMIT 1", (folder.id,)
+        ).fetchone():
             self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
 
     # accounting

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from mailhaul.core.folder import Cursor, FolderPath, State
-from mailhaul.core.message import Flags, Identity, Key
+from mailhaul.core.message import Entry, Flags, Identity, Key
 from mailhaul.engine.outcomes import Fate
 
 
@@ -47,6 +47,28 @@ class MessageRow:
     id: int | None = None
     passed: int = 0
     """The number of the pass that wrote it to the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A source message that may be on its way, as its listing showed it. An earlier mailhaul wrote
+    its key alone."""
+
+    key: Key
+    size: int | None = None
+    received: int | None = None
+    flags: Flags = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What may be on its way, in the order in which it is sent. What has arrived lies behind
+    `place` at the target (a tail; None: not known). `attempt` counts up while nothing is settled:
+    what a later one intends too had not arrived by then."""
+
+    messages: Sequence[Underway]
+    place: Cursor | None = None
+    attempt: int = 0
 
 
 FOLDER_COLUMNS = (
@@ -132,6 +154,47 @@ def message_row(found: Sequence[Any], rows: Rows) -> MessageRow:
 def folder_row(row: Any) -> FolderRow:
     """The row of which `FOLDER_COLUMNS` were found."""
     return FolderRow(row[0], path_of(row[1]), path_of(row[2]), *row[3:])
+
+
+def intent_text(entries: Sequence[Entry], place: Cursor | None, attempt: int) -> str:
+    """The intent to send these, as a column holds it."""
+    written = {
+        "attempt": attempt,
+        "place": place,
+        "keys": [entry.key for entry in entries],
+        "sizes": [entry.size for entry in entries],
+        "received": [seconds(entry) for entry in entries],
+        "flags": [flags_text(entry.flags) for entry in entries],
+    }
+    return json.dumps(written, separators=(",", ":"))
+
+
+def intent_of(text: str) -> Intent:
+    """The intent that a column holds, an earlier mailhaul's too."""
+    written = json.loads(text)
+    if isinstance(written, list):
+        return Intent([Underway(key) for key in written])
+    columns = (written[name] for name in ("keys", "sizes", "received", "flags"))
+    return Intent(
+        [
+            Underway(key, size, received, _flags(flags))
+            for key, size, received, flags in zip(*columns, strict=True)
+        ],
+        written["place"],
+        written["attempt"],
+    )
+
+
+def intended_keys(text: str) -> list[Key]:
+    """The keys alone of the intent that a column holds."""
+    written = json.loads(text)
+    keys: list[Key] = written if isinstance(written, list) else written["keys"]
+    return keys
+
+
+def seconds(entry: Entry) -> int | None:
+    """The received date in seconds since 1970; zones are gone: instants compare (finding 4)."""
+    return None if entry.received is None else int(entry.received.timestamp())
 
 
 def path_of(text: str) -> FolderPath:

@@ -22,7 +22,7 @@ async def send(visit: Visit, entries: Sequence[Entry]) -> None:
     a message has arrived; what the target refuses is saved beside the state."""
     tell, path, target = visit.carrier.tell, visit.source.path, visit.carrier.target
     tell(Listed(path, len(entries), sum(entry.size or 0 for entry in entries)))
-    visit.ledger.intend(visit.row, [entry.key for entry in entries])
+    visit.ledger.intend(visit.row, entries, visit.place, visit.attempt)
     cargo = Cargo(visit.carrier.source, visit.source, entries, read=visit.told_all)
     done: list[MessageRow] = []
     refused: list[Refused] = []
@@ -33,6 +33,7 @@ async def send(visit: Visit, entries: Sequence[Entry]) -> None:
         if tail is not None and keys and not visit.strangers:
             tail = target.past(tail, keys)
         visit.row = visit.ledger.add(visit.row, done, tail)
+        visit.resent |= visit.intended.intersection(row.source_key for row in done)
         octets = sum(row.size or 0 for row in done)
         visit.carrier.effects.carried += len(done)
         visit.carrier.effects.octets += octets

@@ -4,11 +4,12 @@ What a killed run of ours left behind, what an earlier tool or the person put th
 is sent, a source message looks for itself among them (`engine.matching`).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 
 from mailhaul.core.folder import Cursor, Folder
 from mailhaul.core.message import Entry, Identity, Key, Message
 from mailhaul.core.store import Source
+from mailhaul.engine.ledger_row import seconds
 from mailhaul.engine.matching import Trait, loose_digest, match, match_read
 from mailhaul.engine.outcomes import Side
 from mailhaul.engine.sides import closing
@@ -46,6 +47,11 @@ class Strangers:
 
     def entry(self, key: Key) -> Entry:
         return self._entries[key]
+
+    def looking(self, like: Container[tuple[int | None, int | None]]) -> list[Entry]:
+        """Those of one of these sizes and received dates (seconds since 1970), in their order."""
+        entries = self._entries.values()
+        return [entry for entry in entries if (entry.size, seconds(entry)) in like]
 
     def drop(self, key: Key) -> None:
         """That one is no stranger any more; one who never was is passed over."""
@@ -107,11 +113,6 @@ async def traits_of(
 
 def trait(entry: Entry, identity: Identity) -> Trait:
     return Trait(entry.key, identity, entry.size, seconds(entry))
-
-
-def seconds(entry: Entry) -> int | None:
-    """The received date in seconds since 1970; zones are gone: instants compare (finding 4)."""
-    return None if entry.received is None else int(entry.received.timestamp())
 
 
 async def read_octets(

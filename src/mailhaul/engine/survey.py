@@ -3,6 +3,7 @@
 A renumbered side loses its keys first; then each row looks for its message anew.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -22,7 +23,13 @@ async def survey(visit: Visit, look: bool) -> None:
     """Learns who the strangers are, if anyone can be, and writes down in whose numbering the
     keys of this visit will be."""
     row, tail = visit.row, visit.target.tail
-    visit.intended = visit.ledger.intended(row)
+    end = tail
+    for intent in visit.ledger.intents(row):
+        visit.intended.update(message.key for message in intent.messages)
+        visit.attempt = max(visit.attempt, intent.attempt + 1)
+    if visit.intended:
+        visit.uncertain = visit.ledger.uncertain(row, visit.intended)
+        visit.gone = Counter((lost.size, lost.received) for lost in visit.ledger.lost(row))
     unkeyed = visit.ledger.unkeyed(row)
     renumbered = any(lost.reason == RENUMBERED for lost in visit.ledger.lost(row))
     look = look or renumbered or bool(visit.intended or unkeyed)
@@ -41,9 +48,11 @@ async def survey(visit: Visit, look: bool) -> None:
             await _find_unkeyed(visit, unkeyed)
         except CursorExpired:
             await _target_renumbered(visit)
-        visit.seen = visit.strangers.end if tail is None else tail
+        end = visit.strangers.end
+        visit.seen = end if tail is None else tail
         visit.row = replace(visit.row, target_anchor=visit.row.target_anchor or visit.seen)
         visit.no_strangers()
+    visit.place = None if end is None else visit.carrier.target.past(end, ())
     await _anchor(visit)
     visit.lost = {id_of(lost): lost for lost in visit.ledger.lost(row)}
     visit.known = visit.ledger.known(visit.row)

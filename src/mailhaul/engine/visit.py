@@ -1,5 +1,6 @@
 """One attempt at one folder: what it works with, and what it has learnt so far."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,6 +66,18 @@ class Visit:
         self.lost: dict[int, MessageRow] = {}
         """Rows without a source message, by id."""
         self.intended: set[Key] = set()
+        """What may have been on its way when an earlier attempt was cut off."""
+        self.attempt = 0
+        """How many attempts have left intents that are not settled."""
+        self.uncertain: set[Key] = set()
+        """Of that, what no row knew to be at the target when this attempt began."""
+        self.resent: set[Key] = set()
+        """Of that, what had not arrived and was sent now."""
+        self.gone: Counter[tuple[int | None, int | None]] = Counter()
+        """How many rows without a source message there were when this attempt began, by size and
+        received date; counted only if anything may have been on its way."""
+        self.place: Cursor | None = None
+        """A tail of the target: who lies before it is in a row or has been looked at."""
         self.known = False
         """Whether the ledger knows any message of this folder."""
         self.seen: Cursor | None = None
