@@ -4,7 +4,7 @@ Everything is acceptable to Cyrus and Dovecot alike, so that a copy must be exac
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.faults.plain import Plain, quoted
 
@@ -24,7 +24,6 @@ class Person:
     password: str
     draw: random.Random
     count: int = 0
-    remembered: dict[bytes, int] = field(default_factory=dict)
 
     def fill(self, messages: int) -> None:
         """Makes the folders and puts `messages` into them, byte-identical twins among them."""
@@ -34,20 +33,12 @@ class Person:
                 connection.command(b"SUBSCRIBE " + quoted(folder))
             self._add(connection, messages)
 
-    def remember(self) -> None:
-        """From here on only what is there now is flagged and deleted. What came in later may be on
-        its way when a worker dies, and once it is gone nobody can tell whose copy has arrived."""
-        with Plain(self.host, self.port, self.user, self.password) as connection:
-            self.remembered = {folder: max([0, *_uids(connection, folder)]) for folder in FOLDERS}
-
     def go_on(self, new: int, flagged: int, deleted: int) -> None:
         """What happens between two passes, spread over the folders by chance."""
         with Plain(self.host, self.port, self.user, self.password) as connection:
             places = []
             for folder in FOLDERS:
-                last = self.remembered.get(folder)
-                uids = _uids(connection, folder)
-                places += [(folder, uid) for uid in uids if last is None or uid <= last]
+                places += [(folder, uid) for uid in _uids(connection, folder)]
             chosen = self.draw.sample(places, min(flagged + deleted, len(places)))
             for position, (folder, uid) in enumerate(chosen):
                 connection.command(b"SELECT " + quoted(folder))

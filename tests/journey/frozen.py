@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mailhaul.cli.main import main
-from mailhaul.core.message import Key
+from mailhaul.core.folder import Cursor
+from mailhaul.core.message import Entry
 from mailhaul.engine.ledger import FolderRow, Ledger
 from mailhaul.imap.client import Session
 from mailhaul.journey.slots import PostgresSlot
@@ -24,8 +25,14 @@ def intended(stop: Stop) -> None:
     """The ledger knows what is about to be sent, and not an octet of it has been."""
     intend = Ledger.intend
 
-    def and_stop(self: Ledger, folder: FolderRow, keys: Sequence[Key]) -> None:
-        intend(self, folder, keys)
+    def and_stop(
+        self: Ledger,
+        folder: FolderRow,
+        entries: Sequence[Entry],
+        place: Cursor | None = None,
+        attempt: int = 0,
+    ) -> None:
+        intend(self, folder, entries, place, attempt)
         stop()
 
     Ledger.intend = and_stop  # type: ignore[method-assign]

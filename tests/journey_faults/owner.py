@@ -51,10 +51,6 @@ class Owner:
         self.deleted += deleted
         self.person.go_on(new=new, flagged=flagged, deleted=deleted)
 
-    def remember(self) -> None:
-        """From here on flags and deletes only what is there now. See `Person.remember`."""
-        self.person.remember()
-
     def switched(self) -> None:
         """From here on nothing changes at the old system but that mail still comes in."""
         self.settled = contents(self.source)

@@ -61,8 +61,6 @@ def _journey(house: House, killer: Killer, postgres: Postgres) -> int:
     house.approve("objects")
     killer.meanwhile(killer.amid("initial"), lambda _: crash(0.0))
     killer.until("synced")
-    for owner in house.owners:
-        owner.remember()
     for _ in range(ROUNDS):
         for owner in house.owners:
             owner.go_on(new=8, flagged=2, deleted=2)

@@ -82,8 +82,6 @@ def _journey(house: House, killer: Killer) -> None:
     while len(killer.kills) < KILLS // 6 and house.seen.states()["copying"]:
         killer.kill(killer.amid("initial"))
     killer.until("synced")
-    for owner in house.owners:
-        owner.remember()
     for number in range(KILLS // 5):
         for owner in house.owners:
             owner.go_on(new=8, flagged=2, deleted=2)
