@@ -8,13 +8,18 @@ written, much more would be known. What holds wherever a run ends is in tables/u
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mailhaul.core.folder import Cursor, Folder
 from mailhaul.core.store import Changes, Source
 from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.passes import run_pass
+from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
+from mailhaul.stores.memory_mailbox import MemoryMailbox
 from tests.engine.acts import at_source, at_target, target_becomes
+from tests.engine.notation import fill, shown
 from tests.engine.scenarios import (
     SERVERS,
     Act,
@@ -50,6 +55,15 @@ def forget_looks(world: World) -> None:
     """The intent becomes one of an earlier mailhaul."""
     with Ledger.open(world.state, "source → target") as ledger:
         ledger._sql.execute("UPDATE intent SET keys = '[1, 2, 3]'")
+        ledger.commit()
+
+
+def lose_the_first(world: World) -> None:
+    """Its row already says that it is gone: another folder's commit wrote that, too, before the
+    run ended."""
+    with Ledger.open(world.state, "source → target") as ledger:
+        (folder,) = ledger.folders()
+        assert ledger.gone(folder, [1]) == 1
         ledger.commit()
 
 
@@ -160,6 +174,16 @@ CASES = (
         before=[Sync("copied 2", MIRROR), at_source("deliver INBOX: A@5")],
     ),
     _case(
+        "a row knows its copy, and another was put there by hand",
+        "INBOX: A B C",
+        "INBOX:",
+        [lose_the_first, at_source("expunge INBOX A"), at_target("deliver INBOX: A")],
+        Sync("copied 2, removed 1", MIRROR),
+        "INBOX: B C A",
+        sent=1,
+        before=[stopped(2, MIRROR)],
+    ),
+    _case(
         "the source only forgot to list it",
         "INBOX: A B C",
         "INBOX:",
@@ -208,3 +232,34 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_who_is_ours(case: Scenario, manner: str) -> None:
     await straight(case, manner)
+
+
+class Vague(MemoryTarget):
+    """A target that can't tell what was added since, and lists everything."""
+
+    async def changes(self, folder: Folder, since: Cursor | None) -> AsyncIterator[Changes]:
+        async for page in super().changes(folder, None):
+            yield page
+
+
+async def test_where_the_target_cannot_tell_what_was_added_nothing_is_ours(tmp_path: Path) -> None:
+    source, target = MemoryMailbox(), MemoryMailbox()
+    fill(source, "INBOX: A@5 B")
+    names = fill(target, "INBOX: X@5 B")
+
+    def strike(operation: str, folder: str) -> None:
+        if operation == "before append":
+            raise OSError("gone")
+
+    async def go(faults: Faults | None) -> None:
+        with Ledger.open(tmp_path, "pair") as ledger:
+            ledger.quiet = 60.0
+            at = MemorySource(source), Vague(target, faults)
+            async for _ in run_pass(*at, ledger, MIRROR):
+                pass
+
+    with pytest.raises(OSError, match="gone"):
+        await go(strike)
+    source.expunge(1)
+    await go(None)
+    assert shown(target, names) == {"INBOX": ["X@5", "B"]}

@@ -33,7 +33,6 @@ async def send(visit: Visit, entries: Sequence[Entry]) -> None:
         if tail is not None and keys and not visit.strangers:
             tail = target.past(tail, keys)
         visit.row = visit.ledger.add(visit.row, done, tail)
-        visit.resent |= visit.intended.intersection(row.source_key for row in done)
         octets = sum(row.size or 0 for row in done)
         visit.carrier.effects.carried += len(done)
         visit.carrier.effects.octets += octets

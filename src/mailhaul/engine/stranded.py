@@ -55,10 +55,8 @@ async def claim(visit: Visit) -> None:
         return
     looks = _looks(visit, await _gone(visit))
     strangers = defaultdict[_Look, list[Entry]](list)
-    known = {row.target_key for row in visit.lost.values()}
     for entry in visit.strangers.looking(looks):
-        if entry.key not in known:
-            strangers[_look(entry)].append(entry)
+        strangers[_look(entry)].append(entry)
     rows: list[MessageRow] = []
     added: dict[Cursor, set[Key]] = {}
     for look, there in strangers.items():
@@ -102,8 +100,7 @@ def _looks(visit: Visit, gone: set[Key]) -> dict[_Look, _Alike]:
             last[message.key] = max(intent.attempt, last.get(message.key, 0))
     for intent in visit.ledger.intents(visit.row):
         for message in intent.messages:
-            missing = message.key in visit.resent or last[message.key] > intent.attempt
-            if missing or intent.place is None:
+            if intent.place is None or last[message.key] > intent.attempt:
                 break
             if message.key in gone and message.size is not None and message.received is not None:
                 alike = looks.setdefault((message.size, message.received), _Alike())

@@ -71,8 +71,6 @@ class Visit:
         """How many attempts have left intents that are not settled."""
         self.uncertain: set[Key] = set()
         """Of that, what no row knew to be at the target when this attempt began."""
-        self.resent: set[Key] = set()
-        """Of that, what had not arrived and was sent now."""
         self.gone: Counter[tuple[int | None, int | None]] = Counter()
         """How many rows without a source message there were when this attempt began, by size and
         received date; counted only if anything may have been on its way."""
