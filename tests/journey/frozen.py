@@ -20,6 +20,9 @@ from mailhaul.journey.slots import PostgresSlot
 
 Stop = Callable[[], None]
 
+AMID = 50_000
+"""Octets: more than all small messages together, far less than a large one."""
+
 
 def intended(stop: Stop) -> None:
     """The ledger knows what is about to be sent, and not an octet of it has been."""
@@ -42,12 +45,15 @@ def half_sent(stop: Stop) -> None:
     """The first octets of a large message are on their way."""
     write = Session._write
     sending = False
+    sent = 0
 
     def and_stop(self: Session, data: bytes) -> None:
-        nonlocal sending
+        nonlocal sending, sent
         write(self, data)
         sending = sending or (self.writable and b" APPEND " in data)
-        if sending:
+        if sending and self.writable:
+            sent += len(data)
+        if sent > AMID:
             stop()
 
     Session._write = and_stop  # type: ignore[method-assign]
