@@ -111,17 +111,23 @@ class Cyrus(RunningServer):
         return lines
 
     def _set_password(self, user: str, password: str) -> None:
-        # Plain `-p` reads the password from standard input; `-c` makes the account.
-        subprocess.run(
-            [
-                program("saslpasswd2", "sasl2-bin"),
-                *("-p", "-c", "-f", self.directory / "sasldb2", "-u", self.realm, user),
-            ],
-            input=password.encode(),
-            check=True,
-            capture_output=True,
-        )
-        (self.directory / "sasldb2").chmod(0o644)
+        """Whoever logs in meanwhile reads the file as it was: it is changed in a copy."""
+        passwords, fresh = self.directory / "sasldb2", self.directory / "sasldb2.new"
+        with self.adding:
+            if passwords.exists():
+                shutil.copyfile(passwords, fresh)
+            # Plain `-p` reads the password from standard input; `-c` makes the account.
+            subprocess.run(
+                [
+                    program("saslpasswd2", "sasl2-bin"),
+                    *("-p", "-c", "-f", fresh, "-u", self.realm, user),
+                ],
+                input=password.encode(),
+                check=True,
+                capture_output=True,
+            )
+            fresh.chmod(0o644)
+            fresh.replace(passwords)
 
     def _imapd_conf(self) -> str:
         quota = self.quota // 1024 if self.quota is not None else 0

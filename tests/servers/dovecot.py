@@ -102,18 +102,19 @@ class Dovecot(RunningServer):
 
     def add_user(self, user: str, password: str, *, quota: int | None = None) -> Account:
         """As in `RunningServer`; `quota` in octets for this account alone. May take a second."""
-        self._set_row(Account(user, password), quota)
-        self._write_users()
+        with self.adding:
+            self._set_row(Account(user, password), quota)
+            self._write_users()
         # Dovecot looks whether the file has changed at most once in each second of the clock.
         time.sleep(1.01 - time.time() % 1)
         return Account(user, password)
 
     def account(self) -> Account:
         """As in `RunningServer`, at once: these accounts were there when the server started."""
-        self._accounts += 1
-        if self._accounts > PREPARED:
-            return self.add_user(f"user{self._accounts}", self.password)
-        return Account(f"user{self._accounts}", self.password)
+        number = self.next_account()
+        if number > PREPARED:
+            return self.add_user(f"user{number}", self.password)
+        return Account(f"user{number}", self.password)
 
     def home(self, account: Account) -> Path:
         """Where the account's mail lies: `home/mail` is the Maildir (or mdbox, sdbox)."""

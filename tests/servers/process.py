@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class RunningServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._mourner: subprocess.Popen[bytes] | None = None
         self._accounts = 0
+        self.adding = threading.Lock()
+        """Held while the server's list of accounts is changed: tests ask for them in threads."""
 
     def __enter__(self) -> Self:
         for attempt in range(ATTEMPTS):
@@ -117,8 +120,13 @@ class RunningServer:
 
     def account(self) -> Account:
         """A fresh account that no other test uses."""
-        self._accounts += 1
-        return self.add_user(f"user{self._accounts}", self.password)
+        return self.add_user(f"user{self.next_account()}", self.password)
+
+    def next_account(self) -> int:
+        """A number that no other account has."""
+        with self.adding:
+            self._accounts += 1
+            return self._accounts
 
     def endpoint(self, account: Account) -> Endpoint:
         return Endpoint("imap", self.host, self.port, account.user)
