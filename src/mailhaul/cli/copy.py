@@ -170,7 +170,7 @@ async def _carry(order: _Order, stop: "Stop") -> Exit:
 def _load(order: _Order) -> None:
     """Imports what only carrying needs."""
     import mailhaul.engine.mirror
-    import mailhaul.engine.trips  # noqa: F401
+    import mailhaul.engine.trips  # noqa: F401 - only to have it loaded
     from mailhaul.cli.stopping import loaded
     from mailhaul.stores.registry import load
 

@@ -5,8 +5,8 @@ import re
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.core.text import printable
 
-LONGEST = 100_000
-"""Characters of a path; far more than any server takes."""
+WHOLE = 100_000
+"""A limit that no path of any server reaches: for rows, where two must never be one."""
 
 
 def folder_path(text: str) -> FolderPath:
@@ -17,9 +17,9 @@ def folder_path(text: str) -> FolderPath:
     return (*INBOX_PATH, *parts[1:]) if inbox else parts
 
 
-def path_text(path: FolderPath, limit: int = LONGEST) -> str:
-    """How `path` is written, safe to show; no two paths alike within `limit` characters.
-    `folder_path` reads it, where nothing in it had to be made printable."""
+def path_text(path: FolderPath, limit: int = 300) -> str:
+    """How `path` is written, safe to show; no two paths alike within `limit` characters, behind
+    which it is cut. `folder_path` reads it, where nothing in it had to be made printable."""
     return printable("/".join(re.sub(r"([/\\])", r"\\\1", part) for part in path), limit)
 
 

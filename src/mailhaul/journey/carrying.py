@@ -164,7 +164,8 @@ async def _watch(
 
 
 def _look(connection: Connection, row: MailboxRow, course: Course, known: Counter[Fate]) -> None:
-    """Writes the progress. Raises `Stale` when the mailbox is no longer ours to carry."""
+    """Writes the progress. Raises `Stale` when its plan rests, `Superseded` when another worker has
+    taken the mailbox over."""
     if plan_row(connection, row.plan).state is not PlanState.RUNNING:
         raise Stale("its plan is not running")
     now = mailbox(connection, row.id)

@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from mailhaul.core.folder_text import path_text
+from mailhaul.core.folder_text import WHOLE, path_text
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.engine.outcomes import Fate, Settled
@@ -103,8 +103,8 @@ def _write_folders(connection: Connection, ended: Slice) -> None:
     rows = [
         {
             "mailbox_id": ended.row.id,
-            "source": path_text(path),
-            "target": path_text(ended.course.targets.get(path, path)),
+            "source": path_text(path, WHOLE),
+            "target": path_text(ended.course.targets.get(path, path), WHOLE),
             "census": tally.census,
             **{fate.value: getattr(tally, fate.value) for fate in Fate},
         }
@@ -123,8 +123,8 @@ def _write_leftovers(connection: Connection, ended: Slice) -> None:
     """The table says what the ledger says; what a person has approved stays approved
     as long as the reason is the same."""
     table = tables.leftover
-    told = {(path_text(each.folder), str(each.key)): each for each in ended.course.left}
-    now = {(path_text(folder), key): (fate, why) for folder, key, fate, why in ended.lost}
+    told = {(path_text(each.folder, WHOLE), str(each.key)): each for each in ended.course.left}
+    now = {(path_text(folder, WHOLE), key): (fate, why) for folder, key, fate, why in ended.lost}
     before = {
         (each.folder, each.key): each
         for each in connection.execute(_LEFTOVERS, {"mailbox": ended.row.id})

@@ -12,7 +12,7 @@ from typing import cast
 
 from sqlalchemy import Connection, delete, insert
 
-from mailhaul.core.folder_text import path_text
+from mailhaul.core.folder_text import WHOLE, path_text
 from mailhaul.core.text import plural, printable
 from mailhaul.db import tables
 from mailhaul.engine.ledger import FolderRow, Ledger
@@ -94,7 +94,7 @@ def write_proof(connection: Connection, row: MailboxRow, proof: Proof) -> Graded
             "mailbox_id": row.id,
             "kind": each.kind.value,
             "severity": each.severity.value,
-            "folder": path_text(each.folder),
+            "folder": path_text(each.folder, WHOLE),
             "detail": printable(each.detail, 1000),
             "subject": printable(each.subject, 200),
             "count": each.count,

@@ -308,7 +308,8 @@ class RationedDiscardingTarget(RationedTarget):
 
 
 def rationed_target(inner: Target, rations: Sequence[Ration]) -> RationedTarget:
-    """`inner`, rationed; it can do what `inner` can."""
+    """`inner`, rationed. Of what a target may know besides it knows how to take folders back, where
+    `inner` does; flags and removals go step by step."""
     if isinstance(inner, Discards):
         return RationedDiscardingTarget(cast("DiscardingTarget", inner), rations)
     return RationedTarget(inner, rations)

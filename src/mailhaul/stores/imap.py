@@ -45,7 +45,7 @@ class Manner(TypedDict, total=False):
 
 def load() -> None:
     """Imports what a mailbox needs besides being opened and listed."""
-    from mailhaul.stores import (  # noqa: F401
+    from mailhaul.stores import (  # noqa: F401 - only to have them loaded
         imap_append,
         imap_changes,
         imap_discard,
