@@ -25,7 +25,8 @@ async def apply_flags(visit: Visit, changed: Sequence[tuple[MessageRow, Entry]])
         if add or remove:
             orders.append(FlagChange(row.target_key, add, remove))
     if orders and visit.removes:
-        visit.orders, visit.agreed = orders, agreed
+        visit.orders += orders
+        visit.agreed += agreed
         return
     await order(visit, orders)
     visit.ledger.agree(agreed)

@@ -71,10 +71,11 @@ class MemorySource:
         tail = place is not None and place.modseq is None
         end = tail_of(here) if tail else cursor_of(here)
         size = self.mailbox.habits.page
-        for start in range(0, len(entries), size):
+        last = max(0, len(entries) - 1) // size * size
+        for start in range(0, last, size):
             yield Changes(entries[start : start + size], whole=whole)
             await self._ask("page", folder.native)
-        yield Changes((), vanished, whole, end)
+        yield Changes(entries[last:], vanished, whole, end)
 
     async def identify(
         self, folder: Folder, keys: Sequence[Key]

@@ -145,6 +145,22 @@ DELETING: tuple[Scenario, ...] = (
         ends="INBOX: B:F C | Work: E:S | Rest: F:S",
     ),
     Scenario(
+        "mirror, flags that changed, and one that came back with others",
+        source="INBOX: A B C",
+        target="INBOX:",
+        story=(
+            Sync("copied 3"),
+            at_source("expunge INBOX A"),
+            Sync("copied 2", writes=""),
+            at_source("deliver INBOX: A:F"),
+            at_source("mark INBOX C +S"),
+            at_source("expunge INBOX B"),
+            Sync("copied 2, flagged 2, removed 1", MIRROR),
+            Sync("copied 2", MIRROR, writes=""),
+        ),
+        ends="INBOX: A:F C:S",
+    ),
+    Scenario(
         "more than --max-delete, and flags that changed beside them",
         source="INBOX: A B C D",
         target="INBOX:",
