@@ -235,6 +235,17 @@ def damaged(seed: int, damage: Damage) -> tuple[MemoryMailbox, MemoryMailbox, Se
     return source, target, damage(target, random.Random(seed))
 
 
+def test_every_octet_that_was_read_is_counted_those_of_twins_too() -> None:
+    source, target = sample(3)
+    octets = sum(
+        len(stored.data)
+        for mailbox in (source, target)
+        for path in mailbox.paths
+        for stored in mailbox.messages(path)
+    )
+    assert compare(source, target).verdict.octets == octets
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_the_deep_verifier_finds_every_damage_and_names_it(damage: Damage) -> None:
     for seed in SEEDS:

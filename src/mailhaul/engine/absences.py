@@ -77,10 +77,13 @@ async def _find_empty(
     of 0 is not believed, it may be a server's excuse."""
     announced = [number for number in numbers if not ours.sizes[number]]
     contents: dict[int, bytes] = {}
-    async for wait in read_digests(
+    async for event in read_digests(
         run.patience, run.source, Side.SOURCE, ours, announced, contents
     ):
-        yield wait
+        if isinstance(event, Waiting):
+            yield event
+        else:
+            run.octets += event
     nothing = short(hashlib.sha256().digest())
     into.update(number for number, content in contents.items() if content == nothing)
 

@@ -173,15 +173,15 @@ async def pair_up(run: Run, match: Match) -> AsyncIterator[Waiting]:
     if run.options.deep:
         left_numbers = sorted(number for left, _ in several for number in left)
         right_numbers = sorted(number for _, right in several for number in right)
-        patience = run.patience
-        async for wait in read_digests(
-            patience, run.source, Side.SOURCE, ours, left_numbers, contents
+        for read in (
+            read_digests(run.patience, run.source, Side.SOURCE, ours, left_numbers, contents),
+            read_digests(run.patience, run.target, Side.TARGET, theirs, right_numbers, others),
         ):
-            yield wait
-        async for wait in read_digests(
-            patience, run.target, Side.TARGET, theirs, right_numbers, others
-        ):
-            yield wait
+            async for event in read:
+                if isinstance(event, Waiting):
+                    yield event
+                else:
+                    run.octets += event
     rungs = [*content_rungs(contents, others), *listing_rungs()]
     for left, right in several:
         pairs, missing, doubled = pair_off(ours, theirs, left, right, rungs)

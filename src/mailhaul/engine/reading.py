@@ -106,13 +106,17 @@ async def read_digests(
     census: Census,
     numbers: Sequence[int],
     into: dict[int, bytes],
-) -> AsyncIterator[Waiting]:
-    """Puts 16 octets of each message's SHA-256 into `into`; what can't be read is left out."""
+) -> AsyncIterator[Waiting | int]:
+    """Puts 16 octets of each message's SHA-256 into `into`; what can't be read is left out.
+
+    Yields each wait, and page by page how many octets were read.
+    """
     for folder, span in census.parts:
         wanted = [number for number in numbers if number in span]
         for start in range(0, len(wanted), PAGE):
             page = wanted[start : start + PAGE]
             by_key = {census.keys[number]: number for number in page}
+            octets: list[int] = []
 
             async def read(page: Sequence[int] = page) -> None:
                 entries = [census.entry(number) for number in page if number not in into]
@@ -120,11 +124,13 @@ async def read_digests(
                     async for message in messages:
                         if isinstance(message, Message):
                             digest = message.blob.digest()
+                            octets.append(message.blob.size)  # noqa: B023
                             message.blob.close()
                             into[by_key[message.entry.key]] = short(digest)  # noqa: B023
 
             async for wait in attempts(patience, (side, read)):
                 yield wait
+            yield sum(octets)
 
 
 async def read_subjects(
