@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from mailhaul.check.checked import EDGES, Checked
-from mailhaul.check.codes import MEANINGS, Code, Severity
+from mailhaul.check.codes import MEANINGS, Code
 from mailhaul.check.mailbox import check_mailbox, checked_without_login
 from mailhaul.check.obstacles import KNOWN, Obstacle
 from mailhaul.core.errors import Closed, ClosedReason, FolderFailed, MailhaulError, RetryLater
+from mailhaul.core.finding import Severity
 from mailhaul.core.folder import FolderPath, NameRules, Role
 from mailhaul.core.message import Flags
 from mailhaul.core.store import Quota

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mailhaul.check.codes import MEANINGS, Code, Severity
+from mailhaul.check.codes import MEANINGS, Code
 from mailhaul.check.oddities import Oddity
+from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.folder import FolderPath
 from mailhaul.core.store import Capabilities
 from mailhaul.engine.outcomes import FolderLink, Side
@@ -12,17 +13,6 @@ from mailhaul.engine.outcomes import FolderLink, Side
 EDGES = (10_000, 100_000, 1_000_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 150_000_000)
 """Octets at which one step of the size histogram ends and the next begins: those at which mail
 systems have their limits are among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One answer. `code` is a `Code` of ours or one of a provider; `evidence` and `remedy` are
-    printable."""
-
-    code: str
-    severity: Severity
-    evidence: str
-    remedy: str
 
 
 def found(code: Code, evidence: str, severity: Severity | None = None) -> Finding:

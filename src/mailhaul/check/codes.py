@@ -4,21 +4,9 @@ docs/check.md is drawn from this table and from `check.obstacles`. A code's name
 scripts and reports hold it.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-
-class Severity(StrEnum):
-    """How grave a finding is."""
-
-    BLOCKS = "blocks"
-    WARNS = "warns"
-    TELLS = "tells"
-
-    @property
-    def rank(self) -> int:
-        """0 is the worst."""
-        return tuple(Severity).index(self)
+from mailhaul.core.finding import Meaning, Severity
 
 
 class Code(StrEnum):
@@ -64,15 +52,6 @@ class Code(StrEnum):
     SIZES_DIFFER = "SIZES_DIFFER"
     SUBSCRIPTIONS_LOST = "SUBSCRIPTIONS_LOST"
     NOTICE = "NOTICE"
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """One row of the table. `remedy` says what a person does; empty where nothing is to be done."""
-
-    severity: Severity
-    means: str
-    remedy: str = ""
 
 
 _CREDENTIALS = Meaning(

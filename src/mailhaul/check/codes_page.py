@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from mailhaul.check.codes import MEANINGS, Severity
+from mailhaul.check.codes import MEANINGS
 from mailhaul.check.obstacles import KNOWN
+from mailhaul.core.finding import Severity
 
 
 def codes_table() -> str:

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from mailhaul.check.census import SourceCensus
-from mailhaul.check.checked import Fidelity, Finding, found
-from mailhaul.check.codes import Code, Severity
+from mailhaul.check.checked import Fidelity, found
+from mailhaul.check.codes import Code
 from mailhaul.check.oddities import Oddity
 from mailhaul.check.probe import Probed, is_scratch
+from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.folder import Folder, shown
 from mailhaul.core.store import Capabilities, Quota
 from mailhaul.engine.folder_names import canonical

@@ -16,7 +16,6 @@ from mailhaul.check.census import SourceCensus, Work, take_census
 from mailhaul.check.checked import (
     UNMEASURED,
     Checked,
-    Finding,
     Rate,
     Server,
     found,
@@ -26,6 +25,7 @@ from mailhaul.check.codes import Code
 from mailhaul.check.obstacles import KNOWN, UNHEARD_OF, Obstacle, Obstacles
 from mailhaul.check.probe import Probed, try_out
 from mailhaul.core.errors import Closed, ClosedReason, MailhaulError, RetryLater
+from mailhaul.core.finding import Finding
 from mailhaul.core.folder import Folder, NameRules
 from mailhaul.core.store import Discards, Source, Target
 from mailhaul.core.text import printable

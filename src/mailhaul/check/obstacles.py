@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailhaul.check.codes import Severity
+from mailhaul.core.finding import Severity
 
 
 @dataclass(frozen=True, slots=True)

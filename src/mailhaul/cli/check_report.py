@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from mailhaul.check.checked import Checked, Finding, Rate, Server
-from mailhaul.check.codes import Severity
+from mailhaul.check.checked import Checked, Rate, Server
 from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import count, octets, plural, remaining
+from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.store import Capabilities
 from mailhaul.core.text import printable
 from mailhaul.plan.forecast import Amount, Forecast, Limits, forecast, latest_start

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert
 
 from mailhaul.check.checked import Checked
-from mailhaul.check.codes import Severity
 from mailhaul.core.errors import (
     MailhaulError,
     Superseded,
 )
+from mailhaul.core.finding import Severity
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.engine.outcomes import Side
