@@ -1,0 +1,1 @@
+"""What DNS says, what it should say, whether that has spread, and how a zone is changed."""
