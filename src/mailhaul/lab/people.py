@@ -28,6 +28,9 @@ _UID = re.compile(rb"UID (\d+)")
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 FEWEST = 6
 """Nobody deletes from a folder that holds no more than this."""
+MOST = 8
+"""So many messages somebody moves or deletes at the new system: who tidies up more than a little
+has to be asked whether that was they (`journey.grades`), and nobody is there to answer."""
 
 
 class Where(StrEnum):
@@ -55,6 +58,8 @@ class Person:
     """What the new system never takes."""
     done: Counter[str] = field(default_factory=Counter)
     """How often they did what."""
+    tidied: int = 0
+    """Messages they have moved or deleted at the new system."""
 
     def holds(self, folder: FolderPath) -> Held:
         return self.expected.setdefault(folder, Counter())
@@ -159,7 +164,9 @@ class People:
         if found is None or (found.digest, found.flags) in person.refused:
             return
         held = person.holds(folder)
-        if chance < 0.75 or not (person.tidy or person.where is Where.NEW):
+        new = person.where is Where.NEW
+        tidies = person.tidied < MOST if new else person.tidy
+        if chance < 0.75 or not tidies:
             flag = self._random.choice(("\\Seen", "\\Flagged", "\\Answered"))
             connection.store(folder, f"{found.uid} +FLAGS ({flag})")
             held[found.digest, found.flags] -= 1
@@ -171,11 +178,13 @@ class People:
             held[found.digest, found.flags] -= 1
             person.holds(goal)[found.digest, found.flags] += 1
             person.done["moved"] += 1
+            person.tidied += new
         elif count > FEWEST:
             connection.store(folder, f"{found.uid} +FLAGS (\\Deleted)")
             connection.command(b"UID EXPUNGE %d" % found.uid)
             held[found.digest, found.flags] -= 1
             person.done["deleted"] += 1
+            person.tidied += new
 
     def _look(self, connection: PlainConnection, folder: FolderPath) -> tuple[_Found | None, int]:
         """A message by chance, and how many there are."""
