@@ -246,6 +246,31 @@ def test_every_octet_that_was_read_is_counted_those_of_twins_too() -> None:
     assert compare(source, target).verdict.octets == octets
 
 
+@pytest.mark.parametrize("place", [(*WORK, "Ümläute"), ("Put away",)], ids=["known", "new"])
+def test_what_somebody_moved_at_the_target_is_missing_and_told_where_it_lies(
+    place: FolderPath,
+) -> None:
+    source, target = MemoryMailbox(), MemoryMailbox()
+    target.make(("Put away",))
+    for mailbox in (source, target):
+        mailbox.make((*WORK, "Ümläute"))
+        for number in range(6):
+            mailbox.deliver(mail(number), INBOX_PATH)
+        mailbox.deliver(mail(2), (*WORK, "Ümläute"))
+    moved = [stored for stored in target.messages(INBOX_PATH) if stored.data in (mail(2), mail(3))]
+    for stored in moved:
+        target.expunge(stored.uid, path=INBOX_PATH)
+        target.deliver(stored.data, place)
+    target.expunge(target.messages(INBOX_PATH)[0].uid, path=INBOX_PATH)
+    outcome = compare(source, target, LEVEL_1)
+    told = [
+        (each.folder, each.count, each.detail) for each in outcome.found if each.kind is Kind.MOVED
+    ]
+    shown = "/".join(place)
+    assert told == [(INBOX_PATH, 2, f"2 missing messages lie in “{shown}” at the target")]
+    assert outcome.verdict.differences[Kind.MISSING] == 3
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_the_deep_verifier_finds_every_damage_and_names_it(damage: Damage) -> None:
     for seed in SEEDS:

@@ -39,6 +39,11 @@ GRADES = [
         outcome(census=200, copied=200, differences={Kind.MISSING: 21}, departed=21),
         Grade.INVESTIGATE,
     ),
+    (
+        "its user put many away",
+        outcome(census=200, copied=200, differences={Kind.MISSING: 90}, departed=90, moved=80),
+        Grade.GOOD,
+    ),
     ("its user read some", outcome(differences={Kind.FLAGS: 4}, retouched=4), Grade.GOOD),
     (
         "flags that nobody changed",

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     """What is not the same. docs/verification.md says of each what it means and what to do."""
 
     MISSING = "missing"
+    MOVED = "moved"
     EMPTY = "empty"
     DOUBLED = "doubled"
     EXTRA = "extra"

@@ -40,6 +40,7 @@ from mailhaul.engine.comparison import (
     read_and_tell,
 )
 from mailhaul.engine.folders import FolderMap, plan_folders
+from mailhaul.engine.moved import Strays, tell_moved
 from mailhaul.engine.outcomes import FolderLink, Mapped, Opened, Options, Side
 from mailhaul.engine.pace import Sleep
 from mailhaul.engine.reading import Patience, attempts
@@ -94,10 +95,14 @@ async def verify(
         yield Verified(Verdict(options.deep, problems=plan.problems))
         return
     run.remarks.extend(plan.notes)
+    strays = Strays()
     for job in _jobs(plan, sources, targets):
-        async for event in _folder(run, job):
+        async for event in _folder(run, job, strays):
             run.count(event)
             yield event
+    async for event in tell_moved(target, run.patience, targets, strays):
+        run.count(event)
+        yield event
     yield Verified(run.verdict())
 
 
@@ -122,15 +127,17 @@ def _jobs(plan: FolderMap, sources: Sequence[Folder], targets: Sequence[Folder])
     ]
 
 
-async def _folder(run: Run, job: Job) -> AsyncIterator[VerifyEvent]:
+async def _folder(run: Run, job: Job, strays: Strays) -> AsyncIterator[VerifyEvent]:
     """Everything about one target folder; `FolderCompared` last."""
     match = Match()
     counts: Counter[Severity] = Counter()
+    strays.looked.add(job.path)
     try:
         async for event in _compare(run, job, match):
             if isinstance(event, Difference):
                 counts[event.severity] += event.count
             yield event
+        strays.take(job.path, match)
     except FolderFailed as error:
         path = job.path if error.side == Side.TARGET else job.sources[0].path
         counts[HARD] += 1

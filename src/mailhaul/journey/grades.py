@@ -22,7 +22,7 @@ WORST_FIRST = (Grade.POOR, Grade.INVESTIGATE, Grade.GOOD, Grade.PERFECT)
 
 FEW_DEPARTED = 10
 MANY_DEPARTED = 0.1
-"""Of what was carried, so much may be moved or removed by its user before somebody asks them: a
+"""Of what was carried, so much may be removed by its user before somebody asks them: a
 target that loses what it said it had looks just like it."""
 
 _JUDGED_APART = frozenset({Kind.MISSING, Kind.FOLDER_MISSING, Kind.FOLDER_FAILED, Kind.FLAGS})
@@ -36,7 +36,8 @@ class Outcome:
     could not finish. `differences` counts messages by kind as the verification found them, notes
     left out; `notes` counts those. `compared` is false when the verification could not compare
     everything. What users did at the target since the messages were carried is theirs to do:
-    `departed` messages are no longer where they were put, `retouched` have other flags.
+    `departed` messages are no longer where they were put, of which `moved` lie in other folders;
+    `retouched` have other flags.
     """
 
     census: int
@@ -50,6 +51,7 @@ class Outcome:
     differences: Mapping[Kind, int] = field(default_factory=dict)
     notes: int = 0
     departed: int = 0
+    moved: int = 0
     retouched: int = 0
 
 
@@ -71,7 +73,8 @@ def graded(outcome: Outcome) -> Graded:
         return Graded(Grade.INVESTIGATE, tuple(doubtful))
     remarks = [
         (outcome.skipped, "left out as the plan says"),
-        (outcome.departed, "no longer where they were put: moved or removed since"),
+        (outcome.departed - outcome.moved, "no longer there: removed at the target since"),
+        (outcome.moved, "in other folders: moved at the target since"),
         (outcome.retouched, "given other flags at the target since"),
         (outcome.notes, "not quite as they were, each explained"),
     ]
@@ -119,10 +122,11 @@ def _doubtful(outcome: Outcome) -> list[str]:
     if folders := outcome.differences.get(Kind.FOLDER_MISSING, 0):
         reasons.append(f"{folders} folders are no longer at the target")
     carried = outcome.copied + outcome.adopted
-    if outcome.departed > max(FEW_DEPARTED, carried * MANY_DEPARTED):
+    gone = outcome.departed - outcome.moved
+    if gone > max(FEW_DEPARTED, carried * MANY_DEPARTED):
         reasons.append(
-            f"{outcome.departed} of {carried} messages are no longer where they were put; ask the "
-            "mailbox's user whether they moved or removed them"
+            f"{gone} of {carried} messages are no longer there; ask the mailbox's user whether "
+            "they removed them"
         )
     if (flags := outcome.differences.get(Kind.FLAGS, 0) - outcome.retouched) > 0:
         reasons.append(f"{flags} messages have other flags and nothing says why")

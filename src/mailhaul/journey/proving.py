@@ -126,8 +126,9 @@ def write_proof(connection: Connection, row: MailboxRow, proof: Proof) -> Graded
             missing=row.missing,
             compared=not verdict.problems,
             differences=dict(verdict.differences),
-            notes=sum(verdict.notes.values()),
+            notes=sum(n for kind, n in verdict.notes.items() if kind is not Kind.MOVED),
             departed=proof.departed,
+            moved=min(proof.departed, verdict.notes.get(Kind.MOVED, 0)),
             retouched=proof.retouched,
         )
     )
