@@ -76,7 +76,7 @@ def term_of(text: str) -> Term:
     name = mechanism[2].casefold()
     if name not in MECHANISMS:
         raise BadInput(f"“{printable(text, 80)}” names no SPF mechanism")
-    if name in ("include", "exists", "ip4", "ip6") and not mechanism[3].startswith(":"):
+    if name in ("include", "exists", "ip4", "ip6") and not re.match(r":[^/]", mechanism[3]):
         raise BadInput(f"“{printable(text, 80)}” doesn't say what it is about")
     if name == "all" and mechanism[3]:
         raise BadInput(f"“{printable(text, 80)}”: nothing may follow “all”")
