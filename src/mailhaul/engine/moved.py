@@ -38,7 +38,7 @@ class Strays:
         for number in match.missing:
             folder = match.ours.folder(number).path
             self.missing[match.ours.digest(number), folder] += 1
-        self.add(path, match.theirs, match.extra)
+        self.add(path, match.theirs, [*match.extra, *match.doubled])
 
     def add(self, path: FolderPath, census: Census, numbers: Sequence[int]) -> None:
         if numbers:
