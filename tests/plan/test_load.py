@@ -123,3 +123,13 @@ def test_only_the_hours_of_the_change_are_no_times(plan: Plan) -> None:
     expected = [datetime(2030, 3, 31, 2) + n * quarter for n in range(4)]
     expected += [datetime(2030, 10, 27, 2) + n * quarter for n in range(4)]
     assert faulty == expected
+
+
+def test_what_the_zones_are_to_hold_is_kept_with_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "expect.toml").write_text('mx = ["10 mx.new.example"]\n', encoding="utf-8")
+    dns = '[dns]\nexpect = "expect.toml"\n'
+    (tmp_path / "plan.toml").write_text(PLAN + dns, encoding="utf-8")
+    (tmp_path / "mailboxes.csv").write_text(LIST, encoding="utf-8")
+    plan = load_plan(tmp_path / "plan.toml")
+    assert plan.expect_text == 'mx = ["10 mx.new.example"]\n'
+    assert Plan.model_validate_json(plan.model_dump_json(by_alias=True)) == plan

@@ -18,7 +18,7 @@ from mailhaul.core.text import printable
 
 if TYPE_CHECKING:
     from mailhaul.plan.forecast import Amount, Forecast, Limits, Rate
-    from mailhaul.plan.model import Plan, System
+    from mailhaul.plan.model import Dns, Plan, System
     from mailhaul.plan.presets import Side
     from mailhaul.plan.waves import WaveOf
 
@@ -135,6 +135,7 @@ def blocks_of(
         ("times", plan.time_zone + _hours_text(plan)),
         ("sweeps", _sweeps_text(plan)),
         ("gates", _gates_text(plan)),
+        *([] if plan.dns is None else [("dns", _dns_text(plan.dns))]),
     ]
     width = max(len(name) for name, _ in rows)
     blocks += [Line(f"{name:<{width}}  {text}") for name, text in rows]
@@ -329,6 +330,22 @@ def _gates_text(plan: "Plan") -> str:
         for name, names in gates
         if names is not None
     )
+
+
+def _dns_text(dns: "Dns") -> str:
+    from mailhaul.plan.durations import duration_text
+
+    aim = dns.profile or dns.expect or ", ".join(dns.mx) or "as it is"
+    parts = [f"MX stays, {dns.filter} is in front" if dns.filter else f"mail goes to {aim}"]
+    if dns.domains:
+        parts.append(f"of {', '.join(dns.domains)}")
+    parts.append(f"TTL lowered to {duration_text(dns.ttl)}")
+    parts.append(
+        "the zone is written by hand"
+        if dns.writer.kind == "manual"
+        else f"the zone is written at {dns.writer.server}"
+    )
+    return printable("; ".join(parts), 400)
 
 
 _DAYS = {1: "Mon", 2: "Tue", 3: "Wed", 4: "Thu", 5: "Fri", 6: "Sat", 7: "Sun"}

@@ -13,11 +13,9 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -25,22 +23,10 @@ from sqlalchemy import (
     false,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from mailhaul.db import zone_tables
+from mailhaul.db.metadata import METADATA, NUMBER, number
 
-_Number = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows by itself in a column of type INTEGER only."""
-
-
-def _number() -> Column[int]:
-    return Column("id", _Number, Identity(), primary_key=True)
-
+metadata = METADATA
 
 installation = Table(
     "installation",
@@ -53,7 +39,7 @@ installation = Table(
 plan = Table(
     "plan",
     metadata,
-    _number(),
+    number(),
     Column("name", Text, nullable=False, unique=True),
     Column("text", Text, nullable=False, comment="the plan as it was loaded, canonical JSON"),
     Column("directory", Text, nullable=False, comment="what its file references are relative to"),
@@ -67,7 +53,7 @@ plan = Table(
 mailbox = Table(
     "mailbox",
     metadata,
-    _number(),
+    number(),
     Column("plan_id", ForeignKey("plan.id"), nullable=False),
     Column("position", Integer, nullable=False, comment="its place in the plan's list"),
     Column("address", Text, nullable=False),
@@ -190,7 +176,7 @@ leftover = Table(
 difference = Table(
     "difference",
     metadata,
-    _number(),
+    number(),
     Column("mailbox_id", ForeignKey("mailbox.id"), nullable=False, index=True),
     Column("kind", String(20), nullable=False),
     Column("severity", String(20), nullable=False),
@@ -204,7 +190,7 @@ difference = Table(
 finding = Table(
     "finding",
     metadata,
-    _number(),
+    number(),
     Column("mailbox_id", ForeignKey("mailbox.id"), nullable=False, index=True),
     Column("code", String(40), nullable=False),
     Column("severity", String(10), nullable=False),
@@ -246,8 +232,8 @@ event = Table(
 delivery = Table(
     "delivery",
     metadata,
-    _number(),
-    Column("plan_id", _Number, nullable=False),
+    number(),
+    Column("plan_id", NUMBER, nullable=False),
     Column("number", Integer, nullable=False, comment="of the event"),
     Column("webhook", Integer, nullable=False, comment="its place in the plan"),
     Column("tries", Integer, nullable=False, default=0),
@@ -289,13 +275,23 @@ worker = Table(
     Column("stopped_at", Double),
 )
 
+# The switch of domains (`db.zone_tables`).
+
+domain = zone_tables.domain
+look = zone_tables.look
+domain_finding = zone_tables.domain_finding
+snapshot = zone_tables.snapshot
+canary = zone_tables.canary
+override = zone_tables.override
+step = zone_tables.step
+
 # The ledgers of all pairs, where several machines must see them (PostgreSQL). On one machine each
 # pair has a file of its own with the same four tables; engine/ledger.py speaks to both.
 
 ledger_folder = Table(
     "ledger_folder",
     metadata,
-    _number(),
+    number(),
     Column("mailbox_id", ForeignKey("mailbox.id"), nullable=False),
     Column("source", Text, nullable=False, comment="path, JSON"),
     Column("target", Text, nullable=False, comment="path, JSON"),
@@ -312,7 +308,7 @@ ledger_folder = Table(
 ledger_message = Table(
     "ledger_message",
     metadata,
-    _number(),
+    number(),
     Column("folder", ForeignKey("ledger_folder.id"), nullable=False),
     Column("source_key", LargeBinary),
     Column("target_key", LargeBinary),

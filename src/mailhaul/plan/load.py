@@ -17,6 +17,7 @@ from mailhaul.plan.shape import Lines, shaped
 from mailhaul.plan.texts import read
 from mailhaul.plan.toml_lines import lines_of
 from mailhaul.plan.validate import cross_checks
+from mailhaul.plan.validate_dns import dns_checks
 from mailhaul.plan.validate_mailboxes import mailbox_checks
 
 TOML_CURE = "save it as UTF-8"
@@ -42,6 +43,10 @@ def load_plan(path: Path, *, now: datetime | None = None) -> Plan:
         told = lines.mistake(("mailboxes",), [], "plan.toml holds no mailboxes itself", cure)
         mistakes.append(told)
         del raw["mailboxes"]
+    if "expect_text" in raw:
+        told = lines.mistake(("expect_text",), {}, "this key is not known", "see [dns] expect")
+        mistakes.append(told)
+        del raw["expect_text"]
     plan, wrong = shaped(raw, lines)
     mistakes += wrong
     if plan is not None:
@@ -49,7 +54,11 @@ def load_plan(path: Path, *, now: datetime | None = None) -> Plan:
         mailboxes, wrong = _mailboxes(file, plan)
         mistakes += wrong
         plan = plan.model_copy(update={"mailboxes": mailboxes})
+        expected, wrong = _expected(path.parent, plan)
+        mistakes += wrong
+        plan = plan.model_copy(update={"expect_text": expected})
         mistakes += cross_checks(plan, lines, now)
+        mistakes += dns_checks(plan, lines)
         mistakes += mailbox_checks(plan, file.name, lines, path.parent)
     if mistakes or plan is None:
         raise PlanErrors(mistakes)
@@ -94,6 +103,14 @@ def _mailboxes(file: Path, plan: Plan) -> tuple[tuple[ListedMailbox, ...], list[
     if passwords is not None:
         mistakes.append(passwords)
     return found, mistakes
+
+
+def _expected(directory: Path, plan: Plan) -> tuple[str | None, list[Mistake]]:
+    """What the file that [dns] names says; whether it makes sense is for those who know DNS."""
+    if plan.dns is None or not plan.dns.expect:
+        return None, []
+    file = directory / Path(plan.dns.expect).expanduser()
+    return read(file, TOML_CURE, "write it, or name another by dns.expect")
 
 
 def _aware(plan: Plan) -> Plan:

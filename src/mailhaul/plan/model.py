@@ -66,6 +66,7 @@ Duration = Annotated[
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, Strict(), Field(ge=1)]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Yes = Annotated[bool, Strict()]
 Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 Moment = Annotated[datetime, BeforeValidator(_moment), _like("2030-01-31 20:00:00")]
@@ -199,6 +200,76 @@ class Wave(_Model):
     """When this wave's mail is switched. Left out: the plan's cutover."""
 
 
+class WriterKind(StrEnum):
+    MANUAL = "manual"
+    RFC2136 = "rfc2136"
+
+
+class Writer(_Model):
+    """How the zone is changed at the switch."""
+
+    kind: WriterKind = WriterKind.MANUAL
+    """manual: the records are shown to whoever holds the zone, and watched for; rfc2136: they are
+    written by a signed dynamic update."""
+    server: str = ""
+    """Host or address of the zone's primary server."""
+    port: Port = 53
+    """Where that server takes updates."""
+    zone: str = ""
+    """The zone that holds the domain. Left out: the domain itself."""
+    key: str = ""
+    """Name of the TSIG key that signs the updates."""
+    algorithm: str = "hmac-sha256"
+    """Of the TSIG key: hmac-sha256, hmac-sha384 or hmac-sha512."""
+    secret: str = ""
+    """Reference to the TSIG key, which is in base64; with {domain}."""
+
+
+class Dns(_Model):
+    """What the mail's way through DNS is, and how it is switched. Left out: nobody looks at DNS,
+    and whoever opens the gate go has switched the mail himself."""
+
+    domains: tuple[Name, ...] = ()
+    """Whose mail is switched. Left out: the domains of the mailboxes."""
+    profile: str = ""
+    """exchange-online, ovh-exchange, google or generic: what is known of the new system."""
+    values: dict[str, str] = {}
+    """What the profile leaves open, such as tenant."""
+    expect: str = ""
+    """A file that says what the zones are to hold, relative to this one."""
+    mx: tuple[Name, ...] = ()
+    """Mail hosts of the new system, like "10 mx.new.example"; go before the profile's."""
+    spf: tuple[Name, ...] = ()
+    """SPF terms of the new system, like "include:spf.new.example"; go before the profile's."""
+    old_hosts: tuple[Name, ...] = ()
+    """Mail hosts of the old system. Left out: those that MX names when it is first looked at."""
+    filter: str = ""
+    """Name of the third-party filter in front: MX stays, and what changes is where the filter
+    forwards to. Left out: there is none."""
+    ttl: Duration = timedelta(minutes=5)
+    """What the records' TTL is to be lowered to before the switch."""
+    every: Duration = timedelta(minutes=15)
+    """How often DNS is looked at before the switch."""
+    resolvers: tuple[Name, ...] = ()
+    """Addresses of recursive resolvers that are asked too, like "9.9.9.9" or "127.0.0.1:5353"."""
+    port: Port = 53
+    """Where the zones' own servers are asked."""
+    allow_networks: tuple[Name, ...] = ()
+    """Networks that are not public and may be connected to nonetheless, like "10.0.0.0/8"."""
+    writer: Writer = Writer()
+    """Who changes the zone."""
+
+
+class Canary(_Model):
+    """Marked messages that show which way mail goes. Needs [dns]."""
+
+    on: Yes = False
+    """Before the switch every address is probed at the new system without a message; after it one
+    marked message goes to each, and is removed once it has arrived."""
+    per_minute: Rate = 10.0
+    """So many probes or messages at most."""
+
+
 class Webhook(_Model):
     """Where to tell of chosen events, as JSON by POST."""
 
@@ -251,7 +322,13 @@ class Plan(_Model):
     """Mailboxes that move together, in this order. Left out: all in one."""
     webhooks: tuple[Webhook, ...] = ()
     """Where to tell of chosen events."""
+    dns: Dns | None = None
+    """What the mail's way through DNS is, and how it is switched. Left out: nobody looks at DNS."""
+    canary: Canary | None = None
+    """Marked messages that show which way mail goes. Left out: there are none."""
     mailboxes: tuple[ListedMailbox, ...] = ()
+    expect_text: str | None = None
+    """What the file says that [dns] names, so that nobody changes it between gate and switch."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -263,6 +340,10 @@ class Plan(_Model):
             if each.name == wave and each.cutover is not None:
                 return _aware(each.cutover, self.zone)
         return None if self.cutover is None else _aware(self.cutover, self.zone)
+
+
+LOADED = frozenset({"mailboxes", "expect_text"})
+"""What stands in files beside plan.toml, and is no key of it."""
 
 
 def _aware(moment: datetime, zone: ZoneInfo) -> datetime:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mailhaul.plan.durations import PATTERN, duration_text
-from mailhaul.plan.model import Plan
+from mailhaul.plan.model import LOADED, Plan
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _DURATIONS = TypeAdapter(timedelta)
@@ -16,7 +16,8 @@ def plan_schema() -> dict[str, Any]:
     """The schema. It knows names and kinds of values; what only the whole plan can tell (waves
     without mailboxes, times that are past) is for `mailhaul plan check`."""
     schema = Plan.model_json_schema(by_alias=True)
-    del schema["properties"]["mailboxes"]
+    for name in LOADED:
+        del schema["properties"][name]
     del schema["$defs"]["ListedMailbox"]
     schema = _plain(schema)
     return {"$schema": DRAFT, **schema, "title": "mailhaul plan", "description": _about()}

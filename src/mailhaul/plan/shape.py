@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mailhaul.plan.mistakes import HIDDEN, Mistake, shown, suggestion
-from mailhaul.plan.model import Plan
+from mailhaul.plan.model import LOADED, Plan
 from mailhaul.plan.toml_lines import Place
 
 UNKNOWN = "?"
@@ -206,7 +206,7 @@ def _fields(model: type[BaseModel] | None) -> dict[str, type[BaseModel] | None]:
     return {
         field.alias or name: _inner(field.annotation)
         for name, field in model.model_fields.items()
-        if (model, name) != (Plan, "mailboxes")
+        if model is not Plan or name not in LOADED
     }
 
 

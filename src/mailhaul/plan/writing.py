@@ -141,5 +141,14 @@ until_quiet = 3
 # go = ["Ada Example"]
 # sign_off = ["Ada Example"]
 
+# Which way mail goes by DNS; looked at, and switched when the gate go is opened.
+# [dns]
+# profile = "exchange-online"
+# values = {{ tenant = "example" }}
+# [dns.writer]
+# kind = "manual"
+# [canary]
+# on = true
+
 # Mailboxes that move together; the column wave of the list says which.
 {waves}"""
