@@ -11,14 +11,18 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.engine.tally import tally
+from tests.servers.bind import Bind
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
+from tests.servers.knot import Knot
 from tests.servers.postgres import Postgres
 from tests.servers.process import RunningServer, Unavailable
 from tests.servers.pymap import Pymap
+from tests.servers.unbound import Unbound
 
 MAIL = {"dovecot": "dovecot", "cyrus": "cyrus", "pymap_server": "pymap"}
-FIXTURES = {**MAIL, "postgres": "postgres"}
+NAMES = {"knot": "knot", "bind": "bind", "unbound": "unbound"}
+FIXTURES = {**MAIL, **NAMES, "postgres": "postgres"}
 NEEDED = frozenset(FIXTURES.values())
 MISSING = "server is missing: "
 
@@ -48,6 +52,27 @@ def pymap_server() -> Iterator[Pymap]:
 def postgres() -> Iterator[Postgres]:
     """One PostgreSQL for the whole run; take a fresh `postgres.database()` in each test."""
     with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def knot() -> Iterator[Knot]:
+    """One Knot for the whole run; take a fresh `knot.fresh()` as zone in each test."""
+    with Knot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bind() -> Iterator[Bind]:
+    """One BIND for the whole run; take a fresh `bind.fresh()` as zone in each test."""
+    with Bind() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def unbound() -> Iterator[Unbound]:
+    """One Unbound for the whole run; `unbound.serve(zone, servers)`, then ask it."""
+    with Unbound() as server:
         yield server
 
 

@@ -23,6 +23,10 @@ INSTALLED = (
     "libsasl2-modules-db",
     "isync",
     "postgresql",
+    "knot",
+    "knot-dnsutils",
+    "bind9",
+    "unbound",
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
 UNPACKED = "cyrus-imapd"
@@ -86,7 +90,8 @@ def _unpack() -> None:
 
 @contextmanager
 def _services_kept_off() -> Iterator[None]:
-    """Nobody wants a Dovecot on port 143 for having run tests: Debian asks this script first."""
+    """Nobody wants a Dovecot on port 143 or a BIND on 53 for having run tests: Debian asks this
+    script first."""
     if POLICY.exists():
         yield
         return
