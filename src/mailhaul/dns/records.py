@@ -2,7 +2,8 @@
 
 A value is the record's data in one canonical spelling, so that equal data are equal texts: names as
 in `dns.names`; `10 mx.example.org` for MX, `0 0 443 host.example.org` for SRV; the whole text of a
-TXT record joined, without quotes (RFC 7208 section 3.3); addresses as `ipaddress` writes them.
+TXT record joined, without quotes (RFC 7208 section 3.3), octets of it that are no UTF-8 as lone
+surrogates (PEP 383); addresses as `ipaddress` writes them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -82,7 +83,7 @@ def zone_value(kind: Kind, value: str) -> str:
 
 
 def _strings(text: str) -> Iterator[str]:
-    octets = text.encode()
+    octets = text.encode(errors="surrogateescape")
     for start in range(0, max(1, len(octets)), STRING):
         piece = octets[start : start + STRING]
         yield '"' + "".join(map(_quoted, piece)) + '"'
