@@ -1,1 +1,1 @@
-"""Canary mail: marked messages and recipient probes that show where mail really goes."""
+"""Canary mail: whether the mail hosts take mail for the people who move, and where it comes out."""
