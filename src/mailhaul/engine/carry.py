@@ -21,7 +21,7 @@ from mailhaul.core.folder import Cursor, Folder
 from mailhaul.core.message import Entry, Key
 from mailhaul.core.store import Changes
 from mailhaul.engine.cargo import decided
-from mailhaul.engine.flags import apply_flags
+from mailhaul.engine.flags import apply_flags, differs
 from mailhaul.engine.ledger import FolderRow, MessageRow
 from mailhaul.engine.outcomes import Delete, Fate, Side
 from mailhaul.engine.recognition import adopt, find_again
@@ -108,7 +108,11 @@ async def _page(visit: Visit, since: Cursor | None) -> None:
     visit.row = replace(visit.row, target_seen=visit.seen or visit.row.target_seen)
     moved = replace(visit.row, source_state=visit.source.state, source_cursor=cursor)
     postponed = bool(visit.orders)
-    visit.carrier.postponed = Postponed(moved, visit.orders, visit.agreed) if postponed else None
+    visit.carrier.postponed = (
+        Postponed(moved, visit.orders, visit.agreed, visit.unsure) if postponed else None
+    )
+    if not postponed:
+        visit.ledger.flags_settled(visit.row)
     visit.ledger.move(visit.row if postponed else moved)
     visit.row = moved
 
@@ -131,7 +135,7 @@ async def _entries(visit: Visit, entries: Sequence[Entry], delta: bool) -> None:
                     fresh.append(entry)
             elif _again(visit, row):
                 fresh.append(_listed(entry, row))
-            elif row.flags != entry.flags and row.fate in (Fate.COPIED, Fate.ADOPTED):
+            elif row.fate in (Fate.COPIED, Fate.ADOPTED) and differs(visit, row, entry):
                 changed.append((row, entry))
     else:
         fresh = list(entries)

@@ -32,6 +32,7 @@ from mailhaul.engine.ledger_row import (
     INSERT,
     Intent,
     Rows,
+    Unsure,
     flags_text,
     folder_row,
     intended_keys,
@@ -39,6 +40,8 @@ from mailhaul.engine.ledger_row import (
     intent_text,
     message_row,
     path_of,
+    unsure_of,
+    unsure_text,
     values_of,
 )
 from mailhaul.engine.ledger_row import FolderRow as FolderRow  # noqa: PLC0414 - one of ours
@@ -124,15 +127,11 @@ class Ledger:
 
     def memory(self, side: Side) -> str:
         """What that side's store wants to be given back (`core.store.Remembers`)."""
-        found = self._sql.execute("SELECT value FROM meta WHERE name = ?", (_memory_of(side),))
-        row = found.fetchone()
-        return str(row[0]) if row is not None else ""
+        return self._noted(_memory_of(side))
 
     def remember(self, side: Side, memory: str) -> None:
         """Writes that down, and commits."""
-        name = _memory_of(side)
-        self._sql.execute("DELETE FROM meta WHERE name = ?", (name,))
-        self._sql.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, memory))
+        self._note(_memory_of(side), memory)
         self.commit()
 
     # folders
@@ -161,6 +160,7 @@ class Ledger:
             self._sql.execute("DELETE FROM message WHERE folder = ?", (number,))
             self._sql.execute("DELETE FROM intent WHERE folder = ?", (number,))
             self._sql.execute("DELETE FROM folder WHERE id = ?", (number,))
+            self._note(_flags_of(number), "")
         self._sql.execute(
             "INSERT INTO folder (source, target) VALUES (?, ?)",
             (json.dumps(source), json.dumps(target)),
@@ -483,6 +483,22 @@ class Ledger:
         ).fetchone():
             self._sql.execute("DELETE FROM intent WHERE folder = ?", (folder.id,))
 
+    def intend_flags(self, folder: FolderRow, unsure: Mapping[int, Unsure]) -> None:
+        """Before flags are changed at the target: so these rows (by id) may be there from now on.
+        Commits."""
+        self._note(_flags_of(folder.id), unsure_text(unsure) if unsure else "")
+        self.commit()
+
+    def unsure(self, folder: FolderRow) -> dict[int, Unsure]:
+        """Rows (by id) whose flags were on their way when a run was cut off."""
+        text = self._noted(_flags_of(folder.id))
+        return unsure_of(text) if text else {}
+
+    def flags_settled(self, folder: FolderRow) -> None:
+        """No flags of this folder are on their way any more."""
+        if self._noted(_flags_of(folder.id)):
+            self._note(_flags_of(folder.id), "")
+
     # accounting
 
     def fates(self) -> Mapping[FolderPath, Mapping[Fate, int]]:
@@ -509,9 +525,22 @@ class Ledger:
 
     # what lies in a row
 
+    def _noted(self, name: str) -> str:
+        row = self._sql.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row is not None else ""
+
+    def _note(self, name: str, value: str) -> None:
+        self._sql.execute("DELETE FROM meta WHERE name = ?", (name,))
+        if value:
+            self._sql.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, value))
+
     def _row(self, found: Sequence[Any]) -> MessageRow:
         return message_row(found, self._sql)
 
 
 def _memory_of(side: Side) -> str:
     return f"memory of the {side}"
+
+
+def _flags_of(folder: int) -> str:
+    return f"flags of {folder}"

@@ -1,7 +1,7 @@
 """What lies in a row of the ledger, and how it is written there."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -69,6 +69,15 @@ class Intent:
     messages: Sequence[Underway]
     place: Cursor | None = None
     attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """What a row's message has at the target, once a run was cut off that was changing its flags:
+    `sure` it has in any case, no more than `maybe` was ever given by us."""
+
+    sure: Flags
+    maybe: Flags
 
 
 FOLDER_COLUMNS = (
@@ -211,3 +220,17 @@ def flags_text(flags: Flags) -> str:
 @lru_cache(maxsize=4096)
 def _flags(text: str) -> Flags:
     return frozenset(text.split())
+
+
+def unsure_text(unsure: Mapping[int, Unsure]) -> str:
+    """Flags on their way, by row id, as a column holds them."""
+    written = {row: [flags_text(each.sure), flags_text(each.maybe)] for row, each in unsure.items()}
+    return json.dumps(written, separators=(",", ":"))
+
+
+def unsure_of(text: str) -> dict[int, Unsure]:
+    """The same, read again."""
+    return {
+        int(row): Unsure(_flags(sure), _flags(maybe))
+        for row, (sure, maybe) in json.loads(text).items()
+    }

@@ -92,6 +92,8 @@ async def _amend(pair: Pair, visit: _Visit) -> int:
     async def act() -> Amended:
         return await _amended(pair.target, folder, orders, visit.rows)
 
+    if postponed is not None and orders:
+        pair.ledger.intend_flags(postponed.row, postponed.unsure)
     try:
         amended = await pair.patiently(act, Side.TARGET)
     except (FolderFailed, RetryLater) as error:
@@ -104,6 +106,7 @@ async def _amend(pair: Pair, visit: _Visit) -> int:
     pair.ledger.forget(row.id for row in settled if row.id is not None)
     if postponed is not None:
         pair.ledger.agree(postponed.agreed)
+        pair.ledger.flags_settled(postponed.row)
         pair.ledger.move(postponed.row)
     if visit.effects is not None:
         visit.effects.flagged += len(orders)

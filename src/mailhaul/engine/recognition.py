@@ -6,7 +6,7 @@ from dataclasses import replace
 from mailhaul.core.message import NO_FLAGS, Entry, Key, folded
 from mailhaul.core.store import FlagChange
 from mailhaul.engine.cargo import decided
-from mailhaul.engine.flags import apply_flags, order
+from mailhaul.engine.flags import apply_flags, differs, order
 from mailhaul.engine.matching import Trait, match, match_read
 from mailhaul.engine.outcomes import Carried, Fate, Listed, Side
 from mailhaul.engine.strangers import read_octets, traits_of
@@ -32,7 +32,7 @@ async def find_again(visit: Visit, entries: Sequence[Entry]) -> list[Entry]:
         row = visit.lost.pop(number)
         if row.target_key is not None:
             visit.strangers.drop(row.target_key)
-        if row.flags != by_key[key].flags:
+        if differs(visit, row, by_key[key]):
             changed.append((row, by_key[key]))
     if changed:
         await apply_flags(visit, changed)
@@ -78,9 +78,12 @@ async def _adopted(
         if right in lost:
             replaced.append(lost[right])
         known = folded(there.flags)
+        now, sent = folded(entry.flags), folded(visit.sent.get(left, NO_FLAGS))
         add = frozenset(flag for flag in entry.flags if flag.lower() not in known)
-        if add:
-            orders.append(FlagChange(right, add, NO_FLAGS))
+        # What we sent along and the source has taken back since is not a person's.
+        remove = frozenset(flag for flag in there.flags if flag.lower() in sent - now)
+        if add or remove:
+            orders.append(FlagChange(right, add, remove))
     await order(visit, orders)
     visit.ledger.forget(replaced)
     for number in replaced:

@@ -26,10 +26,14 @@ async def survey(visit: Visit, look: bool) -> None:
     end = tail
     for intent in visit.ledger.intents(row):
         visit.intended.update(message.key for message in intent.messages)
+        for message in intent.messages:
+            sent = visit.sent.get(message.key, message.flags)
+            visit.sent[message.key] = sent | message.flags
         visit.attempt = max(visit.attempt, intent.attempt + 1)
     if visit.intended:
         visit.uncertain = visit.ledger.uncertain(row, visit.intended)
         visit.gone = Counter((lost.size, lost.received) for lost in visit.ledger.lost(row))
+    visit.unsure = visit.ledger.unsure(row)
     unkeyed = visit.ledger.unkeyed(row)
     renumbered = any(lost.reason == RENUMBERED for lost in visit.ledger.lost(row))
     look = look or renumbered or bool(visit.intended or unkeyed)

@@ -11,6 +11,7 @@ from mailhaul.core.store import Changes, FlagChange, Source, Target
 from mailhaul.engine.accounting import Effects
 from mailhaul.engine.cargo import decided
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
+from mailhaul.engine.ledger_row import Unsure
 from mailhaul.engine.matching import Trait
 from mailhaul.engine.outcomes import Event, Fate, Options, Settled, Side
 from mailhaul.engine.strangers import Strangers, read_octets
@@ -25,6 +26,7 @@ class Postponed:
     row: FolderRow
     orders: Sequence[FlagChange]
     agreed: Sequence[tuple[int, Flags]]
+    unsure: Mapping[int, Unsure]
 
 
 @dataclass(slots=True)
@@ -67,6 +69,10 @@ class Visit:
         """Rows without a source message, by id."""
         self.intended: set[Key] = set()
         """What may have been on its way when an earlier attempt was cut off."""
+        self.sent: dict[Key, Flags] = {}
+        """With which flags that was sent."""
+        self.unsure: dict[int, Unsure] = {}
+        """Rows, by id, whose flags were on their way when an earlier attempt was cut off."""
         self.attempt = 0
         """How many attempts have left intents that are not settled."""
         self.uncertain: set[Key] = set()
