@@ -24,8 +24,6 @@ class Person:
     password: str
     draw: random.Random
     count: int = 0
-    changed: set[tuple[bytes, int]] = field(default_factory=set)
-    """Whose flags have changed: folder and UID."""
 
     def fill(self, messages: int) -> None:
         """Makes the folders and puts `messages` into them, byte-identical twins among them."""
@@ -35,9 +33,8 @@ class Person:
                 connection.command(b"SUBSCRIBE " + quoted(folder))
             self._add(connection, messages)
 
-    def go_on(self, new: int, flagged: int, deleted: int, *, once: bool = False) -> None:
-        """What happens between two passes, spread over the folders by chance. `once`: no message's
-        flags change twice."""
+    def go_on(self, new: int, flagged: int, deleted: int) -> None:
+        """What happens between two passes, spread over the folders by chance."""
         with Plain(self.host, self.port, self.user, self.password) as connection:
             places = []
             for folder in FOLDERS:
@@ -46,9 +43,6 @@ class Person:
             for position, (folder, uid) in enumerate(chosen):
                 connection.command(b"SELECT " + quoted(folder))
                 if position < flagged:
-                    if once and (folder, uid) in self.changed:
-                        continue
-                    self.changed.add((folder, uid))
                     connection.command(b"UID STORE %d %b" % (uid, self.draw.choice(CHANGES)))
                 else:
                     connection.command(b"UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid)

@@ -47,11 +47,9 @@ class Owner:
         self.person.fill(messages)
 
     def go_on(self, new: int, flagged: int = 0, deleted: int = 0) -> None:
-        """At the old system. A flag that changes, is carried without the ledger's knowing, and
-        changes back before anybody looks, can't be told from one that changed at the new one: so
-        each message's flags change once."""
+        """At the old system."""
         self.deleted += deleted
-        self.person.go_on(new=new, flagged=flagged, deleted=deleted, once=True)
+        self.person.go_on(new=new, flagged=flagged, deleted=deleted)
 
     def switched(self) -> None:
         """From here on nothing changes at the old system but that mail still comes in."""
