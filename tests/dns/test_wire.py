@@ -21,7 +21,7 @@ def reply_octets() -> bytes:
         ("a.example.org.", "A", "192.0.2.1"),
         ("example.org.", "TXT", '"one" "two"'),
         ("_x.example.org.", "SRV", "0 1 2 a.example.org."),
-        ("_x.example.org.", "TLSA", "3 1 1 abcd"),
+        ("_x.example.org.", "TLSA", "3 1 1 " + "ab" * 32),
         ("example.org.", "SOA", "a.org. b.org. 1 2 3 4 5"),
         ("example.org.", "RRSIG", "MX 13 2 1 20300101000000 20200101000000 1 example.org. AAAA"),
     ):
@@ -33,7 +33,7 @@ def test_whatever_octets_come_they_are_read_or_refused_and_raise_nothing() -> No
     chance = random.Random(7)
     whole = reply_octets()
     read_at_all = 0
-    for _ in range(6000):
+    for _ in range(2500):
         octets = bytearray(whole)
         for _ in range(chance.randint(1, 6)):
             octets[chance.randrange(2, len(octets))] = chance.randrange(256)
@@ -42,7 +42,7 @@ def test_whatever_octets_come_they_are_read_or_refused_and_raise_nothing() -> No
         if reply is not None:
             read_at_all += 1
             answer(reply, "example.org", Kind.MX, SERVER, recursive=chance.random() < 0.5)
-    assert read_at_all > 500
+    assert read_at_all > 200
 
 
 @pytest.mark.parametrize("octets", [b"", b"\x12", b"\x12\x34", b"\x12\x34\x84", b"\0" * 12])
