@@ -259,7 +259,9 @@ def _look_up(played: Played, reply: dns.message.Message, name: str, kind: str) -
         cut = _cut(apex, records, name, kind)
         if cut and not played.recursive:
             reply.flags &= ~dns.flags.AA
-            _add(played, reply.authority, cut, "NS", records[cut]["NS"])
+            for kept in ("NS", "DS"):
+                if kept in records[cut]:
+                    _add(played, reply.authority, cut, kept, records[cut][kept])
             for host in _texts(records[cut]["NS"]):
                 for glued in ("A", "AAAA"):
                     glue = records.get(host.rstrip("."), {})

@@ -92,10 +92,6 @@ class WireNetwork:
     async def ask(self, server: Server, name: str, kind: Kind, *, recursive: bool) -> Answer:
         """As `Network` has it. A name that can't be asked for is an answer too: `MALFORMED`."""
         reply = await self.reply(server, name, kind, recursive=recursive)
-        if not reply.came or reply.outcome is Outcome.MALFORMED:
-            return Answer(
-                name, kind, reply.outcome, server=server, said=reply.said, seconds=reply.seconds
-            )
         return answer(reply, name, kind, server, recursive=recursive)
 
     async def reply(

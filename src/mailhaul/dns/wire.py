@@ -153,7 +153,7 @@ def answer(reply: Reply, name: str, kind: Kind, server: Server, *, recursive: bo
     """What the reply says to the question. RECORDS without values: the name leads on, by `aliases`,
     to a name that this server holds nothing of. A server that was asked for its own word and gives
     another's is `LAME`; one that was asked to look up and doesn't, has `REFUSED`."""
-    aliases, found = _followed(reply.answer, name, kind)
+    aliases, found = _followed(reply.answer, name, kind) if reply.answer else ([], None)
     outcome, said = reply.outcome, reply.said
     values = found.values if found and outcome is Outcome.RECORDS else ()
     ttl = min((each.ttl for each in (*aliases, *((found,) if found else ()))), default=None)
