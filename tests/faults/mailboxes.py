@@ -4,7 +4,7 @@ Everything is acceptable to Cyrus and Dovecot alike, so that a copy must be exac
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.faults.plain import Plain, quoted
 
