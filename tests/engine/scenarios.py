@@ -20,10 +20,11 @@ import shutil
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from mailhaul.core.errors import Disconnected
@@ -33,6 +34,7 @@ from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.ledger_file import FileRows
 from mailhaul.engine.outcomes import Event, Finished, Listed, Mapped, Options, Side, Tally, Waiting
 from mailhaul.engine.passes import run_pass
+from mailhaul.engine.returning import run_return
 from mailhaul.stores.memory import MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import Habits, MemoryFolder, MemoryMailbox
 from tests.engine.notation import fill, shown
@@ -65,6 +67,8 @@ class Sync:
 
     tally: str = ""
     options: Options = field(default_factory=Options)
+    back: bool = False
+    """The way back: the target is read and the source is written."""
     writes: str | None = None
     listed: str | None = None
     """What is told to be carried: so many messages of which folder, `INBOX 2, Work 1`."""
@@ -75,6 +79,14 @@ class Sync:
     on: tuple[On, ...] = ()
     wrap: Callable[[Source], Source] = lambda source: source
 
+    @property
+    def read(self) -> Side:
+        return TARGET if self.back else SOURCE
+
+    @property
+    def written(self) -> Side:
+        return SOURCE if self.back else TARGET
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -83,6 +95,8 @@ class Scenario:
     target: str
     story: tuple[Sync | Act, ...]
     ends: str
+    source_ends: str | None = None
+    """What the source must hold in the end, where there is a way back."""
     source_habits: dict[str, object] = field(default_factory=dict)
     target_habits: dict[str, object] = field(default_factory=dict)
     servers: str = "best plain poor"
@@ -150,6 +164,7 @@ class World:
         self.names = fill(self.mailboxes[SOURCE], scenario.source)
         self.names |= fill(self.mailboxes[TARGET], scenario.target)
         self.names |= fill(MemoryMailbox(), scenario.ends)
+        self.names |= fill(MemoryMailbox(), scenario.source_ends or "")
         self.interrupt = interrupt
         self.points = dict.fromkeys(Kind, 0)
         self.commits = 0
@@ -158,7 +173,7 @@ class World:
         self.happened = False
         self.dead = False
         self.state: Path = Path()
-        self.untouched = _snapshot(self.mailboxes[SOURCE])
+        self.untouched = _snapshots(self.mailboxes)
         self.finished: Finished | None = None
         self.waits = 0
         self.listed: Counter[str] = Counter()
@@ -187,10 +202,10 @@ class World:
         """A person does something; whatever it changes at the source is not our doing."""
         act(self)
         self.acts += 1
-        self.untouched = _snapshot(self.mailboxes[SOURCE])
+        self.untouched = _snapshots(self.mailboxes)
 
     async def _step(self, sync: Sync) -> None:
-        before = Counter(self.mailboxes[TARGET].written)
+        before = Counter(self.mailboxes[sync.written].written)
         self.waiting_for = list(sync.on)
         clean = not self.happened
         raised = await self._attempt(sync)
@@ -218,7 +233,7 @@ class World:
         if clean and sync.listed is not None:
             assert self.listed == _figures(sync.listed)
         if clean and sync.writes is not None:
-            written = Counter(self.mailboxes[TARGET].written) - before
+            written = Counter(self.mailboxes[sync.written].written) - before
             assert dict(written) == _figures(sync.writes)
         if clean:
             assert self.waits == sync.waits
@@ -227,13 +242,18 @@ class World:
         """One run of the pass; returns what it raised."""
         self.finished, self.waits, self.listed = None, 0, Counter()
         self.counts.clear()
-        source = sync.wrap(MemorySource(self.mailboxes[SOURCE], self._faults(SOURCE)))
-        target = MemoryTarget(self.mailboxes[TARGET], self._faults(TARGET))
+        reading = self.mailboxes[sync.read]
+        before = Counter(reading.written)
+        source = sync.wrap(MemorySource(reading, self._faults(sync.read)))
+        target = MemoryTarget(self.mailboxes[sync.written], self._faults(sync.written))
         try:
-            with Ledger.open(self.state, "source → target") as ledger:
-                assert isinstance(ledger._sql, FileRows)
-                ledger._sql.connection.set_trace_callback(self._statement)
-                await self._pass(source, target, ledger, sync.options)
+            with self._ledger(self.state) as ledger:
+                if sync.back:
+                    with self._ledger(self.state / "back") as back:
+                        call = partial(run_return, source, target, ledger, back)
+                        await self._pass(call, sync.options)
+                else:
+                    await self._pass(partial(run_pass, source, target, ledger), sync.options)
         except (Killed, Stopped) as error:
             return error
         except Exception as error:
@@ -241,18 +261,20 @@ class World:
                 raise
             return error
         finally:
-            assert not self.mailboxes[SOURCE].written
-            assert _snapshot(self.mailboxes[SOURCE]) == self.untouched, "the source was touched"
+            assert reading.written == before
+            assert _snapshot(reading) == self.untouched[sync.read], "the source was touched"
+            self.untouched = _snapshots(self.mailboxes)
         return Killed() if self.dead else None
 
-    async def _pass(
-        self, source: Source, target: MemoryTarget, ledger: Ledger, options: Options
-    ) -> None:
+    def _ledger(self, directory: Path) -> Ledger:
+        ledger = Ledger.open(directory, "source → target")
+        assert isinstance(ledger._sql, FileRows)
+        ledger._sql.connection.set_trace_callback(self._statement)
+        return ledger
+
+    async def _pass(self, call: Callable[..., AsyncIterator[Event]], options: Options) -> None:
         ticks = iter(range(1_000_000))
-        events = run_pass(
-            source,
-            target,
-            ledger,
+        events = call(
             options,
             sleep=_no_wait,
             clock=lambda: float(next(ticks)),
@@ -308,7 +330,7 @@ class World:
             self.commits += 1
 
     def _death(self) -> None:
-        written = sum(self.mailboxes[TARGET].written.values())
+        written = sum(sum(each.written.values()) for each in self.mailboxes.values())
         leaves = (written, self.commits, self.acts)
         if leaves != self.left_behind:
             self.left_behind = leaves
@@ -322,10 +344,7 @@ class World:
         if kind is Kind.KILLED:
             self.dead = True
             remains = self.state.with_name("remains")
-            remains.mkdir()
-            for file in self.state.iterdir():
-                if file.is_file() and not file.name.endswith("-shm"):
-                    shutil.copyfile(file, remains / file.name)
+            shutil.copytree(self.state, remains, ignore=shutil.ignore_patterns("*-shm", "refused"))
         return True
 
     def _arise(self) -> None:
@@ -356,10 +375,15 @@ class World:
         assert all(whole[fate] == getattr(tally, fate) for fate in ("census", *FATES))
 
     def _check_end(self) -> None:
+        self._check_holds(TARGET, self.scenario.ends)
+        if self.scenario.source_ends is not None:
+            self._check_holds(SOURCE, self.scenario.source_ends)
+
+    def _check_holds(self, side: Side, ends: str) -> None:
         wanted = MemoryMailbox(replace(Habits(), most_keywords=None))
-        fill(wanted, self.scenario.ends)
+        fill(wanted, ends)
         expected = shown(wanted, self.names)
-        actual = shown(self.mailboxes[TARGET], self.names)
+        actual = shown(self.mailboxes[side], self.names)
         if self.happened or self.scenario.unordered:
             expected = {folder: sorted(words) for folder, words in expected.items()}
             actual = {folder: sorted(words) for folder, words in actual.items()}
@@ -367,7 +391,7 @@ class World:
 
     async def _check_quiet(self, last: Sync) -> None:
         """Once more and nothing happens; and then every folder is known to be idle."""
-        before = Counter(self.mailboxes[TARGET].written)
+        before = [Counter(each.written) for each in self.mailboxes.values()]
         self.interrupt = None
         quiet = replace(last, on=(), writes=None, waits=0)
         for _ in range(2):
@@ -381,7 +405,8 @@ class World:
             tally = self.finished.tally
             assert (tally.carried, tally.flagged, tally.removed, tally.octets) == (0, 0, 0, 0)
             assert self.finished.wire_writes == 0
-        assert self.mailboxes[TARGET].written == before, "the second pass wrote"
+        written = [each.written for each in self.mailboxes.values()]
+        assert written == before, "the second pass wrote"
         if self.server != "poor" and self.scenario.idle:
             assert self.finished is not None
             assert self.idle == len(self.finished.folders), "not every folder is idle in the end"
@@ -421,6 +446,10 @@ def _figures(text: str) -> dict[str, int]:
 def _fields(tally: Tally) -> dict[str, int]:
     names = ("census", *FATES, "flagged", "removed", "carried", "octets")
     return dict(zip(names, astuple(tally), strict=True))
+
+
+def _snapshots(mailboxes: Mapping[Side, MemoryMailbox]) -> dict[Side, dict[object, object]]:
+    return {side: _snapshot(mailbox) for side, mailbox in mailboxes.items()}
 
 
 def _snapshot(mailbox: MemoryMailbox) -> dict[object, object]:

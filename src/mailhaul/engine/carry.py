@@ -20,6 +20,7 @@ from mailhaul.core.errors import CursorExpired
 from mailhaul.core.folder import Cursor, Folder
 from mailhaul.core.message import Entry, Key
 from mailhaul.core.store import Changes
+from mailhaul.engine.beside import Beside
 from mailhaul.engine.cargo import decided
 from mailhaul.engine.flags import apply_flags, differs
 from mailhaul.engine.ledger import FolderRow, MessageRow
@@ -152,10 +153,24 @@ async def _carry_new(visit: Visit, entries: Sequence[Entry]) -> None:
     """What is new to us: carried before all the same, at the target already, or to be sent."""
     if entries and visit.lost:
         entries = await find_again(visit, entries)
+    if entries and visit.carrier.beside is not None:
+        entries = await _settled_besides(visit, visit.carrier.beside, entries)
     if entries and visit.strangers:
         entries = await adopt(visit, entries)
     if entries:
         await send(visit, entries)
+
+
+async def _settled_besides(
+    visit: Visit, beside: Beside, entries: Sequence[Entry]
+) -> Sequence[Entry]:
+    """What need not be carried for a reason that the ledger doesn't know."""
+    rows = await beside.settled(visit.source, entries)
+    if not rows:
+        return entries
+    visit.row = visit.ledger.add(visit.row, rows, visit.row.target_tail)
+    settled = {row.source_key for row in rows}
+    return [entry for entry in entries if entry.key not in settled]
 
 
 def _behind(entries: Sequence[Entry], after: int) -> dict[Key, int]:

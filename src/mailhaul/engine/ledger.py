@@ -14,7 +14,7 @@ in line (docs/decisions/0002).
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -276,6 +276,41 @@ class Ledger:
             (json.dumps(folder.target), self._sql.stored(first), self._sql.stored(last)),
         )
         return {self._sql.key(key) for (key,) in rows}
+
+    def written_keys(self, target: FolderPath, first: Key, last: Key) -> set[Key]:
+        """The target keys in that closed range that belong to any row of a folder that goes to
+        `target`, those lost to a renumbering of the source too."""
+        rows = self._sql.execute(
+            "SELECT target_key FROM message"
+            " WHERE folder IN (SELECT id FROM folder WHERE target = ?)"
+            " AND target_key BETWEEN ? AND ?",
+            (json.dumps(target), self._sql.stored(first), self._sql.stored(last)),
+        )
+        return {self._sql.key(key) for (key,) in rows}
+
+    def of_identities(self, digests: Collection[bytes]) -> list[tuple[FolderRow, MessageRow]]:
+        """Every row with one of those header identities, with its folder's; lost ones too."""
+        wanted, found = sorted(digests), []
+        folders = {row.id: row for row in self.folders()} if wanted else {}
+        for start in range(0, len(wanted), _FEW):
+            some = wanted[start : start + _FEW]
+            places = ", ".join("?" * len(some))
+            rows = self._sql.execute(
+                f"SELECT folder, {COLUMNS} FROM message WHERE identity IN ({places})"  # noqa: S608 - constants
+                " ORDER BY folder, rowid",
+                some,
+            )
+            found += [(folders[number], self._row(row)) for number, *row in rows]
+        return found
+
+    def at_both(self, folder: FolderRow) -> Iterator[MessageRow]:
+        """Its rows of messages that are at both sides under known keys."""
+        rows = self._sql.execute(
+            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
+            " AND target_key IS NOT NULL AND fate IN ('copied', 'adopted') ORDER BY source_key",
+            (folder.id,),
+        )
+        return map(self._row, rows)
 
     def source_keys(self, folder: FolderRow) -> list[Key]:
         """The keys of all rows still at the source, ascending."""

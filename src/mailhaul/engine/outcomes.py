@@ -55,6 +55,8 @@ class Options:
     dry_run: bool = False
     connections: int = 1
     """At most this many a side, split by folder."""
+    once: bool = False
+    """What was skipped stays so, whatever this pass would have made of it."""
     retry_refused: bool = False
     """Offer the target again what it refused before."""
     restore: bool = False

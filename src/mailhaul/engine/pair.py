@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mailhaul.core.errors import RetryLater
 from mailhaul.core.store import Source, Target
+from mailhaul.engine.beside import Beside
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Event, Options, Side, Waiting
 from mailhaul.engine.pace import Pace, Sleep
@@ -26,6 +27,7 @@ class Pair:
     tell: Callable[[Event], None]
     sleep: Sleep
     random: random.Random
+    beside: Beside | None = None
     unfinished: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -21,6 +21,7 @@ from mailhaul.core.folder import Folder, FolderPath, shown
 from mailhaul.core.store import Source, Target
 from mailhaul.core.text import plural, printable
 from mailhaul.engine.accounting import Effects, added, lossy, tally_of, unaccounted
+from mailhaul.engine.beside import Beside
 from mailhaul.engine.folders import plan_folders
 from mailhaul.engine.ledger import FolderRow, Ledger
 from mailhaul.engine.outcomes import (
@@ -64,8 +65,10 @@ async def run_pass(
     sleep: Sleep = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
     chance: random.Random | None = None,
+    beside: Beside | None = None,
 ) -> AsyncIterator[Event]:
     """Brings `target` up to date with `source` and yields what happens; the last is `Finished`.
+    What is known about the two besides the ledger's rows says `beside`.
 
     Opens both stores and leaves closing to the caller. Raises `Closed` when a side needs a person,
     `RetryLater` when a side could not even be listed after all retries. Folders that could not be
@@ -73,7 +76,7 @@ async def run_pass(
     """
     events: asyncio.Queue[Event | None] = asyncio.Queue()
     chance = chance or random.Random()  # noqa: S311 - spreads retries, guards nothing
-    pair = Pair(source, target, ledger, options, events.put_nowait, sleep, chance)
+    pair = Pair(source, target, ledger, options, events.put_nowait, sleep, chance, beside)
     run = _Pass(pair, clock)
 
     async def work() -> None:
@@ -115,6 +118,9 @@ class _Pass:
             meanwhile.cancel()
         sources = {folder.path: folder for folder in source}
         targets = {folder.path: folder for folder in target}
+        if pair.beside is not None:
+            pair.options = await pair.beside.prepare(pair.patiently, source, target, pair.options)
+            self._standing = None
         standing = self._standing or self._ask_ledger()
         if self._follow_renames(sources, standing):
             standing = self._ask_ledger()

@@ -58,7 +58,7 @@ def standing_of(ledger: Ledger, options: Options) -> Standing:
         ledger.undecided(
             since=since,
             before=before,
-            skipped=options.newest is None,
+            skipped=options.newest is None and not options.once,
             refused=options.retry_refused,
         ),
     )

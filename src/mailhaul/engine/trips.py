@@ -194,7 +194,7 @@ async def _carry_on(pair: Pair, trip: Trip, ahead: Ahead[Changes] | None, census
         trip.postponed, trip.row = None, pair.ledger.folder(trip.row.id)
     carrier = Carrier(
         *(pair.source, pair.target, pair.ledger, pair.options),
-        *(tell, lambda: census.read(trip), trip.effects),
+        *(tell, lambda: census.read(trip), trip.effects, pair.beside),
     )
     trip.error = ""
     assert trip.target is not None

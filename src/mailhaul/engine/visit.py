@@ -9,6 +9,7 @@ from mailhaul.core.folder import Cursor, Folder, shown
 from mailhaul.core.message import Entry, Flags, Key
 from mailhaul.core.store import Changes, FlagChange, Source, Target
 from mailhaul.engine.accounting import Effects
+from mailhaul.engine.beside import Beside
 from mailhaul.engine.cargo import decided
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
 from mailhaul.engine.ledger_row import Unsure
@@ -42,6 +43,7 @@ class Carrier:
     tell: Callable[[Event], None]
     read: Callable[[], None]
     effects: Effects = field(default_factory=Effects)
+    beside: Beside | None = None
     postponed: Postponed | None = None
 
 
@@ -104,8 +106,9 @@ class Visit:
             self.carrier.read()
 
     def ours(self, first: Key, last: Key) -> set[Key]:
-        """The target keys in that closed range that a row knows."""
-        return self.ledger.target_keys(self.row, first, last)
+        """The target keys in that closed range that a row knows, or who knows besides."""
+        keys, beside = self.ledger.target_keys(self.row, first, last), self.carrier.beside
+        return keys if beside is None else keys | beside.there(self.row, first, last)
 
     def no_strangers(self) -> None:
         """Once nobody is left who might be one of ours, the tail moves on to where we looked."""

@@ -26,7 +26,7 @@ def left_out(options: Options, entry: Entry, behind: int | None) -> str:
 
 def reconsidered(options: Options, row: MessageRow) -> bool:
     """Whether a message that was skipped before may be carried by this pass."""
-    if options.newest is not None:
+    if options.newest is not None or options.once:
         return False
     if row.received is None:
         return True
