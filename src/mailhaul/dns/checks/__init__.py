@@ -1,0 +1,1 @@
+"""The checks of a domain, one module a topic: each takes a `Look` and gives aspects."""
