@@ -28,7 +28,7 @@ PEOPLE = recipients(["ann", "bob"])
 TERMS = agreed(
     [*PEOPLE, *recipients(["zoë", *(f"u{n}" for n in range(50))])],
     ["example.org"],
-    "probe.example.net",
+    speaker="probe.example.net",
     per_minute=60_000,
     patience=0.5,
     connecting=1.0,

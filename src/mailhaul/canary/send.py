@@ -65,7 +65,7 @@ async def send(
             if refusal is not None:
                 return Sent(canary, *refusal, reached=reached)
             handed_over = clock()
-            reply = await talk.message(marked_message(canary, terms.sender, terms.speaker))
+            reply = await talk.message(marked_message(canary, terms.sender, talk.speaker))
             verdict = verdict_of(reply)
             taken = clock() if verdict is Verdict.ACCEPTED else None
             return Sent(canary, verdict, str(reply), taken, reached)

@@ -64,6 +64,11 @@ class Conversation:
         self._named: list[str] = []
 
     @property
+    def speaker(self) -> str:
+        """What we have called ourselves."""
+        return self._client.local_hostname or ""
+
+    @property
     def takes_utf8(self) -> bool:
         """Whether addresses may be other than ASCII (RFC 6531)."""
         return self._client.supports_extension("smtputf8")
@@ -218,10 +223,11 @@ async def _upgraded(
 
 async def _greeted(exchanger: Exchanger, place: Reached, terms: Terms) -> aiosmtplib.SMTP:
     """Connected, greeted, introduced; nothing encrypted yet."""
+    connection = await _connected(exchanger, place, terms)
     client = aiosmtplib.SMTP(
         hostname=exchanger.host,
-        sock=await _connected(exchanger, place, terms),
-        local_hostname=terms.speaker,
+        sock=connection,
+        local_hostname=terms.speaker or _literal(connection.getsockname()[0]),
         timeout=terms.patience,
         start_tls=False,
     )
@@ -301,6 +307,11 @@ def _reason(error: Exception) -> str:
 def _reply(code: int, words: str) -> Reply:
     flat = " ".join(words.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
     return Reply(code, printable(flat, _WORDS))
+
+
+def _literal(address: str) -> str:
+    """RFC 5321 section 4.1.3."""
+    return f"[IPv6:{address.partition('%')[0]}]" if ":" in address else f"[{address}]"
 
 
 def _blind() -> ssl.SSLContext:

@@ -49,8 +49,9 @@ class Terms:
 
     addresses: frozenset[str]
     domains: frozenset[str]
-    speaker: str
-    """What we call ourselves in EHLO: this machine's name, or its address as `[192.0.2.1]`."""
+    speaker: str = ""
+    """What we call ourselves in EHLO: this machine's name, or its address as `[192.0.2.1]`; empty:
+    the address from which the host is connected to (RFC 5321 section 4.1.4)."""
     sender: str = ""
     """The envelope sender; empty: the null sender, to which nothing ever bounces."""
     per_minute: float = PER_MINUTE
@@ -63,8 +64,8 @@ class Terms:
 def agreed(
     addresses: Iterable[str],
     domains: Iterable[str],
-    speaker: str,
     *,
+    speaker: str = "",
     sender: str = "",
     per_minute: float = PER_MINUTE,
     per_connection: int = PER_CONNECTION,
@@ -87,9 +88,9 @@ def agreed(
             raise BadInput(
                 f"{address} is in none of the plan's domains; canary mail never leaves them"
             )
-    if not (_DOMAIN.fullmatch(speaker.lower()) or _LITERAL.fullmatch(speaker)):
+    if speaker and not (_DOMAIN.fullmatch(speaker.lower()) or _LITERAL.fullmatch(speaker)):
         raise BadInput(
-            f"{printable(speaker, 100) or 'an empty text'} is no name to greet a mail host with; "
+            f"“{printable(speaker, 100)}” is no name to greet a mail host with; "
             "give this machine's full name, or its address as [192.0.2.1] (RFC 5321 4.1.4)"
         )
     if not (math.isfinite(per_minute) and per_minute > 0 and per_connection >= 2):

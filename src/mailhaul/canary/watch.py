@@ -33,6 +33,9 @@ _VIEWS = frozenset({Role.ALL, Role.FLAGGED, Role.IMPORTANT})
 Bookmark = NewType("Bookmark", str)
 """Opaque, and may be kept: where the folders of a mailbox ended."""
 
+EVERYTHING = Bookmark("[]")
+"""For whom none was kept: all folders are listed, and what came lately is looked into."""
+
 
 class Side(StrEnum):
     """Whose mailbox."""
@@ -107,9 +110,9 @@ async def look(
     since: Bookmark,
     clock: Callable[[], float] = time.time,
 ) -> Look:
-    """Looks once, and waits for nothing. Each canary that lies there is found by one look only, for
-    the next one begins where this one ended. Raises `RetryLater` and `Closed`: then nothing was
-    looked at, as far as bookmarks go."""
+    """Looks once, and waits for nothing. The next look begins where this one ended, so that what it
+    has found is to be kept. Raises `RetryLater` and `Closed`: then nothing was looked at, as far as
+    bookmarks go."""
     tokens = frozenset(canary.token for canary in canaries)
     oldest = min((canary.made for canary in canaries), default=clock())
     lately = datetime.fromtimestamp(oldest, UTC) - _CLOCKS_DIFFER
@@ -196,7 +199,9 @@ async def remove(target: Target, found: Sequence[Found]) -> Removal:
             removed += [each for each in here if each.key not in strange]
             left += [each for each in here if each.key in strange]
             if strange:
-                troubles.append(f"{shown(path)} was renumbered: look for the canaries again")
+                troubles.append(
+                    f"other mail lies in {shown(path)} where the canary lay: look again"
+                )
     return Removal(tuple(removed), tuple(left), tuple(troubles))
 
 
@@ -234,7 +239,9 @@ async def _added(
             raise FolderFailed(f"{shown(folder.path)} is renumbered all the time") from None
         return await _added(mailbox, folder, None)
     assert end is not None, "the last page has a cursor"
-    return entries, end
+    # From a tail only what is new is listed, from another cursor sometimes all there is. What came
+    # since the tail was told is then seen once more.
+    return entries, (folder.tail or end) if begin is None else end
 
 
 async def _end_of(mailbox: Source, folder: Folder) -> Cursor | None:
@@ -245,9 +252,9 @@ async def _end_of(mailbox: Source, folder: Folder) -> Cursor | None:
 
 
 def _may_be_one(entry: Entry, lately: datetime) -> bool:
-    return (entry.size is None or entry.size <= LARGEST) and (
-        entry.received is None or entry.received >= lately
-    )
+    # What comes without a size was there before (`core.store.Changes`).
+    small = entry.size is not None and entry.size <= LARGEST
+    return small and (entry.received is None or entry.received >= lately)
 
 
 def _written(ends: Mapping[FolderPath, Cursor]) -> Bookmark:
