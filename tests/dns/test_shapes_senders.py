@@ -102,7 +102,7 @@ SPF_ROWS = [
           zone={"b.example": {"MX": [f"{n} mx{n}.example" for n in range(11)]}}),
     shape("it is long", "SPF_LONG", org=spf(SPF.replace(
         "-all", " ".join(f"ip4:198.51.100.{n}" for n in range(30)) + " -all"))),
-    shape("the texts can't be asked", "SERVER_LAME", org={"TXT": Outcome.LAME}),
+    shape("the texts can't be asked", "ANSWER_LAME", org={"TXT": Outcome.LAME}),
 ]  # fmt: skip
 
 DKIM_ROWS = [
@@ -133,7 +133,7 @@ DKIM_ROWS = [
     shape("a text that is no key", "DKIM_BROKEN", zone={KEY: {"TXT": "v=spf1 -all"}}),
     shape("a wildcard text under the selector", "DKIM_MISSING WILDCARD",
           zone={KEY: None, "*.example.org": {"TXT": f"p={RSA[2048]}"}}),
-    shape("the key's server fails", "SERVER_FAILED", zone={KEY: {"TXT": Outcome.SERVFAIL}}),
+    shape("the key's server fails", "ANSWER_FAILED", zone={KEY: {"TXT": Outcome.SERVFAIL}}),
 ]  # fmt: skip
 
 REFUSING = {DMARC: {"TXT": "v=DMARC1; p=reject; rua=mailto:d@example.org"}}
@@ -159,7 +159,7 @@ DMARC_ROWS = [
         "example.org._report._dmarc.reports.example": {"TXT": "v=DMARC1"}}),
     shape("reports to a domain that has not agreed", "DMARC_REPORTS_REFUSED",
           zone={DMARC: {"TXT": "v=DMARC1; p=none; rua=mailto:d@reports.example"}}),
-    shape("the record's server refuses", "SERVER_REFUSED",
+    shape("the record's server refuses", "ANSWER_REFUSED",
           zone={DMARC: {"TXT": Outcome.REFUSED}}),
     bare("the domain above has one", "DMARC_INHERITED SPF_MISSING",
          expected=replace(NEW, domain="sub.example.org", mx=(), spf=(), spf_old=(), dkim=(),
@@ -233,7 +233,7 @@ STS_ROWS = [
         "TXT": ["v=TLSRPTv1; rua=mailto:a@example.org", "v=TLSRPTv1; rua=mailto:b@example.org"]}}),
     shape("another text where TLS-RPT stands", "TLS_RPT_BROKEN",
           zone={"_smtp._tls.example.org": {"TXT": "hello"}}),
-    shape("TLS-RPT can't be asked", "SERVER_FAILED",
+    shape("TLS-RPT can't be asked", "ANSWER_FAILED",
           zone={"_smtp._tls.example.org": {"TXT": Outcome.SERVFAIL}}),
 ]  # fmt: skip
 

@@ -13,23 +13,23 @@ _RECORD_CODES: dict[str, Meaning] = {
         "ask again; if it stays so, see whether the domain's name servers are up and "
         "reachable by UDP and TCP",
     ),
-    "SERVER_FAILED": Meaning(
+    "ANSWER_FAILED": Meaning(
         Severity.WARNS,
         "the name server says that it failed (SERVFAIL): often broken DNSSEC, or a zone that "
         "can't be loaded",
         "have whoever runs the zone look at its signatures and its load errors",
     ),
-    "SERVER_REFUSED": Meaning(
+    "ANSWER_REFUSED": Meaning(
         Severity.WARNS,
         "the name server refuses to answer",
         "ask another resolver, or have whoever runs the server allow the question",
     ),
-    "SERVER_LAME": Meaning(
+    "ANSWER_LAME": Meaning(
         Severity.WARNS,
         "a server that the delegation names knows nothing of the zone",
         "take it out of the delegation, or have it serve the zone",
     ),
-    "SERVER_UNREACHABLE": Meaning(
+    "ANSWER_UNREACHABLE": Meaning(
         Severity.WARNS,
         "there is no way to the name server",
         "check its address and the network between",
@@ -39,7 +39,7 @@ _RECORD_CODES: dict[str, Meaning] = {
         "an answer, or a name in it, makes no sense",
         "correct the record that the evidence names",
     ),
-    "SERVER_FORBIDDEN": Meaning(
+    "ANSWER_FORBIDDEN": Meaning(
         Severity.WARNS,
         "the name server has an address that isn't public, so it was not asked",
         "allow its network if it is meant (--allow-network)",

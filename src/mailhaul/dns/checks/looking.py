@@ -23,13 +23,13 @@ NOTHING_HERE = "mailhaul-no-such-name"
 ORDER = tuple(Moment)
 
 _UNTOLD = {
-    Outcome.SERVFAIL: "SERVER_FAILED",
-    Outcome.REFUSED: "SERVER_REFUSED",
-    Outcome.LAME: "SERVER_LAME",
+    Outcome.SERVFAIL: "ANSWER_FAILED",
+    Outcome.REFUSED: "ANSWER_REFUSED",
+    Outcome.LAME: "ANSWER_LAME",
     Outcome.TIMEOUT: "NO_ANSWER",
-    Outcome.UNREACHABLE: "SERVER_UNREACHABLE",
+    Outcome.UNREACHABLE: "ANSWER_UNREACHABLE",
     Outcome.MALFORMED: "ANSWER_MALFORMED",
-    Outcome.FORBIDDEN: "SERVER_FORBIDDEN",
+    Outcome.FORBIDDEN: "ANSWER_FORBIDDEN",
 }
 
 
