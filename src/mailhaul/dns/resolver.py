@@ -1,6 +1,7 @@
 """Who is asked: the two protocols that checks and tables stand on.
 
-Nothing in this room opens a socket but `dns.network`; everything else takes one of these.
+Nothing in this room opens a socket but `dns.network` (and `dns.rfc2136`, to change a zone);
+everything else takes one of these.
 """
 
 from typing import Protocol
