@@ -22,6 +22,10 @@ GOOD = [
     ("a zone written by itself", f"[dns]\n{AIM}[dns.writer]\n{SIGNED}"),
     ("canaries", f"[dns]\n{AIM}[canary]\non = true"),
     (
+        "canaries of a machine with a name",
+        f'[dns]\n{AIM}[canary]\non = true\nname = "mover.acme.example"\nsender = "it@acme.example"\nport = 2525',
+    ),
+    (
         "everything",
         f'[dns]\n{AIM}spf = ["include:a.example"]\ndomains = ["bücher.example", "b.example"]\nold_hosts = ["mx.old.example"]\nttl = "60s"\nresolvers = ["9.9.9.9", "[::1]:5353", "2620:fe::9"]\nport = 5300\nallow_networks = ["127.0.0.0/8", "::1"]',
     ),
@@ -52,6 +56,8 @@ BAD = [
     ("a server for a manual zone", f'[dns]\n{AIM}[dns.writer]\nserver = "192.0.2.1"', "dns.writer.server", "written by itself", "rfc2136"),
     ("a kind nobody knows", f'[dns]\n{AIM}[dns.writer]\nkind = "bind"', "dns.writer.kind", "none of the choices", "rfc2136"),
     ("canaries without a way", "[canary]\non = true", "canary.on = true", "which way", "[dns]"),
+    ("a machine of one part", f'[dns]\n{AIM}[canary]\nname = "mover"', "canary.name = mover", "one part", "whole name"),
+    ("a sender that is none", f'[dns]\n{AIM}[canary]\nsender = "it"', "canary.sender = it", "", "anna@"),
     ("a file that isn't there", '[dns]\nexpect = "expect.toml"', "", "can't be read", "dns.expect"),
     ("what a file says, in the plan", 'expect_text = "x"', "", "", ""),
 ]  # fmt: skip

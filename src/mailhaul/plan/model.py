@@ -268,6 +268,14 @@ class Canary(_Model):
     marked message goes to each, and is removed once it has arrived."""
     per_minute: Rate = 10.0
     """So many probes or messages at most."""
+    name: str = ""
+    """What mailhaul calls itself to mail hosts: this machine's full name, as its address has it in
+    DNS. Left out: its address."""
+    sender: str = ""
+    """An address of yours that the messages are from; best of a domain that lets this machine send.
+    Left out: nobody, to whom nothing bounces."""
+    port: Port = 25
+    """Where mail hosts are spoken to."""
 
 
 class Webhook(_Model):

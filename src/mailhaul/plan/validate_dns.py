@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 
 from mailhaul.core.errors import BadInput
+from mailhaul.plan.listing import address_fault
 from mailhaul.plan.mistakes import Mistake, said, suggestion
-from mailhaul.plan.model import Dns, Plan, Writer, WriterKind
+from mailhaul.plan.model import Canary, Dns, Plan, Writer, WriterKind
 from mailhaul.plan.shape import Lines
 from mailhaul.plan.toml_lines import Place
 from mailhaul.plan.validate import secret_faults
@@ -25,6 +26,8 @@ def dns_checks(plan: Plan, lines: Lines) -> Iterator[Mistake]:
     if plan.canary is not None and plan.canary.on and plan.dns is None:
         text = "nothing says which way the mail is to go"
         yield lines.mistake(("canary", "on"), True, text, "add a table [dns], or take it out")
+    if plan.canary is not None:
+        yield from _canary(plan.canary, lines)
     if plan.dns is None:
         return
     yield from _aim(plan.dns, lines)
@@ -107,6 +110,14 @@ def _addresses(dns: Dns, lines: Lines) -> Iterator[Mistake]:
             place: Place = ("dns", "allow_networks", number)
             cure = "write it like 10.0.0.0/8 or 192.0.2.7"
             yield lines.mistake(place, value, "this is no network", cure)
+
+
+def _canary(canary: Canary, lines: Lines) -> Iterator[Mistake]:
+    if canary.name and (fault := host_fault(canary.name)):
+        cure = "write this machine's whole name, or take it out"
+        yield lines.mistake(("canary", "name"), canary.name, fault, cure)
+    if canary.sender and (told := address_fault(canary.sender)):
+        yield lines.mistake(("canary", "sender"), canary.sender, *told)
 
 
 def _writer(writer: Writer, lines: Lines) -> Iterator[Mistake]:
