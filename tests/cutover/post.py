@@ -1,7 +1,7 @@
-"""Mail that keeps coming while its way is changed: exchanges that deliver into real mailboxes, and
-senders that ask a caching resolver where to go, as the world's servers do.
+"""Mail that keeps coming while its way is changed: senders that ask a caching resolver where to go,
+as the world's servers do, and inboxes that know what has arrived.
 
-No code of mailhaul. What was accepted is written down before the sender hears of it.
+No code of mailhaul. What has arrived is written down before its sender hears of it.
 """
 
 import contextlib
@@ -9,13 +9,11 @@ import smtplib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import dns.exception
 import dns.resolver
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.faults.plain import Failed, Plain
 from tests.servers.process import Account, RunningServer
@@ -25,63 +23,32 @@ DEADLINE = 10.0
 
 
 @dataclass
-class Exchange:
-    """A mail exchange on `host` and `port` for the accounts of one system, by address."""
+class Inbox:
+    """Delivers into an account's inbox by IMAP, and writes down what has arrived there."""
 
-    name: str
-    host: str
-    port: int
     server: RunningServer
-    accounts: Mapping[str, Account]
-    delivered: list[tuple[float, str, str]] = field(default_factory=list)
-    """When, to whom, and the mark; of what carries none, an empty text."""
-    _lines: dict[str, Plain] = field(default_factory=dict)
+    account: Account
+    marks: list[str] = field(default_factory=list)
+    """Of what has arrived; of a message without a mark, an empty text."""
+    _line: Plain | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _controller: Controller | None = None
 
-    def __enter__(self) -> "Exchange":
-        self._controller = Controller(self, hostname=self.host, port=self.port)
-        self._controller.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        assert self._controller is not None
-        self._controller.stop()
-        for line in self._lines.values():
-            line.close()
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it so
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if address not in self.accounts:
-            return "550 5.1.1 no such mailbox here"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(  # noqa: N802 - aiosmtpd calls it so
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
-        content = envelope.original_content or b""
-        try:
-            for address in envelope.rcpt_tos:
-                self._deliver(address, content)
-        except (OSError, Failed):
-            return "451 4.3.0 not now"
-        return "250 OK"
-
-    def _deliver(self, address: str, content: bytes) -> None:
-        account = self.accounts[address]
+    def __call__(self, message: bytes) -> None:
         with self._lock:
-            line = self._lines.get(address)
-            if line is None:
-                line = Plain(self.server.host, self.server.port, account.user, account.password)
-                self._lines[address] = line
+            if self._line is None:
+                user, password = self.account.user, self.account.password
+                self._line = Plain(self.server.host, self.server.port, user, password)
             try:
-                line.append(b"INBOX", content)
+                self._line.append(b"INBOX", message)
             except (OSError, Failed):
-                self._lines.pop(address).close()
+                self._line.close()
+                self._line = None
                 raise
-            self.delivered.append((time.monotonic(), address, mark_of(content)))
+            self.marks.append(mark_of(message))
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
 
 
 def mark_of(content: bytes) -> str:

@@ -27,7 +27,7 @@ HEARD = 250
 class MailExchange:
     """`mailboxes`: what to do with mail for each address. `greylists` are seconds for which a
     recipient is put off after it was first asked for. `alters` is what a filter does to a message
-    on its way."""
+    on its way. `host`, `port`: where it listens, else on a free port."""
 
     def __init__(
         self,
@@ -38,11 +38,13 @@ class MailExchange:
         certificates: Certificates | None = None,
         greylists: float = 0.0,
         alters: Callable[[bytes], bytes] = lambda message: message,
+        host: str = HOST,
+        port: int = 0,
     ) -> None:
         self.mailboxes = dict(mailboxes)
         self.name = name
-        self.host = HOST
-        self.port = 0
+        self.host = host
+        self.port = port
         self.named: list[str] = []
         """Every recipient it was asked about."""
         self.taken: list[tuple[str, bytes]] = []
@@ -56,7 +58,7 @@ class MailExchange:
         self._controller: Controller | None = None
 
     def __enter__(self) -> Self:
-        self.port = free_port()
+        self.port = self.port or free_port()
         context = None
         if self._certificates is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
