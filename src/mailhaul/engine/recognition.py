@@ -78,9 +78,10 @@ async def _adopted(
         if right in lost:
             replaced.append(lost[right])
         known = folded(there.flags)
-        now, sent = folded(entry.flags), folded(visit.sent.get(left, NO_FLAGS))
+        sent = folded(visit.sent.get(entry.size, NO_FLAGS)) if left in ours else NO_FLAGS
+        now = folded(entry.flags)
         add = frozenset(flag for flag in entry.flags if flag.lower() not in known)
-        # What we sent along and the source has taken back since is not a person's.
+        # What we sent along and the source has not, or no longer, is not a person's.
         remove = frozenset(flag for flag in there.flags if flag.lower() in sent - now)
         if add or remove:
             orders.append(FlagChange(right, add, remove))

@@ -27,8 +27,8 @@ async def survey(visit: Visit, look: bool) -> None:
     for intent in visit.ledger.intents(row):
         visit.intended.update(message.key for message in intent.messages)
         for message in intent.messages:
-            sent = visit.sent.get(message.key, message.flags)
-            visit.sent[message.key] = sent | message.flags
+            sent = visit.sent.get(message.size, message.flags)
+            visit.sent[message.size] = sent | message.flags
         visit.attempt = max(visit.attempt, intent.attempt + 1)
     if visit.intended:
         visit.uncertain = visit.ledger.uncertain(row, visit.intended)

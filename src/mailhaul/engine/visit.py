@@ -71,8 +71,8 @@ class Visit:
         """Rows without a source message, by id."""
         self.intended: set[Key] = set()
         """What may have been on its way when an earlier attempt was cut off."""
-        self.sent: dict[Key, Flags] = {}
-        """With which flags that was sent."""
+        self.sent: dict[int | None, Flags] = {}
+        """Flags that any of it was sent with, by size: of twins nobody knows which one was it."""
         self.unsure: dict[int, Unsure] = {}
         """Rows, by id, whose flags were on their way when an earlier attempt was cut off."""
         self.attempt = 0

@@ -140,6 +140,32 @@ UNDERWAY: tuple[Scenario, ...] = (
         ends="INBOX: X A:S B:S",
     ),
     Scenario(
+        "twins with other flags are on their way",
+        source="INBOX: A:S A A:F B:R B:F",
+        target="INBOX: X",
+        story=(stopped(2, Options()), Sync("copied 5")),
+        ends="INBOX: X A:S A A:F B:R B:F",
+    ),
+    Scenario(
+        "a twin's flag is taken back while they are on their way",
+        source="INBOX: A:S A:F A",
+        target="INBOX: X",
+        story=(stopped(3, Options()), at_source("mark INBOX A -S"), Sync("copied 3")),
+        ends="INBOX: X A A:F A",
+    ),
+    Scenario(
+        "a twin is deleted while they are on their way, and the other has other flags",
+        source="INBOX: A:S A:F B",
+        target="INBOX:",
+        story=(
+            stopped(2, MIRROR),
+            at_source("expunge INBOX A"),
+            Sync("copied 2, removed 1", MIRROR),
+        ),
+        ends="INBOX: A:F B",
+        unordered=True,
+    ),
+    Scenario(
         "all that was on its way is deleted at the source",
         source="INBOX: A B C | Work: D",
         target="INBOX:",
