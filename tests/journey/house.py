@@ -24,6 +24,7 @@ from mailhaul.db.database import Database, open_database
 from mailhaul.db.migrate import migrate
 from mailhaul.journey import orders
 from mailhaul.journey.clock import HandClock
+from mailhaul.journey.domains import DomainRow, domain_run, domains
 from mailhaul.journey.events import Logged, log
 from mailhaul.journey.gates import open_gate
 from mailhaul.journey.ledgers import open_ledger
@@ -36,6 +37,7 @@ from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import State
 from mailhaul.journey.worker import pass_gates
+from mailhaul.journey.zones import Zones
 from mailhaul.plan.model import ListedMailbox, Plan, System
 from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import MemoryMailbox
@@ -75,6 +77,8 @@ class House:
     logins: list[str] = field(default_factory=list)
     sources: dict[str, MemoryMailbox] = field(default_factory=dict)
     targets: dict[str, MemoryMailbox] = field(default_factory=dict)
+    zones: Zones | None = None
+    domain: str = "x"
 
     def __post_init__(self) -> None:
         self.database: Database = open_database(self.database_url, self.directory)
@@ -87,7 +91,7 @@ class House:
                 self.sources[person].deliver(letter(f"{person}-{name}"), INBOX_PATH)
             listed.append(
                 ListedMailbox(
-                    address=f"{person}@x",
+                    address=f"{person}@{self.domain}",
                     source=f"imaps://{person}@old.example",
                     target=f"imaps://{person}@new.example",
                     source_secret=f"env:{person}-source",
@@ -112,6 +116,7 @@ class House:
             examine=self._examine,
             open_ledger=lambda row: open_ledger(self.database, self.directory, row),
             opener=self,
+            zones=self.zones,
             look_seconds=0.02,
         )
 
@@ -161,7 +166,9 @@ class House:
         table = tables.mailbox
         with self.database.begin() as connection:
             return from_row(
-                connection.execute(select(table).where(table.c.address == f"{person}@x")).one()
+                connection.execute(
+                    select(table).where(table.c.address == f"{person}@{self.domain}")
+                ).one()
             )
 
     def rows(self, name: str) -> list[Any]:
@@ -184,11 +191,12 @@ class House:
             chosen = more.pop("selection", orders.EVERYTHING)
             return what(connection, plan, chosen, at=self.hand.time, **more)
 
-    def open(self, gate: Gate) -> None:
+    def open(self, gate: Gate, despite: str = "") -> None:
         with self.database.begin() as connection:
             plan = plan_row(connection, self.number)
-            question = ask(connection, plan, gate)
-            open_gate(connection, plan, question, who="Kim", login="kim", at=self.hand.time)
+            at = self.hand.time
+            question = ask(connection, plan, gate, at=at, despite=despite)
+            open_gate(connection, plan, question, who="Kim", login="kim", at=at, despite=despite)
 
     async def drive(
         self, *wanted: State, hours: float = 24 * 365, person: str = "anna", most: int = 2000
@@ -207,13 +215,19 @@ class House:
             await self.run(due)
         raise AssertionError(f"{self.row(person)} after {most} runs")
 
-    async def run(self, row: MailboxRow) -> None:
+    async def run(self, row: MailboxRow | DomainRow) -> None:
         """Performs what the row's state asks for."""
-        run = run_of(row)
+        run = domain_run(row) if isinstance(row, DomainRow) else run_of(row)
         assert run is not None
         await perform(self.means, run)
 
-    def _due(self) -> Iterator[MailboxRow]:
+    def zone(self) -> DomainRow:
+        """The only domain."""
+        with self.database.begin() as connection:
+            (row,) = domains(connection, self.number)
+        return row
+
+    def _due(self) -> Iterator[MailboxRow | DomainRow]:
         table = tables.mailbox
         with self.database.begin() as connection:
             pass_gates(connection, self.hand.time)
@@ -223,7 +237,10 @@ class House:
                 .order_by(table.c.due_at, table.c.id)
             )
             found = [from_row(row) for row in rows]
-        yield from (row for row in found if run_of(row) is not None)
+            zones = domains(connection, self.number)
+        due: list[MailboxRow | DomainRow] = [row for row in found if run_of(row) is not None]
+        due += [row for row in zones if row.due_at is not None]
+        yield from sorted(due, key=lambda row: (row.due_at or 0.0, isinstance(row, MailboxRow)))
 
 
 def _nothing(side: str, operation: str, folder: str) -> None:

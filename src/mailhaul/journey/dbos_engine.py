@@ -300,13 +300,14 @@ def _queue_name(partition: str) -> str:
 
 
 def _written(run: Run) -> _Written:
-    return {
+    written = {
         "mailbox": run.mailbox,
         "generation": run.generation,
         "step": run.step,
         "phase": run.phase.value,
         "partition": run.partition,
     }
+    return {**written, "domain": run.domain} if run.domain else written
 
 
 def _read(written: _Written) -> Run:
@@ -316,6 +317,7 @@ def _read(written: _Written) -> Run:
         written["step"],
         Phase(written["phase"]),
         written["partition"],
+        written.get("domain", 0),
     )
 
 

@@ -14,7 +14,8 @@ from mailhaul.journey.states import Phase
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of one phase of one mailbox. Equal runs are the same run, however often enqueued."""
+    """One run of one phase of one mailbox, or of one domain: then `mailbox` is 0, which none has.
+    Equal runs are the same run, however often enqueued."""
 
     mailbox: int
     generation: int
@@ -22,10 +23,12 @@ class Run:
     phase: Phase
     partition: str
     """Runs of one partition share a limit of how many go on at the same time."""
+    domain: int = 0
 
     @property
     def id(self) -> str:
-        return f"{self.mailbox}:{self.generation}:{self.phase}:{self.step}"
+        number = f"{self.mailbox}:{self.generation}:{self.phase}:{self.step}"
+        return f"{number}:{self.domain}" if self.domain else number
 
 
 @dataclass(frozen=True, slots=True)

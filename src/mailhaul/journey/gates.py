@@ -14,11 +14,13 @@ from sqlalchemy import Connection, bindparam, exists, insert, select, update
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.journey.domains import domain_of, domains, held_names, hold_domains
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.plans import PlanRow, PlanState, all_plans
 from mailhaul.journey.questions import Gate, Question, ask, may_open, rounds, wave_words
 from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.states import State
+from mailhaul.journey.switching import send
 from mailhaul.plan.model import Plan
 
 
@@ -99,26 +101,23 @@ def open_gate(
     login: str,
     without: Collection[str] = (),
     at: float,
+    despite: str = "",
 ) -> Opened:
     """Opens the gate that `question` is about, for good.
 
-    `who` gives the word, from the account `login`. Raises `Shut` with all that is lacking,
-    `TextChanged` when what was asked is no longer what would be asked, `BadInput` for a name that
-    the plan does not allow.
+    `who` gives the word, from the account `login`; with `despite`, a reason, against what DNS says,
+    which is kept for good too. The domains that go with a wave are switched from now on. Raises
+    `Shut` with all that is lacking, `TextChanged` when what was asked is no longer what would be
+    asked, `BadInput` for a name that the plan does not allow.
     """
     name = check_name(plan.plan, question.gate, who)
     # Two who open it at the same time come one after the other, and no mailbox moves meanwhile.
-    mailbox = tables.mailbox
-    connection.execute(
-        select(mailbox.c.id)
-        .where(mailbox.c.plan_id == plan.id)
-        .order_by(mailbox.c.position, mailbox.c.id)
-        .with_for_update(key_share=True)
-    ).all()
+    # Two who open it at the same time come one after the other, and nothing moves meanwhile.
+    hold_domains(connection, plan.id)
     connection.execute(
         select(tables.plan.c.id).where(tables.plan.c.id == plan.id).with_for_update(key_share=True)
     ).one()
-    now = ask(connection, plan, question.gate, question.wave, without)
+    now = ask(connection, plan, question.gate, question.wave, without, at=at, despite=despite)
     if now.lacking:
         raise Shut(f"the gate “{now.gate}” can't be opened yet", now.lacking)
     if now.text != question.text:
@@ -136,6 +135,23 @@ def open_gate(
         )
     )
     _leave_out(connection, now)
+    overrides = [
+        {
+            "plan_id": plan.id,
+            "wave": now.wave,
+            "gate": now.gate.value,
+            "lacking": lacking,
+            "why": printable(despite, 1000),
+            "given_at": at,
+            "given_by": name,
+            "login": printable(login, 200),
+        }
+        for lacking in now.doubts
+    ]
+    if overrides:
+        connection.execute(insert(tables.override), overrides)
+    switched = [each for each in domains(connection, plan.id) if each.id in now.domains]
+    send(connection, switched, now.wave, who=name, at=at)
     what = Record(
         "gate_opened",
         name,
@@ -147,6 +163,7 @@ def open_gate(
             "mailboxes": len(now.mailboxes),
             "without": len(now.without),
             "login": printable(login, 200),
+            **({"despite": len(now.doubts)} if now.doubts else {}),
             # So that the log's digests cover the text that was agreed to.
             "text": hashlib.sha256(now.text.encode()).hexdigest(),
         },
@@ -184,7 +201,7 @@ def admissible(connection: Connection) -> list[MailboxRow]:
 
 def going(connection: Connection) -> list[MailboxRow]:
     """Mailboxes of all plans for which `WENT` is due: synced, and included when a person opened
-    their wave's go gate."""
+    their wave's go gate; not those whose domain is still being switched."""
     table = tables.mailbox
     sent = exists().where(
         tables.gate.c.plan_id == table.c.plan_id,
@@ -202,7 +219,9 @@ def going(connection: Connection) -> list[MailboxRow]:
         )
         .order_by(table.c.plan_id, table.c.position)
     )
-    return [*map(from_row, rows)]
+    found = [*map(from_row, rows)]
+    held = {plan: held_names(connection, plan) for plan in {row.plan for row in found}}
+    return [row for row in found if domain_of(row.address) not in held[row.plan]]
 
 
 def _leave_out(connection: Connection, question: Question) -> None:

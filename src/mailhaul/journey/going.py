@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, func, or_, select
 
 from mailhaul.db import tables
+from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.gates import admissible, going
 from mailhaul.journey.plans import PlanState, plan_row
 from mailhaul.journey.states import State
@@ -36,6 +37,15 @@ def goes_on(connection: Connection, number: int, at: float) -> bool:
             or_(table.c.state.in_(states), table.c.state.in_(people) & (table.c.due_at <= at)),
         )
     ).scalar_one()
+    if plan.state is not PlanState.COMPLETED and plan.plan.dns is not None:
+        # Whoever writes the records by hand is waited for: mailboxes stand before them.
+        domain = tables.domain
+        moving = domain.c.state == DomainState.RETURNING.value
+        if plan.state is PlanState.RUNNING:
+            moving |= domain.c.state == DomainState.SWITCHING.value
+        here += connection.execute(
+            select(func.count()).where(domain.c.plan_id == number, moving)
+        ).scalar_one()
     if here or plan.state is not PlanState.RUNNING:
         return bool(here)
     return any(row.plan == number for row in (*admissible(connection), *going(connection)))

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mailhaul.core.errors import BadInput
 from mailhaul.db import tables
+from mailhaul.journey.domains import hold_domains, load_domains
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.gates import opened
 from mailhaul.journey.plans import PlanState, plan_text
@@ -89,7 +90,10 @@ def load(
         loaded.changed += _settings(found.text, values["text"])
         if found.directory != values["directory"]:
             loaded.changed.append("its directory changed")
+    hold_domains(connection, loaded.plan)
     _mailboxes(connection, loaded, mailboxes, at, actor)
+    addresses = [each.address for each in mailboxes]
+    loaded.changed += load_domains(connection, loaded.plan, plan, addresses, at=at)
     connection.execute(update(table).where(table.c.id == loaded.plan).values(**values))
     if loaded.anything:
         what = Record(

@@ -24,6 +24,7 @@ from mailhaul.engine.outcomes import Options, Side
 from mailhaul.journey.clock import Clock
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
+from mailhaul.journey.zones import Zones
 from mailhaul.stores.registry import open_source, open_target
 
 CLOSING = 5.0
@@ -115,6 +116,8 @@ class Means:
     """The mailbox's ledger, written by whoever holds the row's epoch. Raises `Busy` while somebody
     else has it."""
     opener: Opener = field(default_factory=PlainOpener)
+    zones: Zones | None = None
+    """How DNS is looked at and changed; None: this worker leaves domains to others."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is asked to stop: what is under way stops at a message boundary."""
     slice_seconds: float = 900.0

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.journey.domain_orders import retry_domains
+from mailhaul.journey.domains import hold_domains
 from mailhaul.journey.events import Figure, Record, record, record_all
 from mailhaul.journey.gates import Shut, check_name, is_open
 from mailhaul.journey.grades import Grade
@@ -250,6 +252,8 @@ def retry(
     also offers the target what it refused before; where all of that was approved, only if the
     mailbox is named. An approval of its grade is void then."""
     _refuse_ended(plan)
+    if selection.all and plan.plan.dns is not None:
+        hold_domains(connection, plan.id)
     approved = _all_approved(connection, plan)
     named = {address.casefold() for address in selection.mailboxes}
 
@@ -279,7 +283,11 @@ def retry(
             values["refused_secret"] = None
         return Change(row, Trigger.RETRIED, due, values=values)
 
-    return _ordered(connection, plan, selection, change, at, actor)
+    result = _ordered(connection, plan, selection, change, at, actor)
+    if selection.all and plan.plan.dns is not None:
+        retried = retry_domains(connection, plan, at=at, actor=actor)
+        result.done += [row.name for row in retried]
+    return result
 
 
 def sync(

@@ -20,6 +20,7 @@ from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow, mailbox, move, write
 from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import State, Trigger
+from mailhaul.journey.switching import ended_early, still_old, switched_moment
 from mailhaul.journey.trouble import SHORTEST_PAUSE, Standing, delayed, doubled, moved_on
 from mailhaul.plan.model import Delete as PlanDelete
 from mailhaul.plan.model import Order
@@ -250,13 +251,20 @@ def _finished(
             )
         case _:
             assert row.state is State.SWEEPING
-            over = now - _cutover(connection, row) >= plan.sweeps.for_.total_seconds()
+            since = _cutover(connection, row)
+            switched = switched_moment(connection, standing.plan, row)
+            over = now - max(since, switched or since) >= plan.sweeps.for_.total_seconds()
             # What could not be read in all that time is for the verification to tell.
             quiet = ended.empty and (over or not ended.unfinished)
             quiet_sweeps = row.quiet_sweeps + 1 if quiet else 0
             more = {"sweeps": row.sweeps + 1, "quiet_sweeps": quiet_sweeps}
-            if over and quiet_sweeps >= plan.sweeps.until_quiet:
+            quiet_enough = over and quiet_sweeps >= plan.sweeps.until_quiet
+            old = still_old(connection, standing.plan, row, now) if quiet_enough else ""
+            early = "" if quiet_enough and not old else ended_early(connection, row, since)
+            if early or (quiet_enough and not old):
+                why = "; ".join(filter(None, (early, why)))
                 return moved(Trigger.QUIET, now, **more)
+            why = printable("; ".join(filter(None, (old and f"sweeps go on: {old}", why))), 1000)
             return moved(Trigger.SWEPT, now + plan.sweeps.every.total_seconds(), **more)
 
 

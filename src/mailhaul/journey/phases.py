@@ -43,6 +43,7 @@ from mailhaul.journey.trouble import (
     secrets_of,
     troubled,
 )
+from mailhaul.journey.watching import domain_defect, watch
 
 TOKEN_EVERY = 3600.0
 """Seconds after which a program is asked for another token when a server refused its last one."""
@@ -52,6 +53,8 @@ Work = Callable[[Means, Standing], Awaitable[Next | None]]
 
 async def perform(means: Means, run: Run) -> Next | None:
     """Does what the run is for, if it is still to be done; what is to follow at once."""
+    if run.domain:
+        return await watch(means, run)
     standing = await means.database.run(lambda c: _standing(c, run, means.clock.now()))
     if standing is None:
         return None
@@ -232,6 +235,9 @@ _WORK: dict[Phase, Work] = {
 
 async def failed_by_defect(means: Means, run: Run, why: str) -> None:
     """The run ended in a way that mailhaul itself is to blame for: a person must look."""
+    if run.domain:
+        await domain_defect(means, run, why)
+        return
     standing = await means.database.run(lambda c: _standing(c, run, means.clock.now()))
     if standing is not None:
         await failed(means, standing, why)

@@ -15,6 +15,7 @@ from mailhaul.journey.grades import Grade, may_be_signed
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.states import ENDED, State
+from mailhaul.journey.switching import doubts, switched_with, words
 from mailhaul.plan.durations import duration_text
 from mailhaul.plan.model import Plan
 
@@ -39,6 +40,10 @@ class Question:
     mailboxes: tuple[int, ...] = ()
     """Whom it is about: ids."""
     without: tuple[int, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """What DNS says against it, and a named person has decided to go despite."""
+    domains: tuple[int, ...] = ()
+    """Domains (ids) that are switched with it."""
 
 
 def may_open(plan: Plan, gate: Gate) -> tuple[str, ...] | None:
@@ -58,11 +63,16 @@ def ask(
     gate: Gate,
     wave: str = "",
     without: Collection[str] = (),
+    *,
+    at: float | None = None,
+    despite: str = "",
 ) -> Question:
     """What a person would agree to now, and what is lacking for it.
 
-    `without` are addresses of mailboxes that are to stay behind when the wave goes. Raises
-    `BadInput` for a gate, wave or address that the plan hasn't got.
+    `at` is the present moment, which a plan with [dns] needs. `despite` is the reason for which a
+    wave goes although DNS speaks against it: what does is part of the text then. `without` are
+    addresses of mailboxes that are to stay behind when the wave goes. Raises `BadInput` for a gate,
+    wave or address that the plan hasn't got.
     """
     if may_open(plan.plan, gate) is None:
         raise BadInput(f"plan {plan.name} has no gate “{gate}”; nothing waits for it")
@@ -72,7 +82,7 @@ def ask(
         case Gate.OBJECTS:
             question = _objects(connection, plan)
         case Gate.GO:
-            question = _go(connection, plan, wave, without)
+            question = _go(connection, plan, wave, without, at, despite)
         case Gate.SIGN_OFF:
             question = _sign_off(connection, plan)
     lacking = [*_plan_lacks(plan), *question.lacking]
@@ -100,7 +110,14 @@ def _objects(connection: Connection, plan: PlanRow) -> Question:
     )
 
 
-def _go(connection: Connection, plan: PlanRow, wave: str, without: Collection[str]) -> Question:
+def _go(
+    connection: Connection,
+    plan: PlanRow,
+    wave: str,
+    without: Collection[str],
+    at: float | None,
+    despite: str,
+) -> Question:
     every = _mailboxes(connection, plan.id, wave)
     if not every:
         raise BadInput(f"plan {plan.name} has no mailbox in {wave_words(wave)}")
@@ -127,6 +144,17 @@ def _go(connection: Connection, plan: PlanRow, wave: str, without: Collection[st
     if oldest is not None:
         text += [f"Each has been brought up to date since {_moment(plan.plan, oldest)}."]
     text += _named(staying, "left out")
+    going_ids, staying_ids = {row.id for row in going_now}, {row.id for row in staying}
+    switched = switched_with(connection, plan, going_ids, staying_ids)
+    text += words(plan, switched, staying)
+    against: list[str] = []
+    if switched:
+        assert at is not None
+        against = doubts(connection, plan, switched, at)
+    if against and despite:
+        text += ["Against it speaks:", *against, f"It goes nonetheless: {printable(despite, 500)}"]
+    else:
+        lacking += against
     text += [
         "With this yes mail is switched to the new system: the final pass runs now, sweeps follow "
         f"every {duration_text(plan.plan.sweeps.every)} for "
@@ -139,6 +167,8 @@ def _go(connection: Connection, plan: PlanRow, wave: str, without: Collection[st
         tuple(lacking),
         tuple(row.id for row in going_now),
         tuple(row.id for row in staying),
+        doubts=tuple(against) if despite else (),
+        domains=tuple(row.id for row in switched),
     )
 
 

@@ -42,6 +42,8 @@ class Phase(StrEnum):
     SWEEP = "sweep"
     VERIFY = "verify"
     UNDO = "undo"
+    ZONE = "zone"
+    """Of a domain, not of a mailbox (`journey.domain_states`)."""
 
 
 PHASES = {

@@ -1,5 +1,6 @@
 """What waits for what in a plan, and what a person can do about it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
@@ -7,11 +8,15 @@ from shlex import quote
 from sqlalchemy import Connection, func, select
 
 from mailhaul.db import tables
+from mailhaul.dns.names import shown
+from mailhaul.journey.domain_states import DomainState
+from mailhaul.journey.domains import domain_of, domains, held_names
 from mailhaul.journey.gates import Opened
 from mailhaul.journey.hours import opens
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.questions import Gate, may_open, wave_words
 from mailhaul.journey.states import State
+from mailhaul.journey.switching import still_old_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ def what_waits(
     waits += _unstarted(connection, plan)
     waits += _shut(connection, plan, count, gates)
     waits += _reasons(connection, plan)
+    waits += _domains(connection, plan, at)
     due = opens(plan.plan.hours, plan.plan.zone, at)
     if due > at and (copying := count.get(State.READY, 0) + count.get(State.COPYING, 0)):
         waits.append(Wait("the working hours to begin", copying))
@@ -90,6 +96,43 @@ def _before(plan: PlanRow, gate: Gate, mailboxes_there: int, wave: str | None = 
     option = f" --wave {quote(wave)}" if wave else ""
     order = "complete" if gate is Gate.SIGN_OFF else f"approve --gate {gate}{option}"
     return Wait(what, mailboxes_there, f"mailhaul {order} --as NAME{who}")
+
+
+def _domains(connection: Connection, plan: PlanRow, at: float) -> list[Wait]:
+    """What is to be said of the plan's domains: who waits for their switch, what went wrong, and
+    why sweeps go on."""
+    if plan.plan.dns is None:
+        return []
+    waits = []
+    held = held_names(connection, plan.id)
+    table = tables.mailbox
+    counts = Counter(
+        (domain_of(row.address), row.state)
+        for row in connection.execute(
+            select(table.c.address, table.c.state).where(
+                table.c.plan_id == plan.id,
+                table.c.state.in_([State.SYNCED.value, State.SWEEPING.value]),
+            )
+        )
+    )
+    for row in domains(connection, plan.id):
+        name = shown(row.name)
+        failed = row.state is DomainState.FAILED
+        said = f": {row.reason}" if row.reason else ""
+        if row.name in held:
+            cure = "mend it, then mailhaul retry" if failed else ""
+            waiting = counts[row.name, State.SYNCED.value]
+            waits.append(Wait(f"the switch of {name}{said}", waiting, cure))
+        elif failed:
+            waits.append(Wait(f"the return of {name}{said}", 0, "mend it, then mailhaul retry"))
+        elif row.state is DomainState.RETURNING:
+            waits.append(Wait(f"the return of {name}{said}", 0))
+        elif row.reason:
+            waits.append(Wait(f"{name}: {row.reason}", 0, "mailhaul cutover shows what is seen"))
+        swept = counts[row.name, State.SWEEPING.value]
+        if swept and (old := still_old_of(connection, row, at, plan.plan)):
+            waits.append(Wait(f"sweeps go on: {old}", swept))
+    return waits
 
 
 CURES = {

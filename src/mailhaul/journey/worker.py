@@ -22,6 +22,7 @@ from mailhaul import __version__
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.journey.budgets import PERMIT_LASTS, renew
+from mailhaul.journey.domains import DomainRow, domain_run, due_domains, write_domain
 from mailhaul.journey.engine import Engine, Next, Run
 from mailhaul.journey.gates import admissible, going
 from mailhaul.journey.means import Means
@@ -129,7 +130,7 @@ class Reconciler:
             if run.id in self._asked:
                 # The engine says that it has been performed, and nothing came of it.
                 with suppress(Stale):
-                    await means.database.run(partial(write, row=row, step=row.step + 1))
+                    await means.database.run(partial(_step_on, row=row))
                 continue
             asked.add(run.id)
             await engine.enqueue(Next(run))
@@ -137,7 +138,7 @@ class Reconciler:
 
     def _due(
         self, connection: Connection, live: set[str]
-    ) -> tuple[list[PlanRow], list[tuple[MailboxRow, Run]]]:
+    ) -> tuple[list[PlanRow], list[tuple[MailboxRow | DomainRow, Run]]]:
         """What is due and not live, as much of it as there are places for; urgent things first."""
         table = tables.mailbox
         now = self._shop.means.clock.now()
@@ -163,9 +164,12 @@ class Reconciler:
             .limit(len(live) + self._most(plans.values()))
         )
         room: dict[str, int] = {}
-        found = []
-        for row in map(from_row, rows):
-            run = run_of(row)
+        found: list[tuple[MailboxRow | DomainRow, Run]] = []
+        asked: list[tuple[MailboxRow | DomainRow, Run | None]] = []
+        if self._shop.means.zones is not None:
+            asked += [(row, domain_run(row)) for row in due_domains(connection, now)]
+        asked += [(row, run_of(row)) for row in map(from_row, rows)]
+        for row, run in asked:
             assert run is not None
             left = room.setdefault(run.partition, self._most([plans[row.plan]]))
             if left > 0:
@@ -179,11 +183,22 @@ class Reconciler:
 
     async def _limit(self, plan: PlanRow) -> None:
         most = places(plan, USUAL_PLACES)
-        for name, count in (("carry", most), ("switch", most), ("look", LOOKING_PLACES)):
+        partitions = {"carry": most, "switch": most, "look": LOOKING_PLACES}
+        if plan.plan.dns is not None:
+            partitions["zone"] = LOOKING_PLACES
+        for name, count in partitions.items():
             partition = f"{plan.id}:{name}"
             if self._limits.get(partition) != count:
                 await self._shop.engine.limit(partition, count)
                 self._limits[partition] = count
+
+
+def _step_on(connection: Connection, row: MailboxRow | DomainRow) -> None:
+    """The same work is for another run."""
+    if isinstance(row, DomainRow):
+        write_domain(connection, row, step=row.step + 1)
+    else:
+        write(connection, row, step=row.step + 1)
 
 
 def pass_gates(connection: Connection, at: float) -> None:
