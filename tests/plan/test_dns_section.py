@@ -27,7 +27,7 @@ GOOD = [
     ),
     (
         "everything",
-        f'[dns]\n{AIM}spf = ["include:a.example"]\ndomains = ["bücher.example", "b.example"]\nold_hosts = ["mx.old.example"]\nttl = "60s"\nresolvers = ["9.9.9.9", "[::1]:5353", "2620:fe::9"]\nport = 5300\nallow_networks = ["127.0.0.0/8", "::1"]',
+        f'[dns]\n{AIM}spf = ["include:a.example"]\ndomains = ["bücher.example", "b.example"]\nold_hosts = ["mx.old.example"]\nttl = "60s"\nresolvers = ["9.9.9.9", "::1@5353", "2620:fe::9"]\nport = 5300\nallow_networks = ["127.0.0.0/8", "::1"]',
     ),
 ]
 
@@ -46,7 +46,7 @@ BAD = [
     ("a domain twice", f'[dns]\n{AIM}domains = ["a.example", "A.example."]', "dns.domains", "named already", "take one"),
     ("an old host that is none", f'[dns]\n{AIM}old_hosts = ["-x.example"]', "dns.old_hosts", "no domain name", "acme"),
     ("a resolver by name", f'[dns]\n{AIM}resolvers = ["dns.example"]', "dns.resolvers", "no address", "9.9.9.9"),
-    ("a resolver's port", f'[dns]\n{AIM}resolvers = ["127.0.0.1:99999"]', "dns.resolvers", "no port", "5353"),
+    ("a resolver's port", f'[dns]\n{AIM}resolvers = ["127.0.0.1@99999"]', "dns.resolvers", "no port", "5353"),
     ("a network that is none", f'[dns]\n{AIM}allow_networks = ["10.0.0.1/8"]', "dns.allow_networks", "no network", "10.0.0.0/8"),
     ("a port that is none", f"[dns]\n{AIM}port = 0", "dns.port = 0", "too small", "1 or more"),
     ("values of no profile", f'[dns]\n{AIM}values = {{ tenant = "x" }}', "dns.values", "none is named", "profile"),
@@ -79,17 +79,18 @@ def test_a_mistake_in_it(
     ("text", "expected"),
     [
         ("9.9.9.9", ("9.9.9.9", 53)),
-        ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+        ("127.0.0.1@5353", ("127.0.0.1", 5353)),
         ("2620:fe::9", ("2620:fe::9", 53)),
-        ("[::1]:5353", ("::1", 5353)),
-        ("[::1]", ("::1", 53)),
+        ("::1@5353", ("::1", 5353)),
     ],
 )
 def test_an_address_with_or_without_a_port(text: str, expected: tuple[str, int]) -> None:
     assert server_address(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "dns.example", "1.2.3.4:", "1.2.3.4:0", "[::1]:x"])
+@pytest.mark.parametrize(
+    "text", ["", "dns.example", "1.2.3.4@", "1.2.3.4@0", "::1@x", "1.2.3.4:53"]
+)
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(BadInput):
         server_address(text)

@@ -251,7 +251,7 @@ class Dns(_Model):
     every: Duration = timedelta(minutes=15)
     """How often DNS is looked at before the switch."""
     resolvers: tuple[Name, ...] = ()
-    """Addresses of recursive resolvers that are asked too, like "9.9.9.9" or "127.0.0.1:5353"."""
+    """Addresses of recursive resolvers that are asked too, like "9.9.9.9" or "127.0.0.1@5353"."""
     port: Port = 53
     """Where the zones' own servers are asked."""
     allow_networks: tuple[Name, ...] = ()

@@ -49,21 +49,15 @@ def host_fault(name: str) -> str:
 
 
 def server_address(text: str) -> tuple[str, int]:
-    """`9.9.9.9`, `127.0.0.1:5353`, `2620:fe::9` or `[::1]:5353`: address and port. Raises
-    `BadInput`."""
-    host, port = text.strip(), "53"
-    if host.startswith("["):
-        host, _, port = host[1:].partition("]")
-        port = port.removeprefix(":") or "53"
-    elif host.count(":") == 1:
-        host, _, port = host.partition(":")
+    """`9.9.9.9`, `127.0.0.1@5353` or `2620:fe::9`: address and port. Raises `BadInput`."""
+    host, at, port = text.strip().partition("@")
     try:
         address = str(ipaddress.ip_address(host))
     except ValueError as error:
-        raise BadInput("this is no address; write it like 9.9.9.9 or [::1]:5353") from error
-    if not port.isdecimal() or not 1 <= int(port) <= 65535:
-        raise BadInput("this is no port; write it like 127.0.0.1:5353")
-    return address, int(port)
+        raise BadInput("this is no address; write it like 9.9.9.9 or 127.0.0.1@5353") from error
+    if at and not (port.isdecimal() and port.isascii() and 1 <= int(port) <= 65535):
+        raise BadInput("this is no port; write it like 127.0.0.1@5353")
+    return address, int(port or 53)
 
 
 def _aim(dns: Dns, lines: Lines) -> Iterator[Mistake]:
