@@ -8,7 +8,7 @@ that is written to.
 """
 
 import asyncio
-from binascii import Error as NotBase64
+from base64 import b64decode
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -125,7 +125,8 @@ class UpdatedZone:
             answer = await self._exchange(line, update, writing=True)
         code = answer.rcode()
         if code != dns.rcode.NOERROR:
-            raise self._refused(code, ", ".join(f"{edit.key[1]} {edit.key[0]}" for edit in edits))
+            what = ", ".join(f"{edit.key[1]} {edit.key[0]}" for edit in edits)
+            raise self._refused(code, what, proven=answer.had_tsig)
 
     async def _read(self, line: _Line, key: Key) -> Held:
         name, kind = key
@@ -137,12 +138,12 @@ class UpdatedZone:
         code = answer.rcode()
         if code == dns.rcode.NXDOMAIN:
             return nothing(key)
+        if code == dns.rcode.REFUSED:
+            raise self._not_served(name)
         if code != dns.rcode.NOERROR:
             raise self._refused(code, f"the question for {kind} {name}")
         if not answer.flags & dns.flags.AA:
-            raise ZoneError(
-                Code.ZONE_NOT_SERVED, f"{self._server} does not speak for {printable(name, 253)}"
-            )
+            raise self._not_served(name)
         rrset = answer.get_rrset(
             answer.answer, _absolute(name), dns.rdataclass.IN, dns.rdatatype.from_text(kind.value)
         )
@@ -180,13 +181,17 @@ class UpdatedZone:
         else:
             update.absent(_absolute(name), kind.value)
 
-    def _refused(self, code: dns.rcode.Rcode, what: str) -> ZoneError:
+    def _not_served(self, name: str) -> ZoneError:
+        said = f"{self._server} does not speak for {printable(name, 253)}"
+        return ZoneError(Code.ZONE_NOT_SERVED, said)
+
+    def _refused(self, code: dns.rcode.Rcode, what: str, *, proven: bool = True) -> ZoneError:
         meaning = _RCODES.get(code, Code.ZONE_SERVER_FAILED)
         said = f"{self._server} says {dns.rcode.to_text(code)} to {printable(what, 300)}"
-        # A server that failed may have failed after it had written.
-        return ZoneError(
-            meaning, said, written=None if meaning is Code.ZONE_SERVER_FAILED else False
-        )
+        # A server that failed may have failed after it had written, and an unsigned no may be
+        # anybody's.
+        certain = proven and meaning is not Code.ZONE_SERVER_FAILED
+        return ZoneError(meaning, said, written=False if certain else None)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[_Line]:
@@ -228,12 +233,12 @@ class UpdatedZone:
             name = printable(self._key.name.to_text(omit_final_dot=True), 253)
             raise ZoneError(code, f"{self._server} won't have the key {name}") from error
         except (dns.exception.DNSException, ValueError) as error:
-            raise self._unproven(printable(str(error), 200), writing=writing) from error
+            refusal = _unsigned_refusal(reply)
+            if refusal is None:
+                raise self._unproven(printable(str(error), 200), writing=writing) from error
+            answer = refusal
         if not message.is_response(answer):
             raise self._unproven("it answers something else", writing=writing)
-        # A refusal may come unsigned; believing it does no harm but not to write.
-        if not answer.had_tsig and answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            raise self._unproven("it isn't signed", writing=writing)
         return answer
 
     def _unproven(self, why: str, *, writing: bool) -> ZoneError:
@@ -253,6 +258,15 @@ class UpdatedZone:
         return ZoneError(Code.ZONE_UNREACHABLE, f"{self._server}: {why}", written=written)
 
 
+def _unsigned_refusal(reply: bytes) -> dns.message.Message | None:
+    """A no needs no signature to be told: who serves no such zone has no key for it either."""
+    try:
+        message = dns.message.from_wire(reply)
+    except (dns.exception.DNSException, ValueError):
+        return None
+    return None if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) else message
+
+
 def _signing(key: TsigKey) -> dns.tsig.Key:
     if key.algorithm not in ALGORITHMS:
         raise BadInput(
@@ -260,13 +274,14 @@ def _signing(key: TsigKey) -> dns.tsig.Key:
             + ", ".join(ALGORITHMS)
         )
     try:
-        made = dns.tsig.Key(key.name, key.secret.reveal(), key.algorithm)
-    except (dns.exception.DNSException, NotBase64, UnicodeError, ValueError) as error:
+        secret = b64decode("".join(key.secret.reveal().split()), validate=True)
+        made = dns.tsig.Key(_absolute(key.name), secret, key.algorithm)
+    except (dns.exception.DNSException, UnicodeError, ValueError) as error:
         raise BadInput(
             f"the TSIG key {printable(key.name, 253) or 'without a name'} can't be used: its name "
             "must be a domain name and its secret base64"
         ) from error
-    if not made.secret:
+    if not secret:
         raise BadInput(f"the TSIG key {printable(key.name, 253)} has an empty secret")
     return made
 
