@@ -109,7 +109,7 @@ class WireNetwork:
             )
 
         try:
-            asked()
+            first = asked()
         except BadInput as error:
             return Reply(Outcome.MALFORMED, said=str(error))
         async with self._turn(server) as lane:
@@ -117,7 +117,7 @@ class WireNetwork:
                 said = f"it let the last {lane.silences} questions go by"
                 return Reply(Outcome.TIMEOUT, said=said)
             began = self._clock()
-            reply = await self._exchange(server, asked)
+            reply = await self._exchange(server, first, asked)
             lane.silences = lane.silences + 1 if reply.outcome is Outcome.TIMEOUT else 0
             if lane.silences >= self._patience.silences:
                 lane.silent_until = self._clock() + self._patience.pause
@@ -147,10 +147,12 @@ class WireNetwork:
             lane = self._lanes[key] = _Lane(asyncio.Semaphore(self._per_server))
         return lane
 
-    async def _exchange(self, server: Server, asked: Callable[[bool], Question]) -> Reply:
+    async def _exchange(
+        self, server: Server, first: Question, asked: Callable[[bool], Question]
+    ) -> Reply:
         """By datagram, a second time after silence, without EDNS where that isn't understood (RFC
         6891 section 7), by TCP what was cut short (RFC 7766)."""
-        reply = await _by_datagram(server, asked(True), self._patience.first)
+        reply = await _by_datagram(server, first, self._patience.first)
         if reply.outcome is Outcome.TIMEOUT:
             reply = await _by_datagram(server, asked(True), self._patience.second)
         plain = reply.code in WITHOUT_EDNS

@@ -4,6 +4,7 @@ A reply is believed only as far as it fits: its id, its question, and those of i
 about the name asked for. What else a server puts into an answer section is left alone.
 """
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dns.rcode
 import dns.rdata
 import dns.rdataclass
@@ -46,6 +48,21 @@ LONGEST_CHAIN = 12
 WITHOUT_EDNS = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
 """What servers say that know no EDNS (RFC 6891 section 7)."""
 
+_HEADER = struct.Struct("!HHHHHH")
+"""Id, flags, how many records in each section (RFC 1035 section 4.1.1)."""
+
+_ASKED = struct.Struct("!HH")
+"""Type and class of a question (RFC 1035 section 4.1.2)."""
+
+_EDNS = struct.Struct("!BHHIH")
+"""The OPT record: root, type, octets of a datagram, flags, no options (RFC 6891 section 6.1.2)."""
+
+_TYPES = {kind: dns.rdatatype.from_text(kind.value) for kind in Kind}
+_KINDS = {number: kind for kind, number in _TYPES.items()}
+
+_WITHOUT_QUESTION = WITHOUT_EDNS | {dns.rcode.SERVFAIL, dns.rcode.REFUSED}
+"""What a server may say without repeating the question."""
+
 _OUTCOMES: Mapping[int, Outcome] = {
     dns.rcode.NOERROR: Outcome.RECORDS,
     dns.rcode.NXDOMAIN: Outcome.NXDOMAIN,
@@ -58,14 +75,11 @@ _OUTCOMES: Mapping[int, Outcome] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question and its octets. `edns` false: as before RFC 6891."""
+    """One question and its octets."""
 
-    name: str
+    name: dns.name.Name
     kind: Kind
-    recursive: bool
-    edns: bool
     octets: bytes
-    message: dns.message.Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +119,13 @@ def question(
         asked = dns.name.from_text(name)
     except (dns.exception.DNSException, UnicodeError) as error:
         raise BadInput(f"“{printable(name, 100)}” is no name to ask for") from error
-    message = dns.message.make_query(
-        asked,
-        kind.value,
-        use_edns=0 if edns else False,
-        want_dnssec=signed and edns,
-        payload=PAYLOAD if edns else None,
-        id=number,
-        # AD in a question asks for AD in the reply (RFC 6840 section 5.7).
-        flags=(dns.flags.RD | dns.flags.AD) if recursive else dns.flags.Flag(0),
-    )
-    return Question(name, kind, recursive, edns, message.to_wire(), message)
+    # AD in a question asks for AD in the reply (RFC 6840 section 5.7).
+    flags = dns.flags.RD | dns.flags.AD if recursive else 0
+    octets = _HEADER.pack(number, flags, 1, 0, 0, int(edns)) + asked.to_digestable()
+    octets += _ASKED.pack(_TYPES[kind], dns.rdataclass.IN)
+    if edns:
+        octets += _EDNS.pack(0, dns.rdatatype.OPT, PAYLOAD, dns.flags.DO if signed else 0, 0)
+    return Question(asked, kind, octets)
 
 
 def read(octets: bytes, sent: Question) -> Reply | None:
@@ -125,7 +135,7 @@ def read(octets: bytes, sent: Question) -> Reply | None:
         return None
     try:
         message = dns.message.from_wire(octets, ignore_trailing=True)
-        fits = sent.message.is_response(message)
+        fits = _fits(message, sent)
     except (dns.exception.DNSException, ValueError) as error:
         if octets[2] & 0x02:
             # Some cut their reply off within a record; it is asked for again by TCP anyway.
@@ -227,6 +237,21 @@ def value(rdata: dns.rdata.Rdata) -> str:
     return rdata.to_text()
 
 
+def _fits(message: dns.message.Message, sent: Question) -> bool:
+    """Whether it is about what was asked, and that alone (RFC 5452 section 9.1)."""
+    if message.opcode() != dns.opcode.QUERY:
+        return False
+    if not message.question:
+        return message.rcode() in _WITHOUT_QUESTION
+    (first, *more) = message.question
+    return (
+        not more
+        and first.name == sent.name
+        and first.rdtype == _TYPES[sent.kind]
+        and first.rdclass == dns.rdataclass.IN
+    )
+
+
 def _record_sets(section: Iterable[dns.rrset.RRset]) -> Iterator[RecordSet]:
     for rrset in section:
         kind = _KINDS.get(rrset.rdtype)
@@ -234,9 +259,6 @@ def _record_sets(section: Iterable[dns.rrset.RRset]) -> Iterator[RecordSet]:
             continue
         ttl = rrset.ttl if 0 <= rrset.ttl <= LONGEST_TTL else 0
         yield RecordSet(spelled(rrset.name), kind, ttl, tuple(sorted(map(value, rrset))))
-
-
-_KINDS = {dns.rdatatype.from_text(kind.value): kind for kind in Kind}
 
 
 def _followed(
