@@ -2,7 +2,12 @@
 
 import random
 
+import dns.flags
 import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
 import dns.rrset
 import pytest
 
@@ -15,7 +20,7 @@ SERVER = Server("192.0.2.1")
 
 
 def reply_octets() -> bytes:
-    reply = dns.message.make_response(ASKED.message)
+    reply = dns.message.make_response(dns.message.from_wire(ASKED.octets))
     for name, kind, text in (
         ("example.org.", "MX", "10 a.example.org."),
         ("a.example.org.", "A", "192.0.2.1"),
@@ -50,6 +55,55 @@ def test_what_is_too_short_for_a_reply_is_none(octets: bytes) -> None:
     assert read(octets, ASKED) is None
 
 
+@pytest.mark.parametrize("recursive", [True, False])
+@pytest.mark.parametrize("edns", [True, False])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_question_is_what_another_library_reads(
+    recursive: bool, edns: bool, signed: bool
+) -> None:
+    sent = question(
+        "_25._tcp.Example.ORG", Kind.TLSA, recursive=recursive, number=7, edns=edns, signed=signed
+    )
+    message = dns.message.from_wire(sent.octets)
+    assert message.id == 7
+    assert [each.to_text() for each in message.question] == ["_25._tcp.example.org. IN TLSA"]
+    assert bool(message.flags & dns.flags.RD) is recursive
+    assert bool(message.flags & dns.flags.AD) is recursive
+    assert (message.edns == 0) is edns
+    assert bool(message.ednsflags & dns.flags.DO) is (edns and signed)
+    assert message.payload == (1232 if edns else 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "asked", "fits"),
+    [
+        ("REFUSED", None, True),
+        ("SERVFAIL", None, True),
+        ("NOERROR", None, False),
+        ("NXDOMAIN", None, False),
+        ("NOERROR", "example.org. IN MX", True),
+        ("NOERROR", "EXAMPLE.org. IN MX", True),
+        ("NOERROR", "example.org. IN A", False),
+        ("NOERROR", "example.org. CH MX", False),
+        ("REFUSED", "example.net. IN MX", False),
+    ],
+)
+def test_a_reply_is_about_what_was_asked(code: str, asked: str | None, fits: bool) -> None:
+    reply = dns.message.make_response(dns.message.from_wire(ASKED.octets))
+    reply.set_rcode(dns.rcode.from_text(code))
+    reply.question = []
+    if asked is not None:
+        name, group, kind = asked.split()
+        reply.question = [
+            dns.rrset.RRset(
+                dns.name.from_text(name),
+                dns.rdataclass.from_text(group),
+                dns.rdatatype.from_text(kind),
+            )
+        ]
+    assert (read(reply.to_wire(), ASKED) is not None) is fits
+
+
 def test_a_reply_with_another_id_is_none() -> None:
     assert read(b"\x12\x35" + reply_octets()[2:], ASKED) is None
 
@@ -67,7 +121,7 @@ def test_signatures_are_seen() -> None:
 def test_that_there_is_nothing_is_remembered_as_the_soa_says(
     ttl: int, minimum: int, remembered: int
 ) -> None:
-    reply = dns.message.make_response(ASKED.message)
+    reply = dns.message.make_response(dns.message.from_wire(ASKED.octets))
     soa = f"a.org. b.org. 1 2 3 4 {minimum}"
     reply.authority.append(dns.rrset.from_text("example.org.", ttl, "IN", "SOA", soa))
     came = read(reply.to_wire(), ASKED)
@@ -94,7 +148,7 @@ def test_a_failure_that_carries_records_says_nothing() -> None:
 
 
 def test_a_text_that_is_no_utf_8_is_written_back_as_it_was() -> None:
-    reply = dns.message.make_response(ASKED.message)
+    reply = dns.message.make_response(dns.message.from_wire(ASKED.octets))
     text = dns.rrset.from_text("example.org.", 60, "IN", "TXT", r'"\255\\\"caf\195\169" "x"')
     reply.answer.append(text)
     came = read(reply.to_wire(), ASKED)
