@@ -284,17 +284,14 @@ def _look_up(played: Played, reply: dns.message.Message, name: str, kind: str) -
 
 def _zone_of(played: Played, name: str, kind: str) -> tuple[str, Zone] | None:
     """The deepest zone that holds the name; a DS is the parent's."""
-    apexes = [
-        apex
-        for apex in played.zones
-        if apex in ("", name) or name.endswith(f".{apex}")
-        if not (kind == "DS" and apex == name and len(played.zones) > 1)
-    ]
-    return max(((apex, played.zones[apex]) for apex in apexes), key=len_of_apex, default=None)
-
-
-def len_of_apex(zone: tuple[str, Zone]) -> int:
-    return len(zone[0])
+    apex = name
+    if kind == "DS" and len(played.zones) > 1:
+        apex = name.partition(".")[2]
+    while apex not in played.zones:
+        if not apex:
+            return None
+        apex = apex.partition(".")[2]
+    return apex, played.zones[apex]
 
 
 def _cut(apex: str, records: Zone, name: str, kind: str) -> str | None:
