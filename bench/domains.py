@@ -87,7 +87,7 @@ def measured(domains: int) -> tuple[Figures, list[str]]:
 
 async def _looked(port: int, domains: int) -> tuple[float, float, list[str]]:
     """Seconds, seconds of CPU, and what is wrong."""
-    made = asking(allowance(["127.0.0.0/8"]), [RESOLVER], port=port)
+    made = asking(allowance(["127.0.0.0/8"]), [f"{RESOLVER}@{port}"], port=port)
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def look(domain: str) -> str:

@@ -23,9 +23,9 @@ QUICK = Patience(first=0.2, second=0.2, connection=0.4)
 @pytest.mark.parametrize(
     ("text", "server"),
     [
-        ("9.9.9.9", Server("9.9.9.9", 5300)),
-        (" 2620:fe::fe ", Server("2620:fe::fe", 5300)),
-        ("9.9.9.9@53", Server("9.9.9.9", 53)),
+        ("9.9.9.9", Server("9.9.9.9", 53)),
+        (" 2620:fe::fe ", Server("2620:fe::fe", 53)),
+        ("9.9.9.9@5353", Server("9.9.9.9", 5353)),
     ],
 )
 def test_a_resolver_is_named_by_its_address(text: str, server: Server) -> None:

@@ -42,10 +42,10 @@ def asking(
     patience: Patience | None = None,
 ) -> Asking:
     """Asks the recursive servers given, as `9.9.9.9` or `127.0.0.1@5353`; without any, well-known
-    public ones, and this machine's own where none of these can be reached. `port` is that of all
-    servers, but for those given with another. Raises `BadInput` for what is no address, or one that
-    isn't allowed."""
-    caches = tuple(_resolver(each, port, allowance) for each in resolvers)
+    public ones, and this machine's own where none of these can be reached. `port` is where the
+    servers of zones are asked. Raises `BadInput` for what is no address, or one that isn't
+    allowed."""
+    caches = tuple(_resolver(each, allowance) for each in resolvers)
     own: tuple[Server, ...] = ()
     if not caches:
         caches, own = PUBLIC, machines_own()
@@ -64,15 +64,15 @@ def machines_own() -> tuple[Server, ...]:
     return tuple(Server(str(each), host="this machine's") for each in found if _is_address(each))
 
 
-def _resolver(text: str, port: int, allowance: Allowance) -> Server:
-    address, at, own_port = text.strip().partition("@")
-    if not _is_address(address) or (at and not _is_port(own_port)):
+def _resolver(text: str, allowance: Allowance) -> Server:
+    address, at, port = text.strip().partition("@")
+    if not _is_address(address) or (at and not _is_port(port)):
         raise BadInput(
             f"“{printable(text, 80)}” is no resolver; write its address as 9.9.9.9 or"
             " 192.0.2.53@5353"
         )
     allowance.check(address)
-    return Server(address, int(own_port) if at else port)
+    return Server(address, int(port or 53))
 
 
 def _is_port(text: str) -> bool:
