@@ -47,6 +47,7 @@ SUMMARIES = {
     "report": "write a plan's report: page, tables, JSON and a signed list of all messages",
     "report verify": "check that a report is as it was signed, down to every message's line",
     "db move": "carry an installation from one machine's files to PostgreSQL",
+    "dns check": "say what DNS says of a domain, what it should say, and what to write",
     "vault set": "keep a secret under a name, sealed",
     "vault list": "list the names in the vault",
     "vault remove": "forget a secret of the vault",
