@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from mailhaul.cli.blocks import Json
+from mailhaul.cli.dns_report import aspect_line
+from mailhaul.cli.dns_report import end_line as dns_end_line
 from mailhaul.cli.doctor import Examined, diagnosis_line, step_line
+from mailhaul.cli.exits import Exit
 from mailhaul.cli.json_events import error_line, lines_for, note_line
 from mailhaul.cli.ls import Row, mailbox_line, row_line
 from mailhaul.cli.plan_check import mistake_line, plan_line
@@ -18,6 +21,11 @@ from mailhaul.cli.proof import proof_lines
 from mailhaul.core.endpoint import Endpoint
 from mailhaul.core.folder import INBOX_PATH, Folder, Role
 from mailhaul.core.store import Capabilities, Quota
+from mailhaul.dns.checks.looking import found
+from mailhaul.dns.diagnosis import Aspect
+from mailhaul.dns.expected import Moment
+from mailhaul.dns.records import Kind as DnsKind
+from mailhaul.dns.records import RecordSet
 from mailhaul.engine.outcomes import (
     Carried,
     Event,
@@ -97,6 +105,21 @@ LINES += [
     *plan_lines(PLAN, [Outlook(WAVES[0], 3, 4, 0, NEVER, MOMENT)], Known(HELD)),
 ]
 LINES += STEERING
+ASPECT = Aspect(
+    "MX",
+    "example.org",
+    DnsKind.MX,
+    ("10 mx.new.example",),
+    ("10 mx.old.example",),
+    300,
+    (found("MX_OLD", "asked"),),
+    (RecordSet("example.org", DnsKind.MX, 300, ("10 mx.new.example",)),),
+)
+LINES += [
+    aspect_line("example.org", ASPECT),
+    aspect_line("example.org", Aspect("DANE", "_25._tcp.mx.new.example", DnsKind.TLSA)),
+    dns_end_line({"example.org": [ASPECT]}, Moment.SWITCH, Exit.INCOMPLETE),
+]
 TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "text": (str,),

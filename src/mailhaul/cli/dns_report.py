@@ -73,9 +73,7 @@ def aspect_line(domain: str, aspect: Aspect) -> dict[str, Json]:
     }
 
 
-def end_line(
-    found: Mapping[str, Sequence[Aspect]], moment: Moment, code: Exit
-) -> dict[str, Json]:
+def end_line(found: Mapping[str, Sequence[Aspect]], moment: Moment, code: Exit) -> dict[str, Json]:
     """The end for `--json`."""
     worst = [aspect.severity for aspects in found.values() for aspect in aspects]
     return {
