@@ -180,6 +180,19 @@ def _no_address(world: World) -> None:
     del world.first["ns2.example.org"]
 
 
+def _world_without_zones(world: World) -> None:
+    """A captive network's resolver, that says of everything that it isn't there."""
+    world.played[RESOLVER].zones = {"": {"": {"SOA": SOA.format(serial=1)}}}
+
+
+def _walled_in(world: World) -> None:
+    """The resolver knows this zone and nothing above it."""
+    world.played[RESOLVER].zones = {
+        "": {"": {"SOA": SOA.format(serial=1)}},
+        "example.org": world.first,
+    }
+
+
 def _stale_glue(world: World) -> None:
     world.org["ns2.example.org"] = {"A": THIRD}
 
@@ -222,6 +235,8 @@ def _stale_glue(world: World) -> None:
             _manner(RESOLVER, Manner.SILENT),
             {Code.PARENT_SILENT},
         ),
+        (_world_without_zones, {Code.PARENT_SILENT, Code.DOMAIN_ABSENT}),
+        (_walled_in, {Code.PARENT_SILENT}),
         (_both(_ds, _signed, _verified), {Code.SIGNED}),
         (_both(_ds, _signed), {Code.NOT_VERIFIED}),
         (_ds, {Code.CHAIN_BROKEN}),

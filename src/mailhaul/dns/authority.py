@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from mailhaul.dns.answers import SAID, Answer, Outcome, Server
-from mailhaul.dns.names import inside
+from mailhaul.dns.names import inside, shown
 from mailhaul.dns.records import Kind, RecordSet
 from mailhaul.dns.recursive import GAP, first_good
 from mailhaul.dns.resolver import Resolver
@@ -168,6 +168,10 @@ class Delegations:
     async def _found(self, name: str) -> Cut:
         """From the nearest zone above that the resolver knows, down along the delegations."""
         zone, names, heard = await self._nearest(name)
+        if not names and heard.told:
+            # That there are no zones above a name is no word on the name itself.
+            said = f"it knows no zone above {shown(name)}"
+            heard = Answer(name, Kind.NS, Outcome.MALFORMED, server=heard.server, said=said)
         cut = None
         servers = tuple(self._at(await self._hosts(names[:4], (), True)))
         for _ in range(_DEEPEST if names else 0):

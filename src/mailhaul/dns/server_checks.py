@@ -73,6 +73,10 @@ def _on_servers(authority: Authority) -> Iterator[Finding]:
     if not cut.heard.told:
         asked = cut.heard.server.host or cut.heard.server if cut.heard.server else "the resolver"
         yield _finding(Code.PARENT_SILENT, f"{asked}: {_why(cut.heard.outcome, cut.heard.said)}")
+        if authority.verdict.outcome is Outcome.NXDOMAIN:
+            evidence = f"{authority.verdict.server} says so of {authority.domain}"
+            yield _finding(Code.DOMAIN_ABSENT, evidence)
+            return
     if authority.standings or authority.hosts or cut.heard.told:
         if not authority.servers:
             number = plural(len(authority.standings), "server was", "servers were")
