@@ -1,5 +1,6 @@
 """The switch over zones in memory: what is written, what is left alone, what is put back."""
 
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from mailhaul.dns.records import Kind, RecordSet, zone_value
 from mailhaul.dns.snapshot import Snapshot, from_text, planned, to_text
 from mailhaul.dns.switch import Applied, Fate, Result, apply, put_back, read, target
 from mailhaul.dns.switch_codes import MEANINGS, Code
-from mailhaul.dns.zone import Edit, Held, ZoneError, held, nothing
+from mailhaul.dns.zone import Edit, Held, Key, ZoneError, held, nothing
 from tests.dns.memory_zone import MemoryZone
 
 NOW = datetime(2030, 1, 31, 20, tzinfo=UTC)
@@ -195,6 +196,50 @@ async def test_a_zone_that_cant_be_put_back_is_told_with_what_to_write() -> None
         "+ a.test. 300 IN MX 10 mx.old.test.",
         '+ a.test. 300 IN TXT "v=spf1 a -all"',
     )
+
+
+async def test_a_part_that_cant_be_taken_back_is_told() -> None:
+    writer = zone("a.test")
+    snapshot = await plan([writer])
+    writer.leaves_out = {("a.test", MX)}
+    changes = iter([False, True])
+    writer.before_change = lambda: setattr(writer, "refuses", next(changes))
+    applied = await apply([writer], snapshot, Kept())
+    assert (applied.result, fates(applied)) == (Result.PARTLY, [Fate.STUCK])
+    assert codes(applied) == [Code.ZONE_NOT_TAKEN, Code.ZONE_UPDATE_REFUSED]
+    assert applied.zones[0].lines == (
+        '- a.test. 300 IN TXT "v=spf1 include:new.test a -all"',
+        '+ a.test. 300 IN TXT "v=spf1 a -all"',
+    )
+
+
+async def test_somebody_who_was_faster_while_the_answer_was_lost_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writer = zone("a.test")
+    snapshot = await plan([writer])
+    writer.loses_update = True
+    monkeypatch.setattr(writer, "read", _edited_between(writer))
+    applied = await apply([writer], snapshot, Kept())
+    assert (applied.result, codes(applied)) == (
+        Result.NOTHING,
+        [Code.ZONE_EDITED, Code.ZONE_EDITED, Code.ZONE_UNREACHABLE],
+    )
+    assert writer.sets["a.test", MX].values == {"5 mx.third.test"}
+
+
+def _edited_between(
+    writer: MemoryZone,
+) -> Callable[[Iterable[Key]], Awaitable[dict[Key, Held]]]:
+    """A reading before whose second time somebody writes."""
+    read_on, times = MemoryZone.read, iter(range(9))
+
+    async def reading(keys: Iterable[Key]) -> dict[Key, Held]:
+        if next(times) == 1:
+            writer.put("a.test", MX, 300, "5 mx.third.test")
+        return await read_on(writer, keys)
+
+    return reading
 
 
 async def test_a_zone_of_a_person_comes_last_and_waits() -> None:
@@ -409,6 +454,7 @@ def test_a_snapshot_comes_back_from_its_text_as_it_was() -> None:
     [
         "", "[]", "{}", "null", '{"format":"mailhaul-zone-2","taken":"2030-01-01","changes":[]}',
         '{"format":"mailhaul-zone-1","taken":"soon","changes":[]}',
+        '{"format":"mailhaul-zone-1","taken":"2030-01-01T00:00:00","changes":[]}',
         '{"format":"mailhaul-zone-1","taken":"2030-01-01T00:00:00+00:00","changes":[{"zone":"a"}]}',
         '{"format":"mailhaul-zone-1","taken":"2030-01-01T00:00:00+00:00","changes":[{"zone":"a",'
         '"edits":[{"name":"a","kind":"MX","before":{"ttl":1,"values":"x"},"after":{}}]}]}',

@@ -144,6 +144,21 @@ async def test_a_zone_is_switched_and_put_back_exactly(
     assert dump(authority, zone) == before
 
 
+async def test_a_signed_zone_is_signed_on(knot: Knot) -> None:
+    zone = knot.fresh()
+    knot.zone(zone, *RECORDS, signed=True)
+    writers = [writer(knot, zone)]
+    snapshot = await plan(writers)
+    assert (await apply(writers, snapshot, kept)).result is Result.DONE
+    assert knot.values(zone, "MX") == ["0 mx.new.test."]
+    # Knot leaves it out at first: the signatures of what stood there haven't gone yet.
+    assert knot.values(f"autodiscover.{zone}", "CNAME") == ["ad.new.test."]
+    assert [line for line in dump(knot, zone) if line.startswith(zone) and " RRSIG mx " in line]
+    assert (await put_back(writers, snapshot)).result is Result.DONE
+    assert knot.values(zone, "MX") == ["10 mail.old.test.", "20 mail2.old.test."]
+    assert knot.values(f"autodiscover.{zone}", "A") == ["192.0.2.1"]
+
+
 @pytest.mark.parametrize("when", ["after the plan", "in the last moment"])
 async def test_somebodys_edit_is_never_overwritten(
     when: str, authority: AuthoritativeServer

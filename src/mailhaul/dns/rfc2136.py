@@ -30,6 +30,7 @@ from mailhaul.core.text import Secret, printable
 from mailhaul.dns.answers import Server
 from mailhaul.dns.guard import Allowance
 from mailhaul.dns.names import inside
+from mailhaul.dns.records import Kind
 from mailhaul.dns.switch_codes import Code
 from mailhaul.dns.wire import value
 from mailhaul.dns.zone import Edit, Held, Key, ZoneError, held, nothing
@@ -109,7 +110,7 @@ class UpdatedZone:
             return {key: await self._read(line, key) for key in keys}
 
     async def change(self, edits: Sequence[Edit]) -> None:
-        """As `ZoneWriter` has it, all in one update."""
+        """As `ZoneWriter` has it, all in one update; but see `_add_left_out`."""
         update = self._update()
         for edit in edits:
             self._demand(update, edit.before)
@@ -122,11 +123,37 @@ class UpdatedZone:
             if edit.after.records.values:
                 update.add(_absolute(edit.key[0]), _rdataset(edit.after, edit.after.records.ttl))
         async with self._connected() as line:
-            answer = await self._exchange(line, update, writing=True)
+            await self._send(line, update, edits)
+            await self._add_left_out(line, edits)
+
+    async def _send(
+        self, line: _Line, update: dns.update.UpdateMessage, edits: Sequence[Edit]
+    ) -> None:
+        answer = await self._exchange(line, update, writing=True)
         code = answer.rcode()
         if code != dns.rcode.NOERROR:
             what = ", ".join(f"{edit.key[1]} {edit.key[0]}" for edit in edits)
             raise self._refused(code, what, proven=answer.had_tsig)
+
+    async def _add_left_out(self, line: _Line, edits: Sequence[Edit]) -> None:
+        """Adds the CNAMEs that were left out because of what went in the same update: Knot 3.2
+        leaves them out in a signed zone, where the signatures of what went are still there. The
+        name must be free by then; where it is not, the CNAME stays out and whoever reads sees it.
+        """
+        freed = {edit.key[0] for edit in edits if edit.gone and edit.key[1] is not Kind.CNAME}
+        aliases = [edit for edit in edits if edit.key[1] is Kind.CNAME and edit.after.values]
+        try:
+            for edit in aliases:
+                name = edit.key[0]
+                if name not in freed or (await self._read(line, edit.key)).values:
+                    continue
+                update = self._update()
+                update.absent(_absolute(name))
+                update.add(_absolute(name), _rdataset(edit.after, edit.after.records.ttl))
+                await self._send(line, update, [edit])
+        except ZoneError as error:
+            if error.code is not Code.ZONE_EDITED:
+                raise ZoneError(error.code, error.finding.evidence, written=None) from error
 
     async def _read(self, line: _Line, key: Key) -> Held:
         name, kind = key

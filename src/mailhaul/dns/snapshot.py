@@ -112,10 +112,13 @@ def from_text(text: str) -> Snapshot:
         read = json.loads(text)
         if read["format"] != FORMAT:
             raise ValueError(read["format"])
+        taken = datetime.fromisoformat(read["taken"])
+        if taken.tzinfo is None:
+            raise ValueError("its time has no offset")
         return Snapshot(
-            datetime.fromisoformat(read["taken"]),
+            taken,
             tuple(
-                Change(change["zone"], tuple(_edit(edit) for edit in change["edits"]))
+                Change(str(change["zone"]), tuple(_edit(edit) for edit in change["edits"]))
                 for change in read["changes"]
             ),
         )

@@ -263,16 +263,21 @@ async def _write(look: _Look) -> ZoneFate:
         return ZoneFate(zone, Fate.WRITTEN, (*told, *filter(None, other), *look.notes))
     if lost and all(_done(edit.undone, present[edit.key]) for edit in look.edits):
         return ZoneFate(zone, Fate.UNTOUCHED, lost)
-    return await _half_taken(look, present)
+    return await _half_taken(look, present, lost)
 
 
-async def _half_taken(look: _Look, present: Mapping[Key, Held]) -> ZoneFate:
-    """The server said yes and did something else: what it did do is taken back."""
+async def _half_taken(
+    look: _Look, present: Mapping[Key, Held], lost: tuple[Finding, ...]
+) -> ZoneFate:
+    """The server holds something else than what it was to write: what it did take goes back."""
+    zone = look.change.zone
     wrong = [edit for edit in look.edits if not _done(edit, present[edit.key])]
-    taken = tuple(
+    # Without its yes, somebody else may have been faster.
+    code = Code.ZONE_EDITED if lost else Code.ZONE_NOT_TAKEN
+    told = tuple(
         finding(
             MEANINGS,
-            Code.ZONE_NOT_TAKEN,
+            code,
             f"{edit.key[1]} {edit.key[0]}: {_told(present[edit.key])} stands, "
             f"not {_told(edit.after)}",
         )
@@ -282,9 +287,13 @@ async def _half_taken(look: _Look, present: Mapping[Key, Held]) -> ZoneFate:
     try:
         if back:
             await look.writer.change(back)
+            present = await look.writer.read([edit.key for edit in back])
     except ZoneError as error:
-        return ZoneFate(look.change.zone, Fate.STUCK, (*taken, error.finding))
-    return ZoneFate(look.change.zone, Fate.UNTOUCHED, taken)
+        stuck = (*told, *lost, error.finding)
+        return ZoneFate(zone, Fate.STUCK, stuck, tuple(difference(back)))
+    left = [edit for edit in back if not _done(edit, present[edit.key])]
+    fate = Fate.STUCK if left else Fate.UNTOUCHED
+    return ZoneFate(zone, fate, (*told, *lost), tuple(difference(left)))
 
 
 async def _undo(look: _Look, fate: ZoneFate) -> ZoneFate:
