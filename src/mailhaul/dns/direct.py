@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from secrets import token_hex
 
 from mailhaul.dns.answers import Answer, Outcome, Server
 from mailhaul.dns.authority import Delegations
@@ -93,12 +92,3 @@ class DirectResolver:
         if answer.told and answer.server != order[0]:
             self._late.add(order[0])
         return answer
-
-
-async def wildcard(resolver: Resolver, name: str, kind: Kind, label: str = "") -> Answer | None:
-    """The answer for a name beside `name` that nobody has ever made, where there is one: what
-    stands at `name` may come from a wildcard (RFC 4592), and does where the values are the same.
-    None: there is no wildcard. `label` is the unlikely name's first label; random unless given."""
-    beside = f"{label or f'mailhaul-{token_hex(8)}'}.{name.partition('.')[2]}"
-    answer = await resolver.look_up(beside, kind)
-    return answer if answer.outcome is Outcome.RECORDS else None
