@@ -17,7 +17,7 @@ LOOPBACK = allowance(["127.0.0.0/8"])
 ZONE: Zone = {
     "example.org": {"SOA": "a. b. 1 2 3 4 60", "MX": "10 mx.example.org."},
 }
-QUICK = Patience(first=0.2, second=0.2, connection=0.4)
+QUICK = Patience(first=0.3, second=0.5, connection=0.8)
 
 
 @pytest.mark.parametrize(

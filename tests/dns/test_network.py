@@ -34,7 +34,7 @@ ZONE: Zone = {
     "sub.example.org": {"NS": "ns.sub.example.org."},
     "ns.sub.example.org": {"A": "192.0.2.1"},
 }
-QUICK = Patience(first=0.15, second=0.25, connection=0.4)
+QUICK = Patience(first=0.3, second=0.5, connection=0.8)
 LOOPBACK = allowance(["127.0.0.0/8", "::1"])
 
 
@@ -148,7 +148,7 @@ async def test_a_misbehaving_server_has_an_outcome_of_its_own(
     assert answer.values == (("192.0.2.10", "192.0.2.9") if outcome is Outcome.RECORDS else ())
     assert answer.said.startswith(said)
     assert bool(said) or not answer.said
-    assert 0 <= answer.seconds < 1.5
+    assert 0 <= answer.seconds < 3
 
 
 async def test_a_resolver_that_does_not_look_up_has_refused() -> None:
@@ -271,7 +271,7 @@ async def test_no_more_questions_are_under_way_than_allowed_and_waiting_costs_no
 async def test_a_server_silent_for_long_is_left_alone_for_a_while_and_then_asked_again() -> None:
     now = 0.0
     played = Played({"example.org": ZONE}, Manner.SILENT)
-    patience = Patience(first=0.02, second=0.02, silences=3, pause=10)
+    patience = Patience(first=0.1, second=0.1, silences=3, pause=10)
     network = WireNetwork(LOOPBACK, patience=patience, clock=lambda: now)
     async with serving({"127.0.0.2": played}) as port:
 
