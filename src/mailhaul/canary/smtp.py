@@ -278,7 +278,8 @@ def _unheard(error: Exception, place: Reached) -> Unheard:
     """What a failure of the connection, or an answer in place of one, comes down to."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
         reply = _reply(error.code, error.message)
-        verdict = standing_of(reply)
+        # A yes that is none of those that would have been right makes no sense either.
+        verdict = standing_of(reply) if reply.code >= 400 else Verdict.GARBLED
         said = f"it says: {reply}"
         if verdict is Verdict.GARBLED:
             said = f"its answer makes no sense: {reply.words}"
