@@ -367,6 +367,20 @@ async def test_turns_of_many_at_once_are_apart() -> None:
     assert moments == [1.0, 2.0, 3.0]
 
 
+async def test_turns_that_nobody_took_are_not_made_up_for() -> None:
+    now, waits = 0.0, list[float]()
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+
+    pace = Pace(30, clock=lambda: now, pause=pause)
+    await pace.turn()
+    now = 1000.0
+    await pace.turn()
+    await pace.turn()
+    assert waits == [2.0]
+
+
 @pytest.mark.parametrize(
     "stray", ["eve@example.org", "ann@example.com", "ANN@example.org", "ann@example.org>\r\nDATA"]
 )

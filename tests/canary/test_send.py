@@ -151,6 +151,20 @@ async def test_an_address_that_is_not_ascii_goes_by_smtputf8_only() -> None:
     assert (await sent(Script(), zoe)).verdict is Verdict.UNFIT
 
 
+async def test_messages_keep_to_the_pace_of_everything_else() -> None:
+    waits: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+
+    pace = Pace(30, clock=lambda: 0.0, pause=pause)
+    script = Script()
+    async with host(script):
+        for _ in range(2):
+            await send(ANN, route(script, via=Via.MX), TERMS, pace, Anywhere(), trusting())
+    assert waits == [2.0]
+
+
 @pytest.mark.parametrize(
     "canary",
     [
@@ -292,6 +306,16 @@ async def test_an_answer_put_in_before_the_handshake_is_no_answer(
     came = await sent(script, trust=trusting(str(certificates.authority)))
     assert came.verdict is Verdict.ACCEPTED
     assert script.heard.count("EHLO probe.example.net") == 2, "asked again after the handshake"
+
+
+async def test_what_it_knows_is_asked_again_behind_the_handshake(
+    certificates: Certificates,
+) -> None:
+    knows = b"250-mx\r\n250-STARTTLS\r\n250 SMTPUTF8\r\n"
+    script = Script({"EHLO": knows}, tls=server_side(certificates))
+    zoe = replace(ANN, recipient="zoë@example.org")
+    came = await sent(script, zoe, trust=trusting(str(certificates.authority)))
+    assert came.verdict is Verdict.ACCEPTED
 
 
 def test_a_file_that_is_no_authority_is_told(tmp_path: Path) -> None:

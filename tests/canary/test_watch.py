@@ -232,6 +232,19 @@ async def test_folders_in_which_nothing_happened_are_not_asked_for() -> None:
     assert [operation for operation, _ in asked] == ["folders", "page", "fetch"]
 
 
+async def test_a_folder_that_was_read_whole_once_is_read_by_its_end_from_then_on() -> None:
+    store = mailbox(HABITS["no modseq"])
+    since = await marked(store)
+    into_a_new_folder(store)
+    first = await seen(store, since)
+    asked: list[str] = []
+    spy = MemorySource(store, lambda operation, folder: asked.append(operation))
+    await spy.open()
+    asked.clear()
+    await look(Side.NEW, spy, [ANN], first.since)
+    assert asked == ["folders"]
+
+
 def failing(*failures: tuple[str, Exception]) -> Faults:
     """Fails at these operations, each once, in order."""
     left = list(failures)
