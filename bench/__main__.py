@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import mailhaul
-from bench import journeys
+from bench import domains, journeys
 from bench.contestants import Contestant, contestants, run
 from bench.link import measure
 from bench.report import Line, start_missed, summed, table
@@ -24,21 +24,23 @@ from bench.scenarios import SCENARIOS, Result, opened
 ROUND_TRIP = 40.0
 ROUND_TRIP_SLACK = 1.0
 THROUGHPUT = 200.0
+ALONE = {domains.NAME: domains.play, journeys.NAME: journeys.play}
+"""What is played by itself, and compared with nothing in the same table."""
 
 
 def main() -> int:
     options = _options()
     names = options.only or [scenario.name for scenario in SCENARIOS]
     known = {scenario.name: scenario for scenario in SCENARIOS}
-    if names != [journeys.NAME] and (strangers := [name for name in names if name not in known]):
+    tell = _silent if options.json or options.quiet else _tell
+    if len(names) == 1 and names[0] in ALONE:
+        return ALONE[names[0]](tell, as_json=options.json, strict=options.strict)
+    if strangers := [name for name in names if name not in known]:
         print(
             f"no such scenario: {', '.join(strangers)}; there are {', '.join(known)},"
-            f" and {journeys.NAME} alone"
+            f" and {' and '.join(ALONE)}, each alone"
         )
         return 2
-    tell = _silent if options.json or options.quiet else _tell
-    if names == [journeys.NAME]:
-        return journeys.play(tell, as_json=options.json, strict=options.strict)
     players = contestants(options.contestants or _default())
     results: list[Result] = []
     # As an installed package is; a checkout whose files just changed would compile at each start.

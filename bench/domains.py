@@ -1,4 +1,4 @@
-"""`python -m bench.domains`: looks at one domain and at 1,000, each served by four name servers
+"""`python -m bench --only domains`: looks at one domain and at 1,000, each served by four name servers
 that take 40 ms to answer: its servers, its delegation and every record that a move needs.
 
 The name servers are a process of their own; the questions go over real sockets. No MTA-STS policy
