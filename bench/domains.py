@@ -1,5 +1,5 @@
-"""`python -m bench --only domains`: looks at one domain and at 1,000, each served by four name servers
-that take 40 ms to answer: its servers, its delegation and every record that a move needs.
+"""`python -m bench --only domains`: looks at one domain and at 1,000, each served by four name
+servers that take 40 ms to answer: its servers, its delegation and every record that a move needs.
 
 The name servers are a process of their own; the questions go over real sockets. No MTA-STS policy
 is fetched.
@@ -160,6 +160,3 @@ async def _serve(domains: int) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         asyncio.run(_serve(int(sys.argv[2])))
-    else:
-        options = set(sys.argv[1:])
-        sys.exit(play(print, as_json="--json" in options, strict="--strict" in options))
