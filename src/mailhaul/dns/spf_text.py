@@ -103,19 +103,20 @@ def merged(
 
     Raises `BadInput` for a record that can't be read: it is not rewritten by guess.
     """
-    terms: list[Term] = []
+    standing: dict[tuple[str, str, bool], Term] = {}
     ends: list[Term] = []
-    for record in records:
-        for term in terms_of(record):
-            place = ends if term.same == ("all", "", False) else terms
-            if all(term.same != each.same for each in terms) or place is ends:
-                place.append(term)
+    for term in (term for record in records for term in terms_of(record)):
+        if term.name == "all" and not term.modifier:
+            ends.append(term)
+        else:
+            standing.setdefault(term.same, term)
     gone = {term_of(text).same for text in remove}
     wanted = [term_of(text) for text in add]
-    kept = [each for each in terms if each.same not in gone]
+    kept = [each for same, each in standing.items() if same not in gone]
     signs = {each.same: each.qualifier for each in wanted}
     kept = [replace(each, qualifier=signs.get(each.same, each.qualifier)) for each in kept]
-    new = [each for each in wanted if all(each.same != there.same for there in kept)]
+    there = {each.same for each in kept}
+    new = [each for each in wanted if each.same not in there]
     redirects = [each for each in kept if each.modifier]
     mechanisms = [each for each in kept if not each.modifier]
     end = _end(ends, closing, redirected=any(each.name == "redirect" for each in redirects))

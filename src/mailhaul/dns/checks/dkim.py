@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Iterator
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -83,7 +82,7 @@ def _key_findings(text: str) -> Iterator[Finding]:
         yield found("DKIM_TESTING", printable(text, 200))
     try:
         octets = base64.b64decode("".join(given["p"].split()), validate=True)
-    except binascii.Error:
+    except ValueError:
         yield found("DKIM_BROKEN", f"p= is no base64: {printable(text, 200)}")
         return
     algorithm = given.get("k", "rsa")

@@ -14,6 +14,8 @@ from mailhaul.dns.spf_text import is_spf
 
 TOPIC = "DMARC"
 POLICIES = frozenset({"none", "quarantine", "reject"})
+LEVELS_MOST = 7
+"""So far up is looked; no registry's domain lies deeper."""
 REPORTS_MOST = 5
 """So many addresses for reports are looked at."""
 
@@ -65,7 +67,9 @@ async def _findings(look: Look, answer: Answer, records: list[str]) -> list[Find
 async def _above(look: Look) -> Answer | None:
     """The next domain above that has a record; the top level has none for others."""
     name = look.domain.partition(".")[2]
-    while "." in name:
+    for _ in range(LEVELS_MOST):
+        if "." not in name:
+            break
         answer = await look.ask(f"_dmarc.{name}", Kind.TXT)
         if _records(answer):
             return answer
@@ -78,7 +82,7 @@ def _health(record: str, given: dict[str, str]) -> Iterator[Finding]:
     if policy not in POLICIES:
         yield found("DMARC_SYNTAX", f"p={printable(policy, 40)}: {printable(record, 200)}")
     percent = given.get("pct", "100")
-    if not percent.isdigit() or int(percent) > 100:
+    if not percent.isascii() or not percent.isdigit() or int(percent) > 100:
         yield found("DMARC_SYNTAX", f"pct={printable(percent, 40)}")
     if "rua" not in given:
         yield found("DMARC_UNREPORTED", printable(record, 200))

@@ -123,8 +123,9 @@ def _health(record: str, terms: Sequence[Term]) -> Iterator[Finding]:
         yield found("SPF_FOLLOWS_MX", printable(record, 300))
     if any(term.name == "ptr" for term in read):
         yield found("SPF_PTR", printable(record, 300))
-    if len(record.encode()) > OCTETS:
-        yield found("SPF_LONG", f"{len(record.encode())} octets")
+    octets = len(record.encode(errors="surrogateescape"))
+    if octets > OCTETS:
+        yield found("SPF_LONG", f"{octets} octets")
 
 
 @dataclass(slots=True)

@@ -64,7 +64,9 @@ def _wildcards(look: Look) -> list[Aspect]:
 
 async def _texts(look: Look) -> list[Aspect]:
     answer = await look.ask(look.domain, Kind.TXT)
-    octets = sum(len(each.encode()) + 1 + len(each) // 255 for each in answer.values)
+    octets = sum(
+        len(each.encode(errors="surrogateescape")) + 1 + len(each) // 255 for each in answer.values
+    )
     if octets <= TEXT_MOST:
         return []
     finding = found("TEXTS_LARGE", f"{octets} octets in {len(answer.values)} texts")
