@@ -131,6 +131,60 @@ def test_a_real_zone_is_looked_at(knot: Knot, unbound: Unbound, tmp_path: Path) 
     assert {line["event"] for line in ran.lines[:-1]} == {"dns"}
 
 
+PLAN = """
+name = "move"
+time_zone = "UTC"
+cutover = {cutover}
+
+[source]
+url = "imaps://{{address}}@old.example"
+
+[target]
+url = "imaps://{{address}}@new.example"
+
+[dns]
+mx = ["10 mx.new.{zone}"]
+ttl = "1m"
+resolvers = ["{resolver}"]
+port = {port}
+allow_networks = ["127.0.0.0/8", "192.0.2.0/24"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("cutover", "moment", "code", "late"),
+    [("2090-01-31 20:00:00", "now", "MX_TO_SWITCH", False),
+     ("2020-01-31 20:00:00", "switch", "MX_OLD", None)],
+)  # fmt: skip
+def test_a_plan_says_what_is_expected_and_when(
+    knot: Knot, unbound: Unbound, tmp_path: Path, cutover: str, moment: str, code: str,
+    late: bool | None,
+) -> None:  # fmt: skip
+    zone = knot.fresh("planned")
+    knot.zone(zone, "@ 86400 MX 10 mx.old", "mx.old 300 A 192.0.2.5", "mx.new 300 A 192.0.2.6")
+    unbound.serve(zone, [knot])
+    resolver = f"{unbound.address}@{unbound.port}"
+    text = PLAN.format(cutover=cutover, zone=zone, resolver=resolver, port=knot.port)
+    (tmp_path / "plan.toml").write_text(text)
+    (tmp_path / "mailboxes.csv").write_text(f"address\nanna@{zone}\n")
+    ran = mailhaul("dns", "check", "--plan", "plan.toml", "--json", home=tmp_path)
+    *lines, end = ran.lines
+    assert (end["domains"], end["moment"]) == (1, moment), ran.err
+    found = {finding["code"] for line in lines for finding in line.get("findings", ())}
+    assert code in found
+    ttls = [line for line in lines if line["event"] == "dns_ttl"]
+    assert [line["late"] for line in ttls] == ([] if late is None else [late])
+    if ttls:
+        assert "TTL_LONG" in found
+        assert ttls[0]["lower_by"] == "2090-01-30T19:00:00+00:00"
+        assert ttls[0]["lower"][0]["lines"] == [f"{zone}. 60 IN MX 10 mx.old.{zone}."]
+        shown = mailhaul("dns", "check", "--plan", "plan.toml", home=tmp_path).out
+        assert "TTL: to be lowered by 2090-01-30 19:00 UTC" in shown
+    other = mailhaul("dns", "check", "example.org", "--plan", "plan.toml", home=tmp_path)
+    assert other.code == Exit.USAGE
+    assert "example.org is none of the plan's domains" in other.err
+
+
 def test_without_leave_no_inner_server_is_asked(
     knot: Knot, unbound: Unbound, tmp_path: Path
 ) -> None:

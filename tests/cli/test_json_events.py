@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailhaul.cli.blocks import Json
-from mailhaul.cli.dns_report import aspect_line
+from mailhaul.cli.dns_report import aspect_line, ttl_line
 from mailhaul.cli.dns_report import end_line as dns_end_line
 from mailhaul.cli.doctor import Examined, diagnosis_line, step_line
 from mailhaul.cli.exits import Exit
@@ -26,6 +26,7 @@ from mailhaul.dns.diagnosis import Aspect
 from mailhaul.dns.expected import Moment
 from mailhaul.dns.records import Kind as DnsKind
 from mailhaul.dns.records import RecordSet
+from mailhaul.dns.ttl_plan import TtlPlan
 from mailhaul.engine.outcomes import (
     Carried,
     Event,
@@ -118,6 +119,7 @@ ASPECT = Aspect(
 LINES += [
     aspect_line("example.org", ASPECT),
     aspect_line("example.org", Aspect("DANE", "_25._tcp.mx.new.example", DnsKind.TLSA)),
+    ttl_line("example.org", TtlPlan(MOMENT, ASPECT.write, MOMENT, MOMENT)),
     dns_end_line({"example.org": [ASPECT]}, Moment.SWITCH, Exit.INCOMPLETE),
 ]
 TYPES: dict[str, tuple[type, ...]] = {

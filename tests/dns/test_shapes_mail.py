@@ -7,7 +7,7 @@ import pytest
 from mailhaul.dns.answers import Outcome
 from mailhaul.dns.expected import Expected, Filter, Moment, Wanted
 from mailhaul.dns.records import Kind, MailHost
-from tests.dns.shapes import NEW, SOA, SPF, Shape, bare, before, codes_of, shape
+from tests.dns.shapes import NEW, SOA, SPF, SWITCHED, Shape, bare, before, codes_of, shape
 
 FILTERED = replace(NEW, filter=Filter("Mimecast"))
 GATED = replace(NEW, filter=Filter("our own", ("gw.filter.example",)))
@@ -74,6 +74,21 @@ ZONE = [
     shape("a wildcard MX", "WILDCARD_MX", zone={"*.example.org": {"MX": "10 mx.new.example"}}),
     shape("a heap of verification texts", "TEXTS_LARGE",
           org={"TXT": [SPF, "MS=ms1", *(f"some-verification={n:060}" for n in range(15))]}),
+]  # fmt: skip
+
+IDN = "xn--bcher-kva.example"
+IDN_ROWS = [
+    shape("a domain with umlauts", expected=Expected(IDN, mx=NEW.mx, dkim=("s1",)), zone={
+        IDN: SWITCHED["example.org"], f"_dmarc.{IDN}": {"TXT": f"v=DMARC1; p=none; rua=mailto:d@{IDN}"},
+        f"s1._domainkey.{IDN}": SWITCHED["s1._domainkey.example.org"]}),
+    shape("a domain with umlauts whose MX was not switched", "MX_OLD SPF_MISSING DMARC_MISSING",
+          expected=Expected(IDN, mx=NEW.mx), zone={IDN: {"SOA": SOA, "MX": "10 mx.old.example"}}),
+    shape("a host with umlauts", org={"MX": "10 xn--mx-bcher-65a.example"},
+          expected=replace(NEW, mx=(MailHost(10, "xn--mx-bcher-65a.example"),)),
+          zone={"xn--mx-bcher-65a.example": {"A": "192.0.2.20"}}),
+    bare("a name so deep that nobody looks above it all", "DMARC_MISSING SPF_MISSING",
+         expected=Expected(f"{'a.' * 100}example.org"),
+         zone={f"{'a.' * 100}example.org": {"SOA": SOA, "MX": "10 mx.new.example"}}),
 ]  # fmt: skip
 
 MX = [
@@ -244,7 +259,7 @@ CLIENTS = [
           org={"MX": "10 mail.example.org"}, zone={"mail.example.org": {"A": "192.0.2.10"}}),
 ]  # fmt: skip
 
-SHAPES = [*ZONE, *MX, *FILTERS, *RECORDS, *CLIENTS]
+SHAPES = [*ZONE, *IDN_ROWS, *MX, *FILTERS, *RECORDS, *CLIENTS]
 
 
 @pytest.mark.parametrize("row", SHAPES, ids=lambda row: row.name)

@@ -14,12 +14,16 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mailhaul.cli.stopping import Stop
     from mailhaul.dns.asking import Asking
     from mailhaul.dns.diagnosis import Aspect
     from mailhaul.dns.expected import Expected, Moment
     from mailhaul.dns.filters import Suffixes
     from mailhaul.dns.guard import Allowance
+    from mailhaul.dns.resolver import Resolver
+    from mailhaul.dns.ttl_plan import TtlPlan
 
 # ruff: noqa: PLC0415 - what opens sockets and reads plans is imported once it is needed.
 
@@ -38,6 +42,7 @@ class Asked:
     networks: tuple[str, ...]
     port: int
     filters: "Suffixes | None"
+    cutover: "datetime | None" = None
 
 
 def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
@@ -117,7 +122,7 @@ def _by_plan(arguments: Arguments, surroundings: Surroundings, asked: Asked) -> 
         if arguments.text(option) is not None:
             raise BadInput(f"{option} and --plan both say what is expected; leave one out")
     path = plan_path(arguments.text("--plan") or ".").absolute()
-    plan = load_plan(path, now=surroundings.now())
+    plan = load_plan(path)
     if plan.dns is None:
         raise BadInput(f"{printable(plan.name, 80)} says nothing of DNS; write [dns] into it")
     boxes = resolved(plan, path.parent)
@@ -128,6 +133,7 @@ def _by_plan(arguments: Arguments, surroundings: Surroundings, asked: Asked) -> 
         if not names:
             raise BadInput(f"{printable(only, 120)} is none of the plan's domains")
     cutovers = [plan.cutover_of(wave) for wave in {each.wave for each in boxes}]
+    ahead = [at for at in cutovers if at is not None and at > surroundings.now()]
     past = bool(cutovers) and all(at is not None and at <= surroundings.now() for at in cutovers)
     return replace(
         asked,
@@ -136,6 +142,7 @@ def _by_plan(arguments: Arguments, surroundings: Surroundings, asked: Asked) -> 
         resolvers=asked.resolvers or plan.dns.resolvers,
         networks=(*plan.dns.allow_networks, *asked.networks),
         port=arguments.number("--port", plan.dns.port),
+        cutover=min(ahead, default=None),
     )
 
 
@@ -144,20 +151,33 @@ async def _check_all(
 ) -> Exit:
     import asyncio
 
-    from mailhaul.cli.dns_report import aspect_line, blocks_of, end_line, verdict
+    from mailhaul.cli.dns_report import (
+        aspect_line,
+        blocks_of,
+        end_line,
+        ttl_blocks,
+        ttl_line,
+        verdict,
+    )
     from mailhaul.cli.exits import Interrupted
     from mailhaul.dns.asking import asking
+    from mailhaul.dns.expected import Moment
     from mailhaul.dns.guard import allowance
 
     allowed = allowance(asked.networks)
     whom = asking(allowed, asked.resolvers, port=asked.port)
     free = asyncio.Semaphore(AT_ONCE)
     found: dict[str, Sequence[Aspect]] = {}
+    ttls: dict[str, TtlPlan] = {}
 
     async def one(expected: "Expected") -> None:
         async with free:
             if not stop.asked:
-                found[expected.domain] = await _look(expected, asked, whom, allowed)
+                resolver = whom.own(expected.domain)
+                found[expected.domain] = await _look(expected, asked, whom, resolver, allowed)
+                if asked.cutover is not None and asked.moment is Moment.NOW:
+                    now = surroundings.now()
+                    ttls[expected.domain] = await _ttls(expected, resolver, asked.cutover, now)
 
     async with asyncio.TaskGroup() as group:
         for expected in asked.domains:
@@ -171,15 +191,23 @@ async def _check_all(
         if arguments.given("--json"):
             for aspect in aspects:
                 console.json(aspect_line(expected.domain, aspect))
+            if expected.domain in ttls:
+                console.json(ttl_line(expected.domain, ttls[expected.domain]))
         else:
             console.show(blocks_of(expected, asked.moment, aspects))
+            if expected.domain in ttls:
+                console.show(ttl_blocks(ttls[expected.domain]))
     if arguments.given("--json"):
         console.json(end_line(found, asked.moment, code))
     return code
 
 
 async def _look(
-    expected: "Expected", asked: Asked, whom: "Asking", allowed: "Allowance"
+    expected: "Expected",
+    asked: Asked,
+    whom: "Asking",
+    resolver: "Resolver",
+    allowed: "Allowance",
 ) -> list["Aspect"]:
     """Who answers for the domain, and what is answered."""
     import asyncio
@@ -187,8 +215,6 @@ async def _look(
     from mailhaul.dns.check_domain import diagnose
     from mailhaul.dns.policy import Fetched, fetched
     from mailhaul.dns.server_checks import server_aspects
-
-    resolver = whom.own(expected.domain)
 
     async def fetch(domain: str) -> Fetched:
         return await fetched(domain, resolver, allowed.allowed)
@@ -205,6 +231,21 @@ async def _look(
         ),
     )
     return [*server_aspects(authority), *aspects]
+
+
+async def _ttls(
+    expected: "Expected", resolver: "Resolver", cutover: "datetime", now: "datetime"
+) -> "TtlPlan":
+    """When TTLs are to be lowered; of what is remembered from the look, nothing is asked again."""
+    import asyncio
+
+    from mailhaul.dns.desired import keys, present_of
+    from mailhaul.dns.ttl_plan import ttl_plan
+
+    answers = await asyncio.gather(*(resolver.look_up(*key) for key in keys(expected)))
+    # The SPF record has no part in it, and may be one that can't be read.
+    changed = replace(expected, spf=(), spf_old=(), spf_all="")
+    return ttl_plan(changed, present_of(answers), cutover, now)
 
 
 COMMAND = Command(

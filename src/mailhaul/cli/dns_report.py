@@ -1,6 +1,7 @@
 """What a look at DNS says: to a person, and as lines of JSON. Pure; nothing here prints."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
@@ -11,6 +12,7 @@ from mailhaul.dns.diagnosis import Aspect
 from mailhaul.dns.expected import Expected, Moment
 from mailhaul.dns.names import shown
 from mailhaul.dns.records import RecordSet, zone_lines
+from mailhaul.dns.ttl_plan import TtlPlan
 
 _TONES = {
     Severity.BLOCKS: Tone.BAD,
@@ -60,17 +62,44 @@ def aspect_line(domain: str, aspect: Aspect) -> dict[str, Json]:
             }
             for finding in aspect.findings
         ],
-        "write": [
-            {
-                "name": records.name,
-                "kind": records.kind.value,
-                "ttl": records.ttl,
-                "values": list(records.values),
-                "lines": list(zone_lines(records)),
-            }
-            for records in aspect.write
-        ],
+        "write": [_records(records) for records in aspect.write],
     }
+
+
+def ttl_blocks(plan: TtlPlan) -> list[Block]:
+    """When TTLs are to be lowered for the cutover, for a person."""
+    cutover, clear = _moment(plan.cutover), _moment(plan.clear_at)
+    if not plan.lower:
+        return [Line(f"TTL: low enough for the cutover at {cutover}", Tone.GOOD), Line()]
+    if plan.late:
+        text = (
+            f"TTL: too late for the cutover at {cutover}: lowered now, what stands may still be "
+            f"remembered until {clear}"
+        )
+        blocks: list[Block] = [Line(text, Tone.BAD)]
+    else:
+        by = _moment(plan.lower_by)
+        blocks = [Line(f"TTL: to be lowered by {by} for the cutover at {cutover}", Tone.WARNING)]
+    for records in plan.lower:
+        blocks += _to_write(records)
+    return [*blocks, Line()]
+
+
+def ttl_line(domain: str, plan: TtlPlan) -> dict[str, Json]:
+    """The same for `--json`."""
+    return {
+        "event": "dns_ttl",
+        "domain": domain,
+        "cutover": plan.cutover.isoformat(),
+        "lower_by": plan.lower_by.isoformat(),
+        "clear_at": plan.clear_at.isoformat(),
+        "late": plan.late,
+        "lower": [_records(records) for records in plan.lower],
+    }
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M %Z").strip()
 
 
 def end_line(found: Mapping[str, Sequence[Aspect]], moment: Moment, code: Exit) -> dict[str, Json]:
@@ -84,6 +113,16 @@ def end_line(found: Mapping[str, Sequence[Aspect]], moment: Moment, code: Exit) 
         "blocks": sum(each is Severity.BLOCKS for each in worst),
         "warns": sum(each is Severity.WARNS for each in worst),
         "exit": code.value,
+    }
+
+
+def _records(records: RecordSet) -> dict[str, Json]:
+    return {
+        "name": records.name,
+        "kind": records.kind.value,
+        "ttl": records.ttl,
+        "values": list(records.values),
+        "lines": list(zone_lines(records)),
     }
 
 

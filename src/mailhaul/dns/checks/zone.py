@@ -8,7 +8,7 @@ from mailhaul.dns.checks.looking import Look, evidence, found, listed
 from mailhaul.dns.desired import Key
 from mailhaul.dns.diagnosis import Aspect
 from mailhaul.dns.expected import Moment
-from mailhaul.dns.records import Kind
+from mailhaul.dns.records import Kind, RecordSet
 
 NEGATIVE_MOST = 3600
 """Seconds that a missing name may be remembered for without being in the way."""
@@ -103,6 +103,14 @@ async def check_ttl(look: Look) -> list[Aspect]:
                     found=(f"{answer.ttl} s: {listed(answer.values)}",),
                     ttl=answer.ttl,
                     findings=findings,
+                    write=_lowered(look, answer),
                 )
             )
     return aspects
+
+
+def _lowered(look: Look, answer: Answer) -> tuple[RecordSet, ...]:
+    """The same values, remembered as long as they should be."""
+    if answer.aliases and answer.kind is not Kind.CNAME:
+        return ()
+    return (RecordSet(answer.name, answer.kind, look.expected.ttl, answer.values),)
