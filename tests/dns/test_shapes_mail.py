@@ -79,7 +79,8 @@ ZONE = [
 IDN = "xn--bcher-kva.example"
 IDN_ROWS = [
     shape("a domain with umlauts", expected=Expected(IDN, mx=NEW.mx, dkim=("s1",)), zone={
-        IDN: SWITCHED["example.org"], f"_dmarc.{IDN}": {"TXT": f"v=DMARC1; p=none; rua=mailto:d@{IDN}"},
+        IDN: SWITCHED["example.org"],
+        f"_dmarc.{IDN}": {"TXT": f"v=DMARC1; p=none; rua=mailto:d@{IDN}"},
         f"s1._domainkey.{IDN}": SWITCHED["s1._domainkey.example.org"]}),
     shape("a domain with umlauts whose MX was not switched", "MX_OLD SPF_MISSING DMARC_MISSING",
           expected=Expected(IDN, mx=NEW.mx), zone={IDN: {"SOA": SOA, "MX": "10 mx.old.example"}}),
@@ -143,6 +144,12 @@ MX = [
     bare("one of the host's addresses is loopback", "MX_HOST_PRIVATE",
          org={"MX": "10 mx.in.example"},
          zone={"mx.in.example": {"A": ["192.0.2.10", "127.0.0.1"]}}),
+    bare("the host is there by a wildcard alone",
+         "MX_HOST_FROM_WILDCARD WILDCARD CLIENTS_FROM_WILDCARD",
+         org={"MX": "10 mx.example.org"}, zone={"*.example.org": {"A": "192.0.2.80"}}),
+    bare("a host of its own beside a wildcard", "WILDCARD CLIENTS_FROM_WILDCARD",
+         org={"MX": "10 mx.example.org"},
+         zone={"*.example.org": {"A": "192.0.2.80"}, "mx.example.org": {"A": "192.0.2.10"}}),
     bare("the host speaks IPv6 only", "MX_HOST_V6_ONLY", org={"MX": "10 mx.six.example"},
          zone={"mx.six.example": {"AAAA": "2001:db8::6"}}),
     before("the new host is not there yet", "MX_HOST_UNRESOLVED", zone={"mx.new.example": None}),

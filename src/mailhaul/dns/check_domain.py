@@ -20,7 +20,8 @@ from mailhaul.dns.guard import Allowance
 from mailhaul.dns.policy import Fetch
 from mailhaul.dns.resolver import Resolver
 
-TOPICS: tuple[Callable[[Look], Awaitable[list[Aspect]]], ...] = (
+Topic = Callable[[Look], Awaitable[list[Aspect]]]
+TOPICS: tuple[Topic, ...] = (
     check_zone,
     check_mx,
     check_spf,
@@ -64,7 +65,12 @@ async def diagnose(
             filters=known_filters() if filters is None else filters,
         )
         look = await prepared(look)
-        found = await asyncio.gather(*(topic(look) for topic in TOPICS))
-        return [aspect for topic in found for aspect in topic]
+        async with asyncio.TaskGroup() as group:
+            topics = [group.create_task(_checked(topic, look)) for topic in TOPICS]
+        return [aspect for topic in topics for aspect in topic.result()]
     finally:
         await asked.close()
+
+
+async def _checked(topic: Topic, look: Look) -> list[Aspect]:
+    return await topic(look)

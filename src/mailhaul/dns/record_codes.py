@@ -183,6 +183,11 @@ _RECORD_CODES: dict[str, Meaning] = {
         "a host in MX has an address that isn't public",
         "give it its public address",
     ),
+    "MX_HOST_FROM_WILDCARD": Meaning(
+        Severity.WARNS,
+        "a host in MX has no record of its own: a wildcard answers for it",
+        "give the host A and AAAA records of its own, or correct its name",
+    ),
     "MX_HOST_V6_ONLY": Meaning(
         Severity.WARNS,
         "a host in MX has no IPv4 address: many senders can't reach it",

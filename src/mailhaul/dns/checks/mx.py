@@ -5,7 +5,15 @@ from collections.abc import Iterator
 
 from mailhaul.core.finding import Finding
 from mailhaul.dns.answers import Answer
-from mailhaul.dns.checks.looking import Look, addresses, evidence, found, listed, untold
+from mailhaul.dns.checks.looking import (
+    Look,
+    addresses,
+    evidence,
+    found,
+    from_wildcard,
+    listed,
+    untold,
+)
 from mailhaul.dns.diagnosis import Aspect
 from mailhaul.dns.expected import Moment
 from mailhaul.dns.filters import filter_of
@@ -132,6 +140,8 @@ async def _host_aspect(look: Look, host: str) -> Aspect:
             findings = [found("MX_HOST_UNRESOLVED", why)]
         else:
             findings = list(_address_findings(look, found_there.values))
+            if inside(host, look.domain) and from_wildcard(look, found_there.four):
+                findings.append(found("MX_HOST_FROM_WILDCARD", evidence(found_there.four)))
     if found_there.aliases:
         findings.append(found("MX_HOST_IS_ALIAS", f"{host} is {listed(found_there.aliases)}"))
     return Aspect(
