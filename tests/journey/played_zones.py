@@ -61,13 +61,13 @@ class PlayedZones:
         seen = []
         for server, held in {"primary": self.primary, **self.views}.items():
             answer = Answer(
-                self.name, Kind.MX, Outcome.RECORDS, held.values, held.ttl,
-                server=Server("192.0.2.1", host=server), authoritative=server != "cache",
+                self.name, Kind.MX, Outcome.RECORDS, held.values, held.ttl
             )  # fmt: skip
             if server in self.silent:
                 answer = replace(answer, outcome=Outcome.TIMEOUT, values=(), ttl=None)
-            seen.append(judged(answer, mx))
-        findings = ()
+            asked = Server("192.0.2.1", host=server)
+            seen.append(judged(answer, mx, asked, authoritative=server != "cache"))
+        findings: tuple[Finding, ...] = ()
         if self.blocked:
             findings = (Finding("X", Severity.BLOCKS, self.blocked, "mend it"),)
         return Sight(tuple(seen), (Aspect("SPF", self.name, Kind.TXT, findings=findings),))

@@ -26,6 +26,7 @@ from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.slots import take_slot
 from mailhaul.journey.webhooks import deliver_due
+from mailhaul.journey.wired_zones import WiredZones
 from mailhaul.journey.worker import Shop, Tell
 from mailhaul.plan.presets import Side, budget_of
 from mailhaul.vault.references import fingerprint, resolve
@@ -66,7 +67,7 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
     async def key(reference: str, directory: Path) -> Secret:
         found = await resolved(reference, directory)
         if found.password is None:
-            raise BadInput("a webhook's key is no token; write file:, env:, keyring: or vault:")
+            raise BadInput("such a key is no token; write file:, env:, keyring: or vault:")
         return found.password
 
     means = Means(
@@ -79,6 +80,7 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
         examine=_examining(clock),
         open_ledger=lambda row: open_ledger(database, place.directory, row),
         opener=opener,
+        zones=WiredZones(key),
     )
     # An hour of a wound clock may be a second: who waits for it looks more often.
     every = min(1.0, max(FASTEST, 30.0 / clock.speed))

@@ -33,7 +33,8 @@ def folded(row: DomainRow, sight: Sight, dns: Dns, now: float) -> dict[str, Any]
     """The columns after the look."""
     own = [each for each in sight.seen if each.authoritative]
     mx = [each for each in own if each.kind is Kind.MX and each.name == row.name]
-    standing = overall(mx or own) if own or not _kept(sight) else Standing.KEPT
+    # Behind a filter MX stays, whatever else is changed.
+    standing = Standing.KEPT if dns.filter else overall(mx or own)
     values: dict[str, Any] = {
         "looked_at": now,
         "mx": standing.value,
@@ -47,25 +48,17 @@ def folded(row: DomainRow, sight: Sight, dns: Dns, now: float) -> dict[str, Any]
     if row.old_mx is None and first is not None and standing is Standing.OLD:
         values["old_mx"] = canonical(first)
     if row.was in AFTER:
-        return values | _spread(row, sight, now)
+        return values | _spread(row, sight, dns, now)
     return values | _lowered(row, own, dns, now)
 
 
-def settled(sight: Sight) -> bool:
-    """Whether every server that was asked, and can be, says new."""
+def settled(sight: Sight, dns: Dns) -> bool:
+    """Whether every server that was asked, and can be, says new. Behind a filter there may be
+    nothing that the zone says of it."""
     asked = [each for each in sight.seen if each.counts]
-    return bool(asked) and all(each.standing is Standing.NEW for each in asked)
-
-
-def unsettled_servers(sight: Sight) -> list[str]:
-    """Servers that do not say new, each with what it says."""
-    return sorted(
-        {
-            f"{each.server}: {each.standing}"
-            for each in sight.seen
-            if each.counts and each.standing is not Standing.NEW
-        }
-    )
+    if not asked:
+        return bool(dns.filter)
+    return all(each.standing is Standing.NEW for each in asked)
 
 
 def first_mx(sight: Sight, name: str) -> tuple[str, ...] | None:
@@ -167,10 +160,6 @@ def _write_findings(connection: Connection, row: DomainRow, sight: Sight, at: fl
         connection.execute(insert(table), found)
 
 
-def _kept(sight: Sight) -> bool:
-    return not sight.seen
-
-
 def _lowered(row: DomainRow, own: list[Seen], dns: Dns, now: float) -> dict[str, Any]:
     """What is known of TTLs before the switch."""
     ttls = [each.ttl for each in own if each.ttl is not None and each.standing is not Standing.NEW]
@@ -186,7 +175,7 @@ def _lowered(row: DomainRow, own: list[Seen], dns: Dns, now: float) -> dict[str,
     return {"ttl": ttl, "lowered_at": now, "cached_until": now + longer}
 
 
-def _spread(row: DomainRow, sight: Sight, now: float) -> dict[str, Any]:
+def _spread(row: DomainRow, sight: Sight, dns: Dns, now: float) -> dict[str, Any]:
     """What is known after the switch."""
     values: dict[str, Any] = {}
     lagging = any(
@@ -196,5 +185,5 @@ def _spread(row: DomainRow, sight: Sight, now: float) -> dict[str, Any]:
     if lagging:
         # A server that still hands the old ones out fills caches anew.
         values["released_at"] = max(released(row, now), row.released_at or 0.0)
-    values["settled_at"] = (row.settled_at or now) if settled(sight) else None
+    values["settled_at"] = (row.settled_at or now) if settled(sight, dns) else None
     return values

@@ -31,6 +31,8 @@ SWEEPS = "sweeps"
 """What is ended early, where gates are opened early."""
 FRESH = 4
 """So many times the usual time between two looks may have gone by since the last one."""
+_TOLD = ("TTL_LONG", "MX_TOO_EARLY")
+"""Findings for which there are sentences of our own."""
 _GONE = frozenset({State.FINAL, State.SWEEPING, State.VERIFYING, State.VERIFIED, State.COMPLETED})
 _BEFORE = (DomainState.WATCHED, DomainState.RETURNED)
 
@@ -209,7 +211,11 @@ def _evidence(connection: Connection, plan: Plan, row: DomainRow, at: float) -> 
     table = tables.domain_finding
     rows = connection.execute(
         select(table.c.evidence, table.c.remedy)
-        .where(table.c.domain_id == row.id, table.c.severity == Severity.BLOCKS.value)
+        .where(
+            table.c.domain_id == row.id,
+            table.c.severity == Severity.BLOCKS.value,
+            table.c.code.not_in(_TOLD),
+        )
         .order_by(table.c.id)
     )
     found += [f"{each.evidence}{f'; {each.remedy}' if each.remedy else ''}" for each in rows]

@@ -13,11 +13,12 @@ from typing import Protocol
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
-from mailhaul.dns.answers import Answer, Outcome
+from mailhaul.dns.answers import Answer, Outcome, Server
 from mailhaul.dns.diagnosis import Aspect
 from mailhaul.dns.expect_file import expected_by
 from mailhaul.dns.expected import Expected, Filter
 from mailhaul.dns.names import domain_name
+from mailhaul.dns.network import NO_ROUTE
 from mailhaul.dns.profiles import profile
 from mailhaul.dns.records import Kind, RecordSet, mail_hosts
 from mailhaul.journey.domains import DomainRow
@@ -109,6 +110,8 @@ def expected_of(plan: Plan, name: str, old_mx: Iterable[str] = ()) -> Expected:
     mx = tuple(mail_hosts(_spelled(value) for value in dns.mx)) or base.mx
     old_hosts = tuple(host for host in old_hosts if host not in {each.host for each in mx})
     in_front = base.filter
+    if not mx and in_front is None and not dns.filter:
+        raise BadInput(f"nothing says where mail for {name} is to go; write mx under [dns]")
     if dns.filter:
         hosts = tuple(each.host for each in mail_hosts(old_mx))
         in_front = Filter(dns.filter, in_front.hosts if in_front else hosts)
@@ -129,20 +132,18 @@ def check_expectations(plan: Plan, names: Iterable[str]) -> None:
             expected_of(plan, name)
 
 
-def judged(answer: Answer, wanted: RecordSet) -> Seen:
-    """The answer, measured by the record set that is to stand."""
-    server = "" if answer.server is None else str(answer.server)
-    unheard = answer.outcome in (Outcome.UNREACHABLE, Outcome.FORBIDDEN)
+def judged(answer: Answer, wanted: RecordSet, server: Server, *, authoritative: bool) -> Seen:
+    """The answer of that server, measured by the record set that is to stand."""
     return Seen(
-        server=printable(server, 300),
+        server=printable(str(server), 300),
         name=wanted.name,
         kind=wanted.kind,
         standing=_standing(answer, wanted),
         outcome=answer.outcome.value,
         values=answer.values,
         ttl=answer.ttl if answer.outcome is Outcome.RECORDS else None,
-        authoritative=answer.authoritative,
-        counts=not (unheard and "this machine" in answer.said),
+        authoritative=authoritative,
+        counts=not (answer.outcome is Outcome.UNREACHABLE and answer.said == NO_ROUTE),
     )
 
 
