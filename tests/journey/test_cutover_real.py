@@ -133,9 +133,12 @@ async def test_a_domain_is_switched_by_a_signed_update_and_returned(
     house.hand.time += 1
     await look(house)
     assert ("zone", "new") in servers(stage)
-    await asyncio.sleep(LONG + 0.5)
-    house.hand.time += 1
-    await look(house)
+    assert house.zone().settled_at is None
+    async with asyncio.timeout(10 * LONG):
+        while house.zone().settled_at is None:
+            await asyncio.sleep(0.5)
+            house.hand.time += 1
+            await look(house)
     assert servers(stage) == {("zone", "new"), ("cache", "new")}
     await house.drive(State.VERIFIED)
     assert house.row().state is State.VERIFIED
