@@ -11,8 +11,9 @@ from mailhaul.dns.checks.mta_sts import check_mta_sts, check_tls_reports
 from mailhaul.dns.checks.mx import check_mx
 from mailhaul.dns.checks.old_system import check_client_setup, check_stale_names
 from mailhaul.dns.checks.spf import check_spf
+from mailhaul.dns.checks.ttl import check_ttl
 from mailhaul.dns.checks.wanted import check_wanted
-from mailhaul.dns.checks.zone import check_ttl, check_zone
+from mailhaul.dns.checks.zone import check_zone
 from mailhaul.dns.diagnosis import Aspect
 from mailhaul.dns.expected import Expected, Moment
 from mailhaul.dns.filters import Suffixes, known_filters

@@ -86,6 +86,11 @@ _RECORD_CODES: dict[str, Meaning] = {
         "what the switch changes is remembered for longer than planned",
         "lower its TTL now; the switch can be made once the old TTL has run out",
     ),
+    "TTL_STILL_LOW": Meaning(
+        Severity.TELLS,
+        "the sweeps are over, and the TTL is still as low as for the switch",
+        "raise it again, as shown or to what it was",
+    ),
     "TTL_ZERO": Meaning(
         Severity.TELLS,
         "its TTL is 0, which some caches don't honour",

@@ -4,11 +4,9 @@ import asyncio
 
 from mailhaul.core.finding import Finding
 from mailhaul.dns.answers import Answer, Outcome
-from mailhaul.dns.checks.looking import Look, evidence, found, listed
-from mailhaul.dns.desired import Key
+from mailhaul.dns.checks.looking import Look, evidence, found
 from mailhaul.dns.diagnosis import Aspect
-from mailhaul.dns.expected import Moment
-from mailhaul.dns.records import Kind, RecordSet
+from mailhaul.dns.records import Kind
 
 NEGATIVE_MOST = 3600
 """Seconds that a missing name may be remembered for without being in the way."""
@@ -74,43 +72,3 @@ async def _texts(look: Look) -> list[Aspect]:
         Aspect("zone", look.domain, Kind.TXT, found=answer.values, ttl=answer.ttl,
                findings=(finding,))
     ]  # fmt: skip
-
-
-async def check_ttl(look: Look) -> list[Aspect]:
-    """Before the switch: whether what it changes is forgotten soon enough."""
-    if look.due(Moment.SWITCH):
-        return []
-    changing: list[Key] = [
-        (each.name, each.kind) for each in look.expected.records if each.moment is Moment.SWITCH
-    ]
-    if look.expected.mx and look.expected.filter is None:
-        changing.insert(0, (look.domain, Kind.MX))
-    answers = await asyncio.gather(*(look.ask(*key) for key in dict.fromkeys(changing)))
-    aspects = []
-    for answer in answers:
-        findings: tuple[Finding, ...] = ()
-        if answer.values and answer.ttl is not None and answer.ttl > look.expected.ttl:
-            findings = (found("TTL_LONG", evidence(answer)),)
-        elif answer.values and answer.ttl == 0:
-            findings = (found("TTL_ZERO", evidence(answer)),)
-        if findings:
-            aspects.append(
-                Aspect(
-                    "TTL",
-                    answer.name,
-                    answer.kind,
-                    expected=(f"{look.expected.ttl} s at most",),
-                    found=(f"{answer.ttl} s: {listed(answer.values)}",),
-                    ttl=answer.ttl,
-                    findings=findings,
-                    write=_lowered(look, answer),
-                )
-            )
-    return aspects
-
-
-def _lowered(look: Look, answer: Answer) -> tuple[RecordSet, ...]:
-    """The same values, remembered as long as they should be."""
-    if answer.aliases and answer.kind is not Kind.CNAME:
-        return ()
-    return (RecordSet(answer.name, answer.kind, look.expected.ttl, answer.values),)
