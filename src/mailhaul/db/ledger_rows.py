@@ -1,6 +1,6 @@
 """The ledger's rows on PostgreSQL: what `engine.ledger.Rows` asks for, fenced.
 
-One connection a mailbox pair and pass. Views show it the rows of its own mailbox only, under the
+One connection a mailbox pair and pass. Views show it the rows of its own ledger only, under the
 names that a ledger's file has (`tables.VIEWS`), so that the statements are the same. Every commit
 checks, in its own transaction, that the mailbox still is at the epoch this writer took: a worker
 that was thought dead and isn't can write nothing any more.
@@ -45,7 +45,7 @@ class LedgerRows:
     what was not committed is forgotten as a whole, and of those who share the connection (the
     folders of a pass) none goes on with half of it. Who is `taking_over`
     ends the sessions of earlier writers, whose machine may be gone while their locks are not.
-    Every commit proves the `lease` that the mailbox is ours.
+    Every commit proves the `lease` that the mailbox is ours. `back`: the rows of its way back.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class LedgerRows:
         mailbox: int,
         epoch: int,
         *,
+        back: bool = False,
         taking_over: bool = False,
         lease: Lease | None = None,
     ) -> None:
@@ -61,12 +62,13 @@ class LedgerRows:
         self._lease = lease
         self._lost: MailhaulError | None = None
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        name = f"mailhaul ledger {mailbox:d}"
+        name = f"mailhaul ledger {mailbox:d}{' back' if back else ''}"
+        which = f"-c mailhaul.mailbox={mailbox:d} -c mailhaul.back={str(back).lower()}"
         try:
             self._sql: psycopg.Connection[Any] = psycopg.connect(
                 plain,
                 application_name=name if taking_over else "mailhaul reader",
-                options=f"-c mailhaul.mailbox={mailbox:d} {_ALIVE}",
+                options=f"{which} {_ALIVE}",
                 **_KEEPALIVES,
             )
         except psycopg.OperationalError as error:

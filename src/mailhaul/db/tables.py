@@ -302,7 +302,14 @@ ledger_folder = Table(
     Column("target_seen", Text),
     Column("target_anchor", Text),
     Column("subscribed", Integer, nullable=False, server_default="0"),
-    UniqueConstraint("mailbox_id", "source"),
+    Column(
+        "back",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="of the way back: its source is the new side",
+    ),
+    UniqueConstraint("mailbox_id", "source", "back"),
 )
 
 ledger_message = Table(
@@ -338,6 +345,7 @@ ledger_meta = Table(
     Column("mailbox_id", ForeignKey("mailbox.id"), primary_key=True),
     Column("name", String(40), primary_key=True),
     Column("value", Text, nullable=False),
+    Column("back", Boolean, primary_key=True, server_default=false()),
 )
 
 VIEWS = (
@@ -345,24 +353,32 @@ VIEWS = (
     """CREATE VIEW ledger.folder AS
         SELECT * FROM ledger_folder
         WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint
+            AND back = current_setting('mailhaul.back')::boolean
         WITH CHECK OPTION""",
     """ALTER VIEW ledger.folder ALTER COLUMN mailbox_id
         SET DEFAULT current_setting('mailhaul.mailbox')::bigint""",
+    """ALTER VIEW ledger.folder ALTER COLUMN back
+        SET DEFAULT current_setting('mailhaul.back')::boolean""",
     """CREATE VIEW ledger.message AS
         SELECT *, id AS rowid FROM ledger_message
         WHERE folder IN (SELECT id FROM ledger_folder
-            WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint)
+            WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint
+                AND back = current_setting('mailhaul.back')::boolean)
         WITH CHECK OPTION""",
     """CREATE VIEW ledger.intent AS
         SELECT * FROM ledger_intent
         WHERE folder IN (SELECT id FROM ledger_folder
-            WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint)
+            WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint
+                AND back = current_setting('mailhaul.back')::boolean)
         WITH CHECK OPTION""",
     """CREATE VIEW ledger.meta AS
         SELECT * FROM ledger_meta
         WHERE mailbox_id = current_setting('mailhaul.mailbox')::bigint
+            AND back = current_setting('mailhaul.back')::boolean
         WITH CHECK OPTION""",
     """ALTER VIEW ledger.meta ALTER COLUMN mailbox_id
         SET DEFAULT current_setting('mailhaul.mailbox')::bigint""",
+    """ALTER VIEW ledger.meta ALTER COLUMN back
+        SET DEFAULT current_setting('mailhaul.back')::boolean""",
 )
-"""On PostgreSQL: a mailbox's ledger under the names that a ledger's file has (`db.ledger_rows`)."""
+"""On PostgreSQL: a mailbox's ledger, or that of its way back, under the names that a ledger's file has (`db.ledger_rows`)."""

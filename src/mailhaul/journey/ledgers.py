@@ -35,17 +35,37 @@ def open_ledger(database: Database, directory: Path, row: MailboxRow) -> Ledger:
     return Ledger(rows, place, quiet=0.0, lease=lease)
 
 
-def read_ledger(database: Database, directory: Path, row: MailboxRow) -> Ledger:
-    """The mailbox's ledger to look at; one that isn't there yet is empty."""
-    place = ledger_directory(directory, row)
+def open_back(database: Database, directory: Path, row: MailboxRow, forward: Ledger) -> Ledger:
+    """The ledger of the mailbox's way back, for whoever has the `forward` one open. Raises as
+    `open_ledger`."""
+    place = back_directory(directory, row)
+    if database.is_sqlite:
+        return Ledger.open(place, pair_of(row))
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lease, url = forward.lease, database.engine.url
+    rows = LedgerRows(url, row.id, row.epoch, back=True, taking_over=True, lease=lease)
+    return Ledger(rows, place, quiet=0.0, lease=lease)
+
+
+def read_ledger(
+    database: Database, directory: Path, row: MailboxRow, *, back: bool = False
+) -> Ledger:
+    """The mailbox's ledger, or that of its way back, to look at; one that isn't there yet is
+    empty."""
+    place = back_directory(directory, row) if back else ledger_directory(directory, row)
     if database.is_sqlite:
         return Ledger.open(place, pair_of(row), read_only=True)
-    return Ledger(LedgerRows(database.engine.url, row.id, row.epoch), place)
+    return Ledger(LedgerRows(database.engine.url, row.id, row.epoch, back=back), place)
 
 
 def ledger_directory(directory: Path, row: MailboxRow) -> Path:
     """Where the ledger's file is, and beside it what could not be carried."""
     return directory / "ledgers" / str(row.id)
+
+
+def back_directory(directory: Path, row: MailboxRow) -> Path:
+    """The same for the mailbox's way back."""
+    return ledger_directory(directory, row) / "back"
 
 
 def pair_of(row: MailboxRow) -> str:

@@ -19,7 +19,7 @@ from mailhaul.db import tables
 from mailhaul.db.database import Database
 from mailhaul.db.ledger_rows import LedgerRows
 from mailhaul.engine import ledger_file
-from mailhaul.journey.ledgers import ledger_directory, pair_of
+from mailhaul.journey.ledgers import back_directory, ledger_directory, pair_of
 from mailhaul.journey.rows import MailboxRow, from_row
 
 ROWS_AT_ONCE = 2000
@@ -62,7 +62,7 @@ def move(source: Database, target: Database, directory: Path) -> Moved:
             if table not in _LEDGERS:
                 _copy(new, table, (dict(row._mapping) for row in old.execute(select(table))))
         rows = [from_row(row) for row in old.execute(select(tables.mailbox))]
-        messages = sum(_ledger(new, directory, row) for row in rows)
+        messages = sum(_ledger(new, directory, row, back) for row in rows for back in (False, True))
         for table in tables.metadata.sorted_tables:
             _number_on(new, table)
         plans = new.execute(select(func.count()).select_from(tables.plan)).scalar_one()
@@ -78,9 +78,9 @@ def _copy(new: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> i
     return count
 
 
-def _ledger(new: Connection, directory: Path, row: MailboxRow) -> int:
-    """Copies one mailbox's ledger; how many messages it knows."""
-    place = ledger_directory(directory, row)
+def _ledger(new: Connection, directory: Path, row: MailboxRow, back: bool) -> int:
+    """Copies one mailbox's ledger, or that of its way back; how many messages it knows."""
+    place = back_directory(directory, row) if back else ledger_directory(directory, row)
     with closing(ledger_file.look(place, pair_of(row))) as old:
         numbers: dict[int, int] = {}
         for values in old.execute(f"SELECT {', '.join(_FOLDER)} FROM folder"):  # noqa: S608 - constants
@@ -88,7 +88,7 @@ def _ledger(new: Connection, directory: Path, row: MailboxRow) -> int:
             number = folder.pop("id")
             made = new.execute(
                 insert(tables.ledger_folder)
-                .values(mailbox_id=row.id, **folder)
+                .values(mailbox_id=row.id, back=back, **folder)
                 .returning(tables.ledger_folder.c.id)
             )
             numbers[number] = made.scalar_one()
