@@ -27,7 +27,7 @@ from mailhaul.journey.clock import HandClock
 from mailhaul.journey.domains import DomainRow, domain_run, domains
 from mailhaul.journey.events import Logged, log
 from mailhaul.journey.gates import open_gate
-from mailhaul.journey.ledgers import open_ledger
+from mailhaul.journey.ledgers import open_back, open_ledger
 from mailhaul.journey.loading import load
 from mailhaul.journey.means import Means, Opening, folder_options
 from mailhaul.journey.phases import perform
@@ -115,6 +115,7 @@ class House:
             fingerprint=lambda login: None if login.password is None else login.password.reveal(),
             examine=self._examine,
             open_ledger=lambda row: open_ledger(self.database, self.directory, row),
+            open_back=lambda row, forward: open_back(self.database, self.directory, row, forward),
             opener=self,
             zones=self.zones,
             look_seconds=0.02,
@@ -124,13 +125,15 @@ class House:
 
     def source(self, opening: Opening) -> Source:
         person = opening.endpoint.user
-        faults = self._faults(person, "source", opening.login)
-        return MemorySource(self.sources[person], faults, opening.spool)
+        side, mailboxes = ("target", self.targets) if opening.back else ("source", self.sources)
+        faults = self._faults(person, side, opening.login)
+        return MemorySource(mailboxes[person], faults, opening.spool)
 
     def target(self, opening: Opening) -> Target:
         person = opening.endpoint.user
-        faults = self._faults(person, "target", opening.login)
-        return MemoryTarget(self.targets[person], faults, opening.spool)
+        side, mailboxes = ("source", self.sources) if opening.back else ("target", self.targets)
+        faults = self._faults(person, side, opening.login)
+        return MemoryTarget(mailboxes[person], faults, opening.spool)
 
     @asynccontextmanager
     async def admitted(

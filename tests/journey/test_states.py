@@ -65,7 +65,7 @@ def test_everything_that_has_not_ended_can_be_cancelled() -> None:
 def test_only_a_person_leads_on_from_where_a_person_must_act() -> None:
     by_people = {
         *(Trigger.RETRIED, Trigger.CANCELLED, Trigger.RECALLED, Trigger.UNDO, Trigger.CHANGED),
-        *(Trigger.RESUMED, Trigger.REFUSED, Trigger.SIGNED, Trigger.AGAIN),
+        *(Trigger.RESUMED, Trigger.REFUSED, Trigger.SIGNED, Trigger.AGAIN, Trigger.TURNED_BACK),
     }
     for state in (State.FAILED, State.BLOCKED, State.PAUSED, State.VERIFIED):
         assert {way.trigger for way in TRANSITIONS if way.source is state} <= by_people

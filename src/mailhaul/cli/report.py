@@ -99,6 +99,14 @@ def _folders(home: Installation, rows: "list[MailboxRow]") -> "Iterator[FolderLi
                     "/".join(folder.target),
                     messages(ledger, folder),
                 )
+        with read_ledger(home.database, home.directory, row, back=True) as ledger:
+            for folder in ledger.folders():
+                yield FolderLines(
+                    f"{row.address} (way back)",
+                    "/".join(folder.source),
+                    "/".join(folder.target),
+                    messages(ledger, folder),
+                )
 
 
 def _file_name(name: str) -> str:

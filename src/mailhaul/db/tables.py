@@ -381,4 +381,5 @@ VIEWS = (
     """ALTER VIEW ledger.meta ALTER COLUMN back
         SET DEFAULT current_setting('mailhaul.back')::boolean""",
 )
-"""On PostgreSQL: a mailbox's ledger, or that of its way back, under the names that a ledger's file has (`db.ledger_rows`)."""
+"""On PostgreSQL: a mailbox's ledger, or that of its way back, under the names that a ledger's file
+has (`db.ledger_rows`)."""

@@ -8,8 +8,8 @@ goes into our tables is returned, for the phase to write it together with the ma
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -28,9 +28,11 @@ from mailhaul.engine.outcomes import (
     Event,
     Fate,
     Options,
+    Side,
 )
 from mailhaul.engine.passes import run_pass
-from mailhaul.journey.course import BY_HOURS, LEFT, Course, Ending, Kind, Slice
+from mailhaul.engine.returning import run_return
+from mailhaul.journey.course import BY_HOURS, LEFT, OTHER, Course, Ending, Kind, Slice
 from mailhaul.journey.hours import closes
 from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.pass_rows import NEW_PASS, PASS, update_pass, write_pass
@@ -51,10 +53,13 @@ async def carry_slice(
     began = means.clock.now()
     row, course = await means.database.run(lambda c: _begin(c, row, kind, began))
     try:
-        with means.open_ledger(row) as ledger:
+        with _ledgers(means, row, course) as (forward, ledger):
             ledger.number = course.number
             if course.cut_off:
-                came_to = {number: ledger.carried_by(number) for number in course.cut_off}
+                came_to = {
+                    number: _came_to(means, row, forward, ledger, course, number)
+                    for number in course.cut_off
+                }
                 await means.database.run(lambda c: _end_cut_off(c, row, came_to, began))
             if course.resumed or course.cut_off:
                 # Whoever was killed had no time to add it to the mailbox's row.
@@ -62,14 +67,19 @@ async def carry_slice(
                     lambda c: _octets_before(c, row, course.number)
                 )
             known = _sums(ledger.fates())
-            async with opened_pair(means, plan, row, lease=ledger.lease) as pair:
-                events = run_pass(pair.source, pair.target, ledger, options)
+            async with opened_pair(means, plan, row, lease=ledger.lease, back=course.back) as pair:
+                if course.back:
+                    events = run_return(pair.source, pair.target, forward, ledger, options)
+                else:
+                    events = run_pass(pair.source, pair.target, ledger, options)
                 follows = time.monotonic()
                 ending = await _follow(means, plan, row, course, known, ledger.lease, events)
             ended = _ended(ledger, ending, row, course)
             whole = time.monotonic() - follows >= means.slice_seconds
             return replace(ended, fruitless=whole and _sums(ended.fates) == known)
     except BaseException as error:
+        if course.back and isinstance(error, MailhaulError) and error.side is not None:
+            error.side = OTHER[Side(error.side)]
         # However it ended: what was carried is carried, and stands there.
         try:
             await _asleep(means, lambda c: _broken_off(c, row, course, means.clock.now()))
@@ -80,6 +90,30 @@ async def carry_slice(
         except Stale:
             pass
         raise
+
+
+@contextmanager
+def _ledgers(means: Means, row: MailboxRow, course: Course) -> Iterator[tuple[Ledger, Ledger]]:
+    """The mailbox's ledger, and the one that the pass writes: on the way back another."""
+    with means.open_ledger(row) as forward:
+        if not course.back:
+            yield forward, forward
+            return
+        with means.open_back(row, forward) as back:
+            yield forward, back
+
+
+def _came_to(
+    means: Means, row: MailboxRow, forward: Ledger, ledger: Ledger, course: Course, number: int
+) -> tuple[int, int]:
+    """What a pass that was cut off has carried, says the ledger that it wrote."""
+    back = course.cut_off[number] == Kind.RETURN
+    if back == course.back:
+        return ledger.carried_by(number)
+    if not back:
+        return forward.carried_by(number)
+    with means.open_back(row, forward) as other:
+        return other.carried_by(number)
 
 
 async def _follow(
@@ -171,12 +205,13 @@ def _look(connection: Connection, row: MailboxRow, course: Course, known: Counte
     now = mailbox(connection, row.id)
     if now.epoch != row.epoch:
         raise Superseded(f"{row.address} is carried elsewhere")
-    write(
-        connection,
-        row,
-        copied=known[Fate.COPIED] + course.carried,
-        octets=row.octets + course.octets,
-    )
+    if not course.back:  # the row's figures are of the way there
+        write(
+            connection,
+            row,
+            copied=known[Fate.COPIED] + course.carried,
+            octets=row.octets + course.octets,
+        )
     write_pass(connection, row.id, course, None, "")
 
 
@@ -205,20 +240,22 @@ def _begin(
     return write(connection, row, epoch=now.epoch + 1, passes=number), course
 
 
-def _open_passes(connection: Connection, row: MailboxRow, before: int) -> tuple[int, ...]:
+def _open_passes(connection: Connection, row: MailboxRow, before: int) -> dict[int, str]:
     table = tables.passes
     found = connection.execute(
-        select(table.c.number).where(
+        select(table.c.number, table.c.kind).where(
             table.c.mailbox_id == row.id, table.c.number < before, table.c.outcome == ""
         )
     )
-    return tuple(found.scalars())
+    return {each.number: each.kind for each in found}
 
 
 def _octets_before(connection: Connection, row: MailboxRow, number: int) -> int:
     table = tables.passes
     earlier = (table.c.mailbox_id == row.id) & (table.c.number < number)
-    found = connection.execute(select(func.coalesce(func.sum(table.c.octets), 0)).where(earlier))
+    there = table.c.kind != Kind.RETURN.value
+    query = select(func.coalesce(func.sum(table.c.octets), 0)).where(earlier, there)
+    found = connection.execute(query)
     return int(found.scalar_one())
 
 
@@ -243,6 +280,8 @@ def _ended(ledger: Ledger, ending: Ending, row: MailboxRow, course: Course) -> S
         if done is not None:
             now = (done.tally.carried, done.tally.octets)
         course.before |= {"carried": messages - now[0], "octets": octets - now[1]}
+    if course.back:
+        return Slice(ending, row, course, {}, fates, ())
     values: dict[str, Any] = {fate.value: sums[fate] for fate in Fate}
     octets_now = course.octets if done is None else done.tally.octets
     values["octets"] = course.octets_before + course.before["octets"] + octets_now
@@ -281,6 +320,8 @@ def _broken_off(connection: Connection, row: MailboxRow, course: Course, at: flo
     if mailbox(connection, row.id).epoch != row.epoch:
         raise Superseded("another worker has taken this mailbox over")
     write_pass(connection, row.id, course, None, "")
+    if course.back:
+        return
     values: dict[str, Any] = {"octets": row.octets + course.octets}
     if course.opened == 2:
         values["opened_once"] = True

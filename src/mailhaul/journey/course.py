@@ -5,7 +5,7 @@ Values only; `carrying` makes them, `pass_rows` writes them down.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,12 +18,14 @@ from mailhaul.engine.outcomes import (
     Mapped,
     Opened,
     Settled,
+    Side,
     Waiting,
 )
 from mailhaul.journey.rows import MailboxRow
 
 LONG_WAIT = 60.0
 """Who is told to wait longer gives its place to others."""
+OTHER = {Side.SOURCE: Side.TARGET, Side.TARGET: Side.SOURCE}
 LEFT = (Fate.REFUSED, Fate.MISSING)
 """What becomes of messages that a person is to know of one by one."""
 
@@ -38,10 +40,14 @@ class Kind(StrEnum):
     DELTA = "delta"
     FINAL = "final"
     SWEEP = "sweep"
+    RETURN = "return"
 
 
 BY_HOURS = frozenset({Kind.TRIAL, Kind.PRESTAGE, Kind.NEWEST, Kind.INITIAL, Kind.DELTA})
 """Passes that keep to the working hours."""
+
+
+BACKWARDS = "on the way back, where the old system is the target"
 
 
 class Ending(StrEnum):
@@ -64,8 +70,8 @@ class Course:
     began: float
     before: dict[str, int]
     resumed: bool = False
-    cut_off: tuple[int, ...] = ()
-    """Earlier passes that nobody goes on with."""
+    cut_off: Mapping[int, str] = field(default_factory=dict)
+    """Earlier passes that nobody goes on with, and their kinds."""
     octets_before: int = 0
     """What the passes before this one carried."""
     carried: int = 0
@@ -77,7 +83,15 @@ class Course:
     wait: Waiting | None = None
     finished: Finished | None = None
 
+    @property
+    def back(self) -> bool:
+        """Whether it goes from the new side to the old one. What is told of it says source and
+        target as a mailbox's row does; only the engine calls them the other way round."""
+        return self.kind is Kind.RETURN
+
     def take(self, event: Event) -> None:
+        if self.back and isinstance(event, Waiting):
+            event = replace(event, side=OTHER[event.side])
         match event:
             case Opened():
                 self.opened += 1
@@ -117,7 +131,8 @@ class Slice:
     @property
     def unfinished(self) -> tuple[str, ...]:
         """What the pass could not finish, as sentences."""
-        return () if self.course.finished is None else self.course.finished.unfinished
+        told = () if self.course.finished is None else self.course.finished.unfinished
+        return tuple(f"{BACKWARDS}: {each}" for each in told) if self.course.back else told
 
     @property
     def empty(self) -> bool:

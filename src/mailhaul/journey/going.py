@@ -15,6 +15,7 @@ _BY_ITSELF = (
     State.FINAL,
     State.SWEEPING,
     State.VERIFYING,
+    State.RETURNING,
     State.UNDOING,
 )
 _FOR_PEOPLE = (State.SYNCED, State.WAITING)

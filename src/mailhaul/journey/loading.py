@@ -32,6 +32,7 @@ _LOADING = 0x6D6C
 _BEFORE_GO = frozenset(State) - {
     *ENDED,
     *(State.FINAL, State.SWEEPING, State.VERIFYING, State.VERIFIED, State.UNDOING),
+    State.RETURNING,
 }
 
 

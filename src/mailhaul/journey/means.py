@@ -25,6 +25,7 @@ from mailhaul.journey.clock import Clock
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.zones import Zones
+from mailhaul.plan.model import System
 from mailhaul.stores.registry import open_source, open_target
 
 CLOSING = 5.0
@@ -58,6 +59,20 @@ class Opening:
     spool: Spool
     rationed: bool = True
     lease: Lease | None = None
+    back: bool = False
+    """The way back: the source is the plan's target, and the target its source."""
+
+    @property
+    def read(self) -> System:
+        """The plan's system that is the source here."""
+        plan = self.plan.plan
+        return plan.target if self.back else plan.source
+
+    @property
+    def written(self) -> System:
+        """The plan's system that is the target here."""
+        plan = self.plan.plan
+        return plan.source if self.back else plan.target
 
 
 class Opener(Protocol):
@@ -79,12 +94,12 @@ class PlainOpener:
 
     def source(self, opening: Opening) -> Source:
         """See `Opener`."""
-        each = opening.plan.plan.source.connections_each
+        each = opening.read.connections_each
         return open_source(opening.endpoint, opening.login, connections=each, spool=opening.spool)
 
     def target(self, opening: Opening) -> Target:
         """See `Opener`."""
-        each = opening.plan.plan.target.connections_each
+        each = opening.written.connections_each
         return open_target(
             opening.endpoint,
             opening.login,
@@ -115,6 +130,8 @@ class Means:
     open_ledger: Callable[[MailboxRow], Ledger]
     """The mailbox's ledger, written by whoever holds the row's epoch. Raises `Busy` while somebody
     else has it."""
+    open_back: Callable[[MailboxRow, Ledger], Ledger]
+    """The ledger of its way back, for whoever has the first one open."""
     opener: Opener = field(default_factory=PlainOpener)
     zones: Zones | None = None
     """How DNS is looked at and changed; None: this worker leaves domains to others."""
@@ -140,22 +157,26 @@ async def opened_pair(
     *,
     rationed: bool = True,
     lease: Lease | None = None,
+    back: bool = False,
 ) -> AsyncIterator[Pair]:
     """Both stores, made but not opened yet, with the secrets of this moment; closed at the end.
 
     Errors of secrets say which side they are about. Holds the connections that the plan's budgets
     grant; raises `Busy` when they grant none now. Nothing is said to the target while a `lease`
-    does not hold.
+    does not hold. The way `back` is the only one on which the old side can be written.
     """
     async with means.opener.admitted(plan, row, rationed=rationed):
         logins = {side: await login_of(means, plan, row, side) for side in Side}
         ends = {Side.SOURCE: parse_endpoint(row.source), Side.TARGET: parse_endpoint(row.target)}
         openings = {
-            side: Opening(plan, row, ends[side], logins[side], means.spool(row), rationed, lease)
+            side: Opening(
+                plan, row, ends[side], logins[side], means.spool(row), rationed, lease, back
+            )
             for side in Side
         }
-        source = means.opener.source(openings[Side.SOURCE])
-        target = means.opener.target(openings[Side.TARGET])
+        read, written = (Side.TARGET, Side.SOURCE) if back else (Side.SOURCE, Side.TARGET)
+        source = means.opener.source(openings[read])
+        target = means.opener.target(openings[written])
         try:
             yield Pair(source, target)
         finally:

@@ -52,13 +52,13 @@ class BudgetedOpener:
     def source(self, opening: Opening) -> Source:
         """See `Opener`."""
         inner = self._inner.source(opening)
-        rations = self._for(opening, opening.plan.plan.source, Side.SOURCE)
+        rations = self._for(opening, opening.read, Side.SOURCE)
         return RationedSource(inner, rations) if rations else inner
 
     def target(self, opening: Opening) -> Target:
         """See `Opener`."""
         inner = self._inner.target(opening)
-        rations = self._for(opening, opening.plan.plan.target, Side.TARGET)
+        rations = self._for(opening, opening.written, Side.TARGET)
         return rationed_target(inner, rations) if rations else inner
 
     @asynccontextmanager

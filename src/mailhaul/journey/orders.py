@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.journey.course import Kind
 from mailhaul.journey.domain_orders import retry_domains
 from mailhaul.journey.domains import hold_domains
 from mailhaul.journey.events import Figure, Record, record, record_all
@@ -227,6 +228,8 @@ def request_undo(
         found = there.get(row.id)
         if found is None:
             return f"it has no pass {number}"
+        if found.kind == Kind.RETURN:
+            return f"its pass {number} has carried mail back to the old system, where it stays"
         if found.undone_at is not None or found.undo_at is not None:
             return f"its pass {number} {'is' if found.undone_at is None else 'was'} undone already"
         # What was verified is no longer so; it would be signed off as if it were.
@@ -274,6 +277,8 @@ def retry(
             )
         if row.state in _CARRIED:
             return lacking(row)
+        if row.state is State.RETURNING:
+            return Change(row, Trigger.RETRIED, at, values={"failures": 0, "offer_refused": True})
         target = follows(row.state, Trigger.RETRIED, row.resume_state)
         due = None if target is None else due_in(target, at)
         if row.state is State.BLOCKED and row.started_at is None:
@@ -425,6 +430,7 @@ def _ask_to_undo(
         table.c.mailbox_id == bindparam("mailbox"),
         table.c.undone_at.is_(None),
         table.c.undo_at.is_(None),
+        table.c.kind != Kind.RETURN.value,
     )
     if number is not None:
         marked = marked.where(table.c.number == number)

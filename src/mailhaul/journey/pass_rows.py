@@ -29,6 +29,8 @@ from mailhaul.journey.course import Course, Ending, Slice
 def write_slice(connection: Connection, ended: Slice, at: float) -> None:
     """The pass, the accounting by folder, and what was left over."""
     write_pass(connection, ended.row.id, ended.course, at, _outcome(ended))
+    if ended.course.back:
+        return  # what else there is is of the way there
     _write_leftovers(connection, ended)
     if ended.course.finished is not None:
         _write_folders(connection, ended)

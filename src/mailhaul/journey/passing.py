@@ -22,9 +22,11 @@ from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import State, Trigger
 from mailhaul.journey.switching import ended_early, still_old, switched_moment
 from mailhaul.journey.trouble import SHORTEST_PAUSE, Standing, delayed, doubled, moved_on
+from mailhaul.journey.turning_back import arrivals_since, still_coming
 from mailhaul.plan.model import Delete as PlanDelete
 from mailhaul.plan.model import Order
 
+_AT_ANY_HOUR = (State.FINAL, State.SWEEPING, State.RETURNING)
 TRIED = 10
 """Messages of each folder that a trial carries."""
 INCOMPLETE_TRIES = 3
@@ -66,6 +68,13 @@ async def final(means: Means, standing: Standing) -> Next | None:
 async def sweep(means: Means, standing: Standing) -> Next | None:
     """A slice of a pass after the switch."""
     return await _carry(means, standing, Kind.SWEEP, _after_cutover(standing.plan))
+
+
+async def bring_back(means: Means, standing: Standing) -> Next | None:
+    """A slice of a pass from the new side to the old one."""
+    since = await means.database.run(lambda c: arrivals_since(c, standing.row))
+    options = replace(folder_options(standing.plan), since=since)
+    return await _carry(means, standing, Kind.RETURN, options)
 
 
 def _options(plan: PlanRow) -> Options:
@@ -121,9 +130,7 @@ def _before(at: float, window: timedelta) -> datetime:
 
 
 async def _carry(means: Means, standing: Standing, kind: Kind, options: Options) -> Next | None:
-    if standing.row.state not in (State.FINAL, State.SWEEPING) and (
-        later := _opening(means, standing)
-    ):
+    if standing.row.state not in _AT_ANY_HOUR and (later := _opening(means, standing)):
         await _closed_hours(means, standing, later)
         return None
     options = replace(options, retry_refused=standing.row.offer_refused)
@@ -249,6 +256,16 @@ def _finished(
                 sweeps=0,
                 quiet_sweeps=0,
             )
+        case State.RETURNING:
+            why_not = still_coming(connection, standing.plan, row, now)
+            quiet = ended.empty and (not why_not or not ended.unfinished)
+            quiet_passes = row.quiet_sweeps + 1 if quiet else 0
+            if not why_not and quiet_passes >= plan.sweeps.until_quiet:
+                values |= {"left_out": True, "sweeps": 0, "quiet_sweeps": 0}
+                return moved(Trigger.BACK, _delta_due(standing, now))
+            why = why or why_not
+            more = {"sweeps": row.sweeps + 1, "quiet_sweeps": quiet_passes}
+            return moved(Trigger.BROUGHT_BACK, now + plan.sweeps.every.total_seconds(), **more)
         case _:
             assert row.state is State.SWEEPING
             since = _cutover(connection, row)

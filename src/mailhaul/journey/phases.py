@@ -229,6 +229,7 @@ _WORK: dict[Phase, Work] = {
     Phase.FINAL: passing.final,
     Phase.SWEEP: passing.sweep,
     Phase.VERIFY: _verify,
+    Phase.RETURN: passing.bring_back,
     Phase.UNDO: _undo,
 }
 

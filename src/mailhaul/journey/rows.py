@@ -33,6 +33,7 @@ NEW_GENERATION = frozenset(
         Trigger.RECALLED,
         Trigger.AGAIN,
         Trigger.WENT,
+        Trigger.TURNED_BACK,
         Trigger.ANSWERED,
         Trigger.ADMITTED,
         Trigger.CHANGED,

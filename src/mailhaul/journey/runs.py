@@ -16,6 +16,6 @@ def run_of(row: MailboxRow) -> Run | None:
 def partition_of(plan: int, phase: Phase) -> str:
     """Who shares a limit: what moves much mail, what people wait for at a cutover, what only looks
     something up."""
-    if phase in (Phase.FINAL, Phase.SWEEP, Phase.UNDO):
+    if phase in (Phase.FINAL, Phase.SWEEP, Phase.RETURN, Phase.UNDO):
         return f"{plan}:switch"
     return f"{plan}:look" if phase is Phase.ANSWER else f"{plan}:carry"

@@ -19,7 +19,7 @@ from mailhaul.db import tables
 from mailhaul.db.database import Database
 from mailhaul.journey.clock import Clock, installed_clock
 from mailhaul.journey.dbos_engine import DbosEngine, engine_url
-from mailhaul.journey.ledgers import open_ledger
+from mailhaul.journey.ledgers import open_back, open_ledger
 from mailhaul.journey.means import Examine, Means, folder_options
 from mailhaul.journey.opening import BudgetedOpener
 from mailhaul.journey.plans import PlanRow
@@ -79,6 +79,7 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
         fingerprint=lambda login: fingerprint(login, salt),
         examine=_examining(clock),
         open_ledger=lambda row: open_ledger(database, place.directory, row),
+        open_back=lambda row, forward: open_back(database, place.directory, row, forward),
         opener=opener,
         zones=WiredZones(key),
     )

@@ -23,6 +23,7 @@ class State(StrEnum):
     SWEEPING = "sweeping"
     VERIFYING = "verifying"
     VERIFIED = "verified"
+    RETURNING = "returning"
     COMPLETED = "completed"
     PAUSED = "paused"
     FAILED = "failed"
@@ -41,6 +42,7 @@ class Phase(StrEnum):
     FINAL = "final"
     SWEEP = "sweep"
     VERIFY = "verify"
+    RETURN = "return"
     UNDO = "undo"
     ZONE = "zone"
     """Of a domain, not of a mailbox (`journey.domain_states`)."""
@@ -55,6 +57,7 @@ PHASES = {
     State.FINAL: Phase.FINAL,
     State.SWEEPING: Phase.SWEEP,
     State.VERIFYING: Phase.VERIFY,
+    State.RETURNING: Phase.RETURN,
     State.UNDOING: Phase.UNDO,
 }
 """What runs in which state, once it is due. In all other states nothing runs by itself."""
@@ -75,6 +78,9 @@ class Trigger(StrEnum):
     QUIET = "the sweeps' time is over and the last ones were empty"
     VERIFIED = "both sides have been compared"
     SIGNED = "signed off"
+    TURNED_BACK = "a person asked for the way back"
+    BROUGHT_BACK = "a pass back has ended"
+    BACK = "nothing comes to the new system any more, and the last passes back were empty"
     AGAIN = "a person asked for another pass"
     REFUSED = "credentials were refused, or there are none"
     ANSWERED = "the credentials have changed"
@@ -101,9 +107,13 @@ ACTIVE = frozenset(
         State.FINAL,
         State.SWEEPING,
         State.VERIFYING,
+        State.RETURNING,
     }
 )
 """States from which the journey goes on by itself, or with a gate."""
+
+SWITCHED = frozenset({State.FINAL, State.SWEEPING, State.VERIFYING, State.VERIFIED})
+"""States after the switch, from which there is a way back."""
 
 UNBEGUN = frozenset(
     {State.PLANNED, State.BLOCKED, State.CHECKED, State.READY, State.WAITING, State.FAILED}
@@ -144,8 +154,14 @@ def _all() -> Iterator[Transition]:
     yield Transition(State.VERIFIED, Trigger.SIGNED, State.COMPLETED)
     yield Transition(State.VERIFIED, Trigger.AGAIN, State.SWEEPING)
     yield Transition(State.BLOCKED, Trigger.RETRIED, State.PLANNED)
+    # Back: what has come upon it meanwhile counts no more, `turning_back` sees where it was.
+    for state in sorted(SWITCHED | {State.PAUSED, State.FAILED}):
+        yield Transition(state, Trigger.TURNED_BACK, State.RETURNING)
+    yield Transition(State.RETURNING, Trigger.BROUGHT_BACK, State.RETURNING)
+    yield Transition(State.RETURNING, Trigger.AGAIN, State.RETURNING)
+    yield Transition(State.RETURNING, Trigger.BACK, State.SYNCED)
     # What was refused is offered again by the next pass; what was compared before counts no more.
-    for state in (State.COPYING, State.SYNCED, State.FINAL, State.SWEEPING):
+    for state in (State.COPYING, State.SYNCED, State.FINAL, State.SWEEPING, State.RETURNING):
         yield Transition(state, Trigger.RETRIED, state)
     for state in (State.VERIFYING, State.VERIFIED):
         yield Transition(state, Trigger.RETRIED, State.SWEEPING)

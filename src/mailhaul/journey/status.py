@@ -31,10 +31,11 @@ _SYNCED = frozenset(
         State.SWEEPING,
         State.VERIFYING,
         State.VERIFIED,
+        State.RETURNING,
         State.COMPLETED,
     }
 )
-_SWITCHED = _SYNCED - {State.SYNCED}
+_SWITCHED = _SYNCED - {State.SYNCED, State.RETURNING}
 _VERIFIED = frozenset({State.VERIFIED, State.COMPLETED})
 
 PHASES: Mapping[str, frozenset[State]] = {

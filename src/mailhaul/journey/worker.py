@@ -51,7 +51,7 @@ DELIVER_EVERY = 2.0
 """Seconds of a clock on the wall."""
 DATABASE_TRIES = 12
 
-_URGENT = (State.FINAL, State.SWEEPING, State.UNDOING, State.VERIFYING)
+_URGENT = (State.FINAL, State.SWEEPING, State.RETURNING, State.UNDOING, State.VERIFYING)
 
 _Done = TypeVar("_Done")
 Deliver = Callable[[], Awaitable[int]]

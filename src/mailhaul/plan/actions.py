@@ -5,7 +5,7 @@ The journey records them; a test compares. They stand here because a plan is rea
 
 ACTIONS = (
     *("loaded", "started", "plan_paused", "plan_resumed", "plan_cancelled", "plan_completed"),
-    *("gate_opened", "approved", "delayed", "pass_ended"),
+    *("gate_opened", "approved", "delayed", "pass_ended", "way_back"),
     # What is seen of domains, and what moves them on.
     *("domain_seen", "domain_spread", "domain_sent", "domain_switched", "domain_recalled"),
     *("domain_returned", "domain_failed", "domain_retried", "sweeps_ended", "step_done"),
@@ -13,5 +13,5 @@ ACTIONS = (
     *("checked", "blocked", "admitted", "begun", "sliced", "carried", "touched_up", "went"),
     *("swept", "quiet", "verified", "signed", "again", "refused", "answered", "failed"),
     *("changed", "retried", "paused", "resumed", "cancelled", "undo", "recalled", "hindered"),
-    *("taken_back", "undone"),
+    *("turned_back", "brought_back", "back", "taken_back", "undone"),
 )
