@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,13 +12,15 @@ from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.message import NO_FLAGS
 from mailhaul.engine.outcomes import Fate
 from mailhaul.journey import orders
+from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.ledgers import read_ledger
 from mailhaul.journey.orders import Selection
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.states import State
 from mailhaul.journey.turning_back import turn_back
 from mailhaul.plan.model import Gates, Sweeps
-from tests.journey.house import House, letter, plan_of
+from tests.journey.house import HOUR, House, letter, plan_of
+from tests.journey.played_zones import NEW, OLD, PlayedZones
 from tests.servers.postgres import Postgres
 
 SWEEPS = Sweeps(every=timedelta(hours=1), for_=timedelta(hours=5), until_quiet=2)
@@ -59,7 +62,7 @@ async def test_what_arrived_goes_back_until_nothing_comes_any_more(tmp_path: Pat
     figures = found.row()
     result = go_back(found)
     assert result.done == ["anna@x"]
-    assert "bring back the old records yourself" in result.remarks[0]
+    assert "bring back the old ones yourself" in result.remarks[0]
     began = found.hand.time
     await found.drive(hours=1)
     assert subjects(found, old=True) == subjects(found)
@@ -239,6 +242,82 @@ async def test_a_worker_that_dies_loses_and_doubles_nothing(tmp_path: Path) -> N
     await found.drive(State.SYNCED)
     assert subjects(found, old=True) == subjects(found)
     assert sum(each.carried for each in found.rows("passes") if each.kind == "return") >= 3
+
+
+async def with_records(directory: Path, zones: PlayedZones, **more: Any) -> House:
+    """A plan with [dns] after its switch."""
+    sweeps = Sweeps(every=timedelta(hours=1), for_=timedelta(hours=48), until_quiet=2)
+    dns = {"mx": (NEW,), "ttl": "5m", "every": "15m"}
+    plan = plan_of(dns=dns, sweeps=sweeps)
+    found = House(directory, plan, zones=zones, domain=zones.name, **more)
+    for person in found.people:
+        await found.drive(State.SYNCED, person=person)
+    zones.lower(300)
+    for hours in (1, 25):
+        found.hand.time += hours * HOUR
+        await found.run(found.zone())
+    found.open(Gate.GO)
+    for person in found.people:
+        await found.drive(State.SWEEPING, person=person)
+    zones.spread()
+    return found
+
+
+async def test_the_records_go_back_and_the_passes_end_by_what_the_servers_say(
+    tmp_path: Path,
+) -> None:
+    zones = PlayedZones("acme.example")
+    found = await with_records(tmp_path, zones)
+    assert zones.primary.values == (NEW,)
+    arrives(found, "one")
+    said = go_back(found).remarks
+    assert said == ["acme.example: its old records are brought back"]
+    assert found.zone().state is DomainState.RETURNING
+    began = found.hand.time
+    await found.drive(State.SYNCED)
+    assert zones.primary.values == (OLD,)
+    assert found.zone().state is DomainState.RETURNED
+    assert subjects(found, old=True) == subjects(found)
+    hours = (found.hand.time - began) / HOUR
+    assert hours < 5, "the caches had let go long before the sweeps' 48 hours"
+
+
+async def test_while_a_server_still_says_new_the_passes_go_on(tmp_path: Path) -> None:
+    zones = PlayedZones("acme.example")
+    found = await with_records(tmp_path, zones)
+    lagging = zones.primary
+
+    def behind(moment: str) -> None:
+        zones.views["secondary"] = lagging
+
+    zones.wrong = behind
+    go_back(found)
+    await found.drive(hours=60)
+    assert found.row().state is State.RETURNING
+    assert "not every server says old of acme.example: secondary" in found.row().reason
+    arrives(found, "late")
+    zones.spread()
+    await found.drive(State.SYNCED)
+    assert "late" in subjects(found, old=True)
+
+
+async def test_who_stays_at_the_new_system_is_told(tmp_path: Path) -> None:
+    zones = PlayedZones("acme.example")
+    found = await with_records(tmp_path, zones, people=("anna", "bert"))
+    result = go_back(found, selection=Selection(mailboxes=("anna@acme.example",)))
+    assert result.done == ["anna@acme.example"]
+    assert "sweeps go on carrying it" in result.remarks[1]
+    await found.drive(State.SYNCED)
+    assert found.row("bert").state is State.SWEEPING
+
+
+async def test_a_dry_run_says_the_same_and_does_nothing(tmp_path: Path) -> None:
+    zones = PlayedZones("acme.example")
+    found = await with_records(tmp_path, zones)
+    told = len(found.told())
+    dry = go_back(found, dry=True)
+    assert (found.row().state, len(found.told())) == (State.SWEEPING, told)
+    assert go_back(found) == dry
 
 
 async def test_on_postgresql_it_is_the_same(

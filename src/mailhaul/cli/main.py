@@ -42,6 +42,7 @@ SUMMARIES = {
     "sync": "have what is new carried now, instead of at the next time due",
     "approve": "open a gate, or accept what could not be carried, as a named person",
     "complete": "sign off verified mailboxes; with all of them the plan is complete",
+    "return": "turn mail back to the old system, with what arrived on the new one meanwhile",
     "undo": "remove what one pass wrote, unless its user has touched it since",
     "cancel": "end journeys for good; what was carried is kept or undone, as asked",
     "report": "write a plan's report: page, tables, JSON and a signed list of all messages",
@@ -54,7 +55,8 @@ SUMMARIES = {
     "vault rekey": "change the key or passphrase that opens the vault",
 }
 """Each command's own summary, so that the list can be shown without importing any. A command is
-named by one word or two; its module is called like it."""
+named by one word or two; its module is called like it, unless Python has that word for itself."""
+_MODULES = {"return": "turn_back"}
 
 
 def main() -> int:
@@ -124,7 +126,8 @@ def command_named(name: str) -> Command:
 
         hint = closest(name, list(SUMMARIES)) or f"; there are {', '.join(SUMMARIES)}"
         raise BadInput(f"“{printable(name, 60)}” is no command{hint}")
-    command = importlib.import_module(f"mailhaul.cli.{name.replace(' ', '_')}").COMMAND
+    module = _MODULES.get(name, name.replace(" ", "_"))
+    command = importlib.import_module(f"mailhaul.cli.{module}").COMMAND
     assert isinstance(command, Command)
     return command
 

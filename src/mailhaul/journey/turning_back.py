@@ -5,26 +5,35 @@ arrived on the new side to the old one, over and over until nothing can come the
 the mailbox is synced again, left out of its wave, and waits for a go of its own.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select
 
 from mailhaul.core.errors import BadInput
-from mailhaul.core.text import printable
+from mailhaul.core.text import plural, printable
 from mailhaul.db import tables
-from mailhaul.journey.events import Record, record
+from mailhaul.dns.names import shown
+from mailhaul.dns.records import Kind
+from mailhaul.journey.domain_orders import recall
+from mailhaul.journey.domain_states import DomainState
+from mailhaul.journey.domains import DomainRow, domain_named, domain_of, domains
+from mailhaul.journey.events import Figure, Record, record
 from mailhaul.journey.gates import check_name
-from mailhaul.journey.orders import Left, Result, Selection, chosen
+from mailhaul.journey.orders import EVERYTHING, Left, Result, Selection, chosen
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.rows import Change, MailboxRow, move_all
 from mailhaul.journey.states import SWITCHED, State, Trigger
+from mailhaul.journey.switching import moment
+from mailhaul.journey.zones import Standing
 from mailhaul.plan.durations import duration_text
 
 EARLY = 86400.0
 """Seconds. Records are often changed before the gate is opened, and clocks differ: what the new
 side has received up to so long before counts as arrived since the switch."""
 
+_UNSWEPT = (State.VERIFYING, State.VERIFIED, State.COMPLETED)
 _RESTING = (State.PAUSED, State.FAILED)
 
 
@@ -38,14 +47,15 @@ def turn_back(
     at: float,
     dry: bool = False,
 ) -> Result:
-    """Returns mailboxes whose mail has been switched; `dry` only says which. Raises `BadInput` for a plan that is not
-    running, and for a name that the plan does not allow to open the gate go."""
+    """Returns mailboxes whose mail has been switched, and their domains; `dry` only says which.
+    Raises `BadInput` for a plan that is not running, and for a name that the plan does not allow to
+    open the gate go."""
     if plan.state is not PlanState.RUNNING:
         cure = "; mailhaul resume lets it go on" if plan.state is PlanState.PAUSED else ""
         raise BadInput(f"plan {plan.name} is {plan.state}{cure}")
     name = check_name(plan.plan, Gate.GO, who)
     result = Result()
-    changes = []
+    changes: list[Change] = []
     for row in chosen(connection, plan, selection, hold=not dry):
         if why := not_returnable(row):
             result.left.append(Left(row.address, why))
@@ -54,17 +64,17 @@ def turn_back(
         result.done.append(row.address)
     if not changes:
         return result
-    result.remarks += records_remarks(plan)
+    returned = [change.row for change in changes]
+    moving = _domains(connection, plan, returned)
+    result.remarks += _remarks(connection, plan, returned, moving)
     if dry:
         return result
+    recall(connection, plan, moving, who=name, at=at)
     move_all(connection, changes, at=at, actor=name)
-    what = Record(
-        "way_back",
-        name,
-        why=printable("; ".join(result.remarks), 1000),
-        figures={"mailboxes": len(changes), "login": printable(login, 200)},
-    )
-    record(connection, plan.id, what, at)
+    figures: dict[str, Figure] = {"mailboxes": len(returned), "domains": len(moving)}
+    figures["login"] = printable(login, 200)
+    why = printable("; ".join(result.remarks), 1000)
+    record(connection, plan.id, Record("way_back", name, why=why, figures=figures), at)
     return result
 
 
@@ -84,15 +94,48 @@ def not_returnable(row: MailboxRow) -> str:
     return f"it is {row.state}: its mail has not been switched"
 
 
-def records_remarks(plan: PlanRow) -> list[str]:
-    """Who brings back the records."""
-    if plan.plan.dns is not None:
-        return []
+def _domains(connection: Connection, plan: PlanRow, rows: Sequence[MailboxRow]) -> list[DomainRow]:
+    """The domains of those mailboxes whose old records are to be brought back."""
+    names = {domain_of(row.address) for row in rows}
+    moved = (DomainState.SWITCHING, DomainState.SWITCHED)
+    return [row for row in domains(connection, plan.id) if row.name in names and row.was in moved]
+
+
+def _remarks(
+    connection: Connection,
+    plan: PlanRow,
+    returned: Sequence[MailboxRow],
+    moving: Sequence[DomainRow],
+) -> list[str]:
+    """Who brings the records back, and whom that concerns besides."""
     sweeps = duration_text(plan.plan.sweeps.for_)
-    return [
-        "the plan has no [dns]: bring back the old records yourself, now; what still comes to the "
-        f"new system is carried back for {sweeps} at least"
-    ]
+    known = {row.name for row in domains(connection, plan.id)}
+    remarks = [f"{shown(row.name)}: its old records are brought back" for row in moving]
+    others = {domain_of(row.address) for row in returned} - known
+    if plan.plan.dns is None or others:
+        whose = f" of {', '.join(map(shown, sorted(others)))}" if plan.plan.dns else ""
+        remarks.append(
+            f"the plan knows no records{whose}: bring back the old ones yourself, now; what still "
+            f"comes to the new system is carried back for {sweeps} at least"
+        )
+    ids = {row.id for row in returned}
+    staying = [row for row in chosen(connection, plan, EVERYTHING) if row.id not in ids]
+    for row in moving:
+        here = [each for each in staying if domain_of(each.address) == row.name]
+        swept = [each for each in here if each.state in (State.FINAL, State.SWEEPING)]
+        alone = [each for each in here if each.state in _UNSWEPT]
+        if swept:
+            remarks.append(
+                f"{shown(row.name)}: mail for {plural(len(swept), 'mailbox', 'mailboxes')} that "
+                "stay at the new system comes in at the old one too; sweeps go on carrying it"
+            )
+        if alone:
+            remarks.append(
+                f"{shown(row.name)}: mail for {plural(len(alone), 'mailbox', 'mailboxes')} that "
+                "are verified or completed comes in at the old system again, and nobody carries it "
+                "from there; return them too, or have them swept (mailhaul sync)"
+            )
+    return remarks
 
 
 def _change(row: MailboxRow, name: str, login: str, at: float) -> Change:
@@ -120,7 +163,45 @@ def arrivals_since(connection: Connection, row: MailboxRow) -> datetime:
 
 def still_coming(connection: Connection, plan: PlanRow, row: MailboxRow, now: float) -> str:
     """Why mail may still come to the new side; empty when it can't any more."""
-    return _until_over(plan, row, now)
+    there = None
+    if plan.plan.dns is not None:
+        there = domain_named(connection, plan.id, domain_of(row.address))
+    if there is None:
+        return _until_over(plan, row, now)
+    name, why = shown(there.name), f": {there.reason}" if there.reason else ""
+    match there.was:
+        case DomainState.RETURNING:
+            return f"the old records of {name} do not stand again yet{why}"
+        case DomainState.SWITCHING | DomainState.SWITCHED:
+            return f"the records of {name} lead to the new system"
+        case DomainState.WATCHED:
+            return ""
+    said, until = _still_new(connection, plan, there)
+    if said:
+        return f"not every server says old of {name}: {', '.join(said)}"
+    until = max(until, there.released_at or 0.0)
+    if now < until:
+        return f"caches may hold the new records of {name} until {moment(plan.plan, until)}"
+    return ""
+
+
+def _still_new(connection: Connection, plan: PlanRow, there: DomainRow) -> tuple[list[str], float]:
+    """Which servers named the new system when last looked at, and by when every cache has let go
+    of what one was ever seen to say since the return."""
+    assert plan.plan.dns is not None
+    table = tables.look
+    rows = connection.execute(
+        select(table.c.server, table.c.last_at, table.c.ttl).where(
+            table.c.domain_id == there.id,
+            (table.c.name == there.name) & (table.c.kind == Kind.MX.value),
+            table.c.standing.in_([Standing.NEW.value, Standing.MIXED.value]),
+            table.c.last_at >= (there.returned_at or 0.0),
+        )
+    ).all()
+    usual = plan.plan.dns.ttl.total_seconds()
+    until = [row.last_at + (usual if row.ttl is None else row.ttl) for row in rows]
+    said = {row.server for row in rows if row.last_at == there.looked_at}
+    return sorted(said), max(until, default=0.0)
 
 
 def _until_over(plan: PlanRow, row: MailboxRow, now: float) -> str:
@@ -128,5 +209,5 @@ def _until_over(plan: PlanRow, row: MailboxRow, now: float) -> str:
     over = row.since_at + plan.plan.sweeps.for_.total_seconds()
     if now >= over:
         return ""
-    until = datetime.fromtimestamp(over, plan.plan.zone).strftime("%Y-%m-%d %H:%M %Z")
+    until = moment(plan.plan, over)
     return f"nobody here knows when the last mail comes to the new system; looked for until {until}"
