@@ -49,6 +49,15 @@ cutover = 2035-02-23 20:00:00
 name = "all"
 [[webhooks]]
 url = "https://hooks.acme.example/x"
+[dns]
+mx = ["10 mx.acme.example"]
+[dns.writer]
+kind = "rfc2136"
+server = "ns.acme.example"
+key = "acme.example"
+secret = "env:ZONE"
+[canary]
+on = true
 """
 
 
@@ -62,9 +71,9 @@ def plan_of(directory: Path, mailboxes: list[tuple[str, str]]) -> Plan:
 @pytest.mark.parametrize(
     ("without", "left_out"),
     [
-        ((), ["carry.exclude", "carry.map", "carry.since", "webhooks"]),
-        (("exclude", "map"), ["carry.since", "webhooks"]),
-        (("exclude", "map", "since", "[[webhooks]]", 'url = "https:'), []),
+        ((), ["carry.exclude", "carry.map", "carry.since", "webhooks", "canary"]),
+        (("exclude", "map"), ["carry.since", "webhooks", "canary"]),
+        (("exclude", "map", "since", "[[webhooks]]", 'url = "https:'), ["canary"]),
     ],
 )
 def test_what_the_rehearsal_does_not_play_is_named(
@@ -74,7 +83,13 @@ def test_what_the_rehearsal_does_not_play_is_named(
     lines = [line for line in TEXT.splitlines() if not (without and line.startswith(without))]
     (tmp_path / "plan.toml").write_text("\n".join(lines), encoding="utf-8")
     assert recast.unplayed(load_plan(tmp_path / "plan.toml")) == left_out
-    assert recast.unplayed(whole) == ["carry.exclude", "carry.map", "carry.since", "webhooks"]
+    assert recast.unplayed(whole) == [
+        "carry.exclude",
+        "carry.map",
+        "carry.since",
+        "webhooks",
+        "canary",
+    ]
 
 
 @pytest.fixture
@@ -138,6 +153,7 @@ def test_the_plan_for_stand_ins_is_good_and_the_same_but_for_the_systems(
     assert again.carry.order == plan.carry.order
     assert (again.carry.exclude, again.carry.map, again.carry.since) == ((), {}, None)
     assert again.webhooks == ()
+    assert (again.dns, again.canary, again.expect_text) == (None, None, None)
     assert again.source.url == "imap://{address}@127.0.0.1:1143"
     assert again.target.url == "imap://{address}@127.0.0.1:1144"
     assert again.source.budget.connections == 6

@@ -76,6 +76,7 @@ objects = ["{lead}"]
 go = ["{lead}", "{witness}"]
 sign_off = ["{lead}"]
 
+{dns}
 [[waves]]
 name = "pilot"
 cutover = {pilot:%Y-%m-%d %H:%M:%S}
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     screen = Screen()
     try:
-        with stage(directory, "old.example", "new.example") as found:
+        with stage(directory, "old.example", "new.example", [DOMAIN]) as found:
             wrong = _story(found, screen)
     except MailhaulError as error:
         wrong = [str(error)]
@@ -175,6 +176,7 @@ def _prepare(director: Director, friday: datetime, pilot: datetime, everybody: d
         pilot=pilot,
         lead=LEAD,
         witness=WITNESS,
+        dns=stage.dns_section("2h"),
     )
     (stage.directory / "plan.toml").write_text(plan, encoding="utf-8")
     rows = [f"{_address(each)},pilot" for each in PILOT]

@@ -41,8 +41,9 @@ UDP_SIZE = 1232
 
 @dataclass(slots=True)
 class NameServer:
-    """A running server. `secret` is the base64 text of the key `KEY_NAME` (HMAC-SHA-256)."""
+    """A running server on `host`. `secret` is the text in base64 of the key `KEY_NAME`."""
 
+    host: str
     port: int
     secret: str
     _zones: dict[dns.name.Name, dns.zone.Zone]
@@ -163,7 +164,9 @@ def name_server(zones: Mapping[str, list[RecordSet]], *, host: str = HOST) -> It
     name server is called is `ns.` and the zone's name."""
     made = {dns.name.from_text(name): _zone(name, sets, host) for name, sets in zones.items()}
     with ExitStack() as stack:
-        found = NameServer(0, secrets.token_urlsafe(32).replace("-", "A").replace("_", "B"), made)
+        found = NameServer(
+            host, 0, secrets.token_urlsafe(32).replace("-", "A").replace("_", "B"), made
+        )
         found.secret += "=" * (-len(found.secret) % 4)
         tcp, udp = _sockets(found, host)
         found.port = tcp.server_address[1]

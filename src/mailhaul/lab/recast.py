@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mailhaul.journey.domains import domain_of
 from mailhaul.plan.forecast import Amount, Limits, Rate, forecast
 from mailhaul.plan.model import Budget, Plan, System
 from mailhaul.plan.presets import Side, budget_of
@@ -165,6 +166,11 @@ def waves_of(plan: Plan, casting: Casting) -> list[str]:
     return sorted(played, key=lambda wave: order.get(wave, len(order)))
 
 
+def domains_of(casting: Casting) -> list[str]:
+    """The domains of those who are played, in their order."""
+    return [*dict.fromkeys(filter(None, (domain_of(role.address) for role in casting.roles)))]
+
+
 def predicted(plan: Plan, casting: Casting, begin: datetime, wave: str | None) -> timedelta | None:
     """The forecast for a wave with all before it, from the real sizes and the plan's own limits;
     None for `wave`: for all. None: it never ends."""
@@ -190,15 +196,16 @@ UNPLAYED = ("folders", "exclude", "map", "since")
 def unplayed(plan: Plan) -> list[str]:
     """What the plan says and `plan_text` leaves out, as a person finds it in plan.toml."""
     found = [f"carry.{name}" for name in UNPLAYED if getattr(plan.carry, name)]
-    return [*found, "webhooks"] if plan.webhooks else found
+    found += ["webhooks"] if plan.webhooks else []
+    return [*found, "canary"] if plan.canary is not None and plan.canary.on else found
 
 
 def plan_text(plan: Plan, casting: Casting, places: tuple[str, str]) -> str:
     """plan.toml for the stand-ins at `places` (host:port of old and new). What is told elsewhere
-    (webhooks) and what chooses folders and messages is left out; budgets are as much smaller as the
-    mail is, so that they bind as they would."""
+    (webhooks), the real zones and what chooses folders and messages is left out; budgets are as
+    much smaller as the mail is, so that they bind as they would."""
     whole = plan.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for name in ("mailboxes", "webhooks", "mailboxes_file"):
+    for name in ("mailboxes", "webhooks", "mailboxes_file", "dns", "canary", "expect_text"):
         whole.pop(name, None)
     for name in UNPLAYED:
         whole["carry"].pop(name, None)

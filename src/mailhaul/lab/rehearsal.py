@@ -34,6 +34,7 @@ from mailhaul.lab.recast import Casting, Timing
 from mailhaul.lab.screen import Screen, clock_text
 from mailhaul.lab.stage import Seen, Stage, stage
 from mailhaul.lab.tether import tether
+from mailhaul.plan.durations import duration_text
 from mailhaul.plan.forecast import Amount
 from mailhaul.plan.load import load_plan
 from mailhaul.plan.model import Plan
@@ -42,6 +43,8 @@ FOLDERS: tuple[FolderPath, ...] = (INBOX_PATH, ("Sent",), ("Archive",), ("Archiv
 REPORT = "rehearsal-report"
 SOMEBODY = "Somebody"
 """Who opens gates for which the plan names nobody."""
+DNS_EVERY = timedelta(hours=1)
+"""The stand-ins' zones are looked at no more often."""
 QUIET = 0.75
 """After so much of the sweeps' time nothing comes in at the old system any more."""
 
@@ -123,7 +126,8 @@ def _rehearsed(
     casting = recast.cast(plan, known, most)
     timing = recast.timed(plan, casting, minutes, datetime.now(UTC))
     casting = recast.cast(plan, known, most, recast.workable(plan, timing))
-    with stage(directory, "old.example", "new.example") as found:
+    domains = recast.domains_of(casting) if plan.dns is not None else ()
+    with stage(directory, "old.example", "new.example", domains) as found:
         screen.stage, found.zone = found, plan.zone
         _announce(screen, plan, casting, timing, minutes)
         people = _people(found, casting, plan)
@@ -268,6 +272,8 @@ class _Playing:
         director, stage, plan = self.director, self.director.stage, self.plan
         places = tuple(f"{each.host}:{each.port}" for each in (stage.old, stage.new))
         text = recast.plan_text(plan, self.casting, (places[0], places[1]))
+        if plan.dns is not None:
+            text += stage.dns_section(duration_text(max(plan.dns.every, DNS_EVERY)))
         (stage.directory / "plan.toml").write_text(text, encoding="utf-8")
         listed = recast.mailboxes_text(self.casting)
         (stage.directory / "mailboxes.csv").write_text(listed, encoding="utf-8")

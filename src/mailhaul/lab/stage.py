@@ -17,13 +17,17 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.db.database import FILE, open_database
 from mailhaul.db.migrate import migrate
+from mailhaul.dns.records import Kind, RecordSet
 from mailhaul.journey.clock import Clock, wind, wound_clock
 from mailhaul.journey.states import State
+from mailhaul.lab.name_server import KEY_NAME, NameServer, name_server
 from mailhaul.lab.people import Person
 from mailhaul.lab.servers import EmbeddedServer, embedded_server
 from mailhaul.lab.wire import PlainConnection
 
 STOPPING = 25.0
+TTL = 300
+OLD_MX, NEW_MX = "mx.old-mail.example", "mx.new-mail.example"
 _SEEN = (
     "address, wave, state, resume_state, reason, passes, sweeps, census, copied, adopted, skipped, "
     "refused, missing, octets, expected_messages, grade, failures"
@@ -72,6 +76,7 @@ class Stage:
     directory: Path
     old: EmbeddedServer
     new: EmbeddedServer
+    zones: NameServer
     clock: Clock = field(default_factory=lambda: wound_clock(1.0, 0.0, 0.0))
     zone: tzinfo = UTC
     _worker: subprocess.Popen[bytes] | None = None
@@ -85,10 +90,13 @@ class Stage:
 
     def write_secret(self, side: str, address: str, password: str) -> None:
         """Where the plan's `file:secrets/SIDE/ADDRESS` leads."""
-        folder = self.directory / "secrets" / side
+        self._write(f"secrets/{side}", address, password)
+
+    def _write(self, place: str, name: str, secret: str) -> None:
+        folder = self.directory / place
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = folder / address
-        file.write_text(f"{password}\n", encoding="utf-8")
+        file = folder / name
+        file.write_text(f"{secret}\n", encoding="utf-8")
         file.chmod(0o600)
 
     def person(self, address: str, folders: Sequence[FolderPath]) -> Person:
@@ -104,6 +112,33 @@ class Stage:
                 sides[0].create(folder)
             sides[0].subscribe(folder)
         return Person(address, sides[0], sides[1], tuple(folders))
+
+    def dns_section(self, every: str) -> str:
+        """What a plan says to have the domains of its mailboxes switched at the name server of this
+        stage, which is looked at so often."""
+        where = f"{self.zones.host}@{self.zones.port}"
+        self._write("secrets", "zone", self.zones.secret)
+        return f"""
+[dns]
+mx = ["10 {NEW_MX}"]
+spf = ["a:{NEW_MX}"]
+every = "{every}"
+resolvers = ["{where}"]
+port = {self.zones.port}
+allow_networks = ["127.0.0.0/8"]
+
+[dns.writer]
+kind = "rfc2136"
+server = "{self.zones.host}"
+port = {self.zones.port}
+key = "{KEY_NAME}"
+secret = "file:secrets/zone"
+"""
+
+    def mail_goes(self, domain: str) -> str:
+        """Where the domain's MX leads, as its zone says it."""
+        _, values = self.zones.stands(domain, "MX")
+        return ", ".join(value.removesuffix(".") for value in values)
 
     # the clock
 
@@ -228,13 +263,15 @@ class Stage:
 
 
 @contextmanager
-def stage(directory: Path, old: str, new: str) -> Iterator[Stage]:
-    """Two running servers that greet by those names, and an empty installation in `directory`."""
+def stage(directory: Path, old: str, new: str, domains: Sequence[str] = ()) -> Iterator[Stage]:
+    """Two running servers that greet by those names, zones for the domains in which MX leads to the
+    old one, and an empty installation in `directory`."""
     with ExitStack() as stack:
         found = Stage(
             directory,
             stack.enter_context(embedded_server(old)),
             stack.enter_context(embedded_server(new)),
+            stack.enter_context(name_server(dict(_zones(domains)))),
         )
         # Else the worker would outlive us.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -244,6 +281,27 @@ def stage(directory: Path, old: str, new: str) -> Iterator[Stage]:
             signal.signal(signal.SIGTERM, before)
             with suppress(OSError):
                 found.stop_worker()
+
+
+def _zones(domains: Sequence[str]) -> Iterator[tuple[str, list[RecordSet]]]:
+    """Each domain's zone, and those above them and of the mail hosts, which delegate."""
+    above: dict[str, list[RecordSet]] = {}
+    for host, address in ((OLD_MX, "198.51.100.1"), (NEW_MX, "203.0.113.1")):
+        above.setdefault(host.partition(".")[2], []).append(
+            RecordSet(host, Kind.A, TTL, (address,))
+        )
+    for domain in domains:
+        parent = domain.partition(".")[2] or "example"
+        delegation = RecordSet(domain, Kind.NS, TTL, (f"ns.{domain}",))
+        above.setdefault(parent, []).append(delegation)
+        yield (
+            domain,
+            [
+                RecordSet(domain, Kind.MX, TTL, (f"10 {OLD_MX}",)),
+                RecordSet(domain, Kind.TXT, TTL, (f"v=spf1 a:{OLD_MX} -all",)),
+            ],
+        )
+    yield from ((name, sets) for name, sets in above.items() if name not in domains)
 
 
 def _waited_for(worker: subprocess.Popen[bytes], seconds: float | None) -> int:
