@@ -87,6 +87,7 @@ def test_a_file_goes_over_its_profile_and_a_domain_over_both(tmp_path: Path) -> 
 
 
 RECORD = '[[record]]\nname = "a.{domain}"\nkind = "A"\nvalues = ["192.0.2.1"]\n'
+AT_DOMAIN = '[[record]]\nname = "{{domain}}"\nkind = "{}"\nvalues = [{}]\n'
 MISTAKES = [
     ("no TOML", "mx = [", "is no TOML"),
     ("an unknown key", 'mxx = ["1 a.example"]', "mxx: there is no such key"),
@@ -108,6 +109,12 @@ MISTAKES = [
     ("a record outside", RECORD.replace("{domain}", "example.com"), "doesn't lie in example.org"),
     ("a CNAME at the domain", RECORD.replace("a.{domain}", "{domain}").replace('"A"', '"CNAME"'),
      "can't be a CNAME"),
+    ("MX as a record", AT_DOMAIN.format("MX", '"1 a.example"'), "said by the key mx"),
+    ("SPF as a record", AT_DOMAIN.format("TXT", '"v=spf1 -all"'), "said by the keys spf, spf_old"),
+    ("all texts taken away", AT_DOMAIN.format("TXT", ""), "can't all be removed"),
+    ("one set said twice", RECORD + RECORD, "a.example.org A is said twice"),
+    ("a CNAME beside an address", RECORD + RECORD.replace('"A"', '"CNAME"').replace(
+        "192.0.2.1", "b.example"), "can't be a CNAME and anything else beside"),
     ("an address that is none", RECORD.replace("192.0.2.1", "192.0.2.256"), "is no value of A"),
     ("a domain that is no table", 'domain = "example.org"', "domain: a table is wanted"),
     ("an empty label", 'old_mx = ["mx..example"]', "is no domain name"),

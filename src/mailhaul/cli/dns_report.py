@@ -14,6 +14,9 @@ from mailhaul.dns.names import shown
 from mailhaul.dns.records import RecordSet, zone_lines
 from mailhaul.dns.ttl_plan import TtlPlan
 
+LINE_MOST = 100_000
+"""Characters of a line to be written: a TXT record of 64 KiB with every octet escaped is cut, and
+nobody pastes that."""
 _TONES = {
     Severity.BLOCKS: Tone.BAD,
     Severity.WARNS: Tone.WARNING,
@@ -192,4 +195,4 @@ def _to_write(records: RecordSet) -> Iterator[Line]:
     if not records.values:
         yield Line(f"  take away: {records.name}. {records.kind}, all of them", Tone.HEADING)
     for text in zone_lines(records):
-        yield Line(f"  write: {text}", Tone.HEADING)
+        yield Line(f"  write: {printable(text, LINE_MOST)}", Tone.HEADING)

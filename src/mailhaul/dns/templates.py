@@ -4,7 +4,7 @@ Profiles and `--expect` files are such tables; this reads both, and names each m
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +14,7 @@ from mailhaul.dns.expected import Expected, Filter, Moment, Wanted
 from mailhaul.dns.names import domain_name, inside
 from mailhaul.dns.records import Kind, MailHost
 from mailhaul.dns.spelling import canonical, mail_host
-from mailhaul.dns.spf_text import term_of
+from mailhaul.dns.spf_text import is_spf, term_of
 
 Table = Mapping[str, object]
 MOMENTS = {"now": Moment.NOW, "switch": Moment.SWITCH, "end": Moment.END}
@@ -71,6 +71,8 @@ def expected_of(
         raise filling.wrong(
             printable(unknown[0], 60), f"there is no such key; there are {', '.join(sorted(KEYS))}"
         )
+    records = tuple(_records(table, filling))
+    _check_together(records, filling)
     return Expected(
         domain=domain,
         mx=_mail_hosts(table, filling),
@@ -79,7 +81,7 @@ def expected_of(
         spf_old=_terms(table, "spf_old", filling),
         spf_all=_end(table, filling),
         dkim=tuple(domain_name(each) for each in _filled(table, "dkim", filling)),
-        records=tuple(_records(table, filling)),
+        records=records,
         ttl=_ttl(table, filling) or Expected("").ttl,
         filter=_filter(table, filling),
         source=source or where,
@@ -114,9 +116,41 @@ def _records(table: Table, filling: Filling) -> Iterator[Wanted]:
     if not isinstance(rows, Sequence) or not all(isinstance(each, Mapping) for each in rows):
         raise filling.wrong("record", "write each as a table, [[record]]")
     for number, row in enumerate(cast("Sequence[Table]", rows), 1):
-        wanted = _record(row, filling, f"record {number}")
+        key = f"record {number}"
+        wanted = _record(row, filling, key)
         if wanted is not None:
+            _check_place(wanted, filling, key)
             yield wanted
+
+
+def _check_place(wanted: Wanted, filling: Filling, key: str) -> None:
+    """What stands at the domain's own name is not all for a record to say."""
+    if wanted.name != filling.domain:
+        return
+    if wanted.kind is Kind.CNAME:
+        raise filling.wrong(key, "a domain's own name can't be a CNAME (RFC 1034 section 3.6.2)")
+    if wanted.kind is Kind.MX:
+        raise filling.wrong(key, "the domain's MX is said by the key mx")
+    if wanted.kind is Kind.TXT and not wanted.values:
+        raise filling.wrong(key, "the domain's texts are many people's; they can't all be removed")
+    if wanted.kind is Kind.TXT and any(map(is_spf, wanted.values)):
+        raise filling.wrong(key, "the domain's SPF is said by the keys spf, spf_old and spf_all")
+
+
+def _check_together(records: Iterable[Wanted], filling: Filling) -> None:
+    """Each set is said once, and no CNAME stands beside anything."""
+    said: set[tuple[str, Kind, Moment]] = set()
+    standing: dict[str, set[Kind]] = {}
+    for wanted in records:
+        place = wanted.name, wanted.kind, wanted.moment
+        if place in said and wanted.kind is not Kind.TXT:
+            raise filling.wrong("record", f"{wanted.name} {wanted.kind} is said twice")
+        said.add(place)
+        if wanted.values:
+            standing.setdefault(wanted.name, set()).add(wanted.kind)
+    for name, kinds in standing.items():
+        if Kind.CNAME in kinds and len(kinds) > 1:
+            raise filling.wrong("record", f"{name} can't be a CNAME and anything else beside")
 
 
 def _record(row: Table, filling: Filling, key: str) -> Wanted | None:
@@ -140,8 +174,6 @@ def _record(row: Table, filling: Filling, key: str) -> Wanted | None:
     name = domain_name(name)
     if not inside(name, filling.domain):
         raise filling.wrong(key, f"{name} doesn't lie in {filling.domain}")
-    if name == filling.domain and kind == Kind.CNAME:
-        raise filling.wrong(key, "a domain's own name can't be a CNAME (RFC 1034 section 3.6.2)")
     given = [canonical(Kind(kind), each) for each in values if each is not None]
     return Wanted(
         topic=str(row.get("topic", "other")),
