@@ -198,6 +198,65 @@ async def test_a_zone_that_cant_be_put_back_is_told_with_what_to_write() -> None
     )
 
 
+async def test_a_zone_that_an_earlier_try_wrote_is_put_back_too() -> None:
+    one, other = zone("a.test"), zone("b.test")
+    snapshot, before = await plan([one, other]), one.records()
+    await one.change(snapshot.changes[0].edits)
+    other.refuses = True
+    assert fates(await apply([one, other], snapshot, Kept())) == [Fate.UNDONE, Fate.UNTOUCHED]
+    assert one.records() == before
+
+
+async def test_a_zone_with_a_least_ttl_is_put_back_too() -> None:
+    one, other = zone("a.test"), zone("b.test")
+    snapshot, before = await plan([one, other]), one.records()
+    one.ttl_at_least, other.refuses = 120, True
+    assert fates(await apply([one, other], snapshot, Kept())) == [Fate.UNDONE, Fate.UNTOUCHED]
+    assert one.records() == before
+
+
+async def test_a_zone_that_somebody_has_put_back_is_not_put_back_again() -> None:
+    one, other = zone("a.test"), zone("b.test")
+    snapshot, before = await plan([one, other]), one.records()
+    other.refuses = True
+    other.before_change = lambda: one.sets.update(before)
+    assert fates(await apply([one, other], snapshot, Kept())) == [Fate.UNTOUCHED, Fate.UNTOUCHED]
+    assert (one.records(), one.changes) == (before, 1)
+
+
+async def test_a_part_that_is_not_taken_back_in_silence_is_told() -> None:
+    writer = zone("a.test")
+    snapshot = await plan([writer])
+    left_out = iter([{("a.test", MX)}, {("a.test", TXT)}])
+    writer.before_change = lambda: setattr(writer, "leaves_out", next(left_out))
+    applied = await apply([writer], snapshot, Kept())
+    assert (applied.result, fates(applied)) == (Result.PARTLY, [Fate.STUCK])
+    assert applied.zones[0].lines == (
+        '- a.test. 300 IN TXT "v=spf1 include:new.test a -all"',
+        '+ a.test. 300 IN TXT "v=spf1 a -all"',
+    )
+
+
+async def test_a_ttl_alone_is_an_edit() -> None:
+    writer = zone("a.test")
+    want = [sets("a.test", MX, 60, OLD)]
+    snapshot = planned(["a.test"], await read([writer], [want[0].key]), want, NOW)
+    assert snapshot.lines() == [
+        "- a.test. 300 IN MX 10 mx.old.test.",
+        "+ a.test. 60 IN MX 10 mx.old.test.",
+    ]
+    assert (await apply([writer], snapshot, Kept())).result is Result.DONE
+    assert writer.sets["a.test", MX].records.ttl == 60
+
+
+def test_a_text_that_stays_keeps_the_zones_own_spelling() -> None:
+    cut = '"v=DKIM1; " "p=abc"'
+    stands = held("a.test", TXT, 300, {"v=DKIM1; p=abc": cut, SPF_OLD: f'"{SPF_OLD}"'})
+    want = sets("a.test", TXT, 300, "v=DKIM1; p=abc", SPF_NEW)
+    (edit,) = planned(["a.test"], {stands.key: stands}, [want], NOW).edits
+    assert edit.after.texts() == {"v=DKIM1; p=abc": cut, SPF_NEW: f'"{SPF_NEW}"'}
+
+
 async def test_a_part_that_cant_be_taken_back_is_told() -> None:
     writer = zone("a.test")
     snapshot = await plan([writer])
@@ -400,16 +459,18 @@ def test_what_cant_be_written_is_refused_with_one_sentence(want: RecordSet, said
 
 
 async def test_a_name_goes_to_its_innermost_zone() -> None:
-    outer, inner = MemoryZone("a.test"), MemoryZone("sub.a.test")
+    outer = MemoryZone("a.test", sets("x.sub.a.test", MX, 1, "1 hidden.by.the.cut"))
+    inner = MemoryZone("sub.a.test")
     want = [sets("x.sub.a.test", MX, 60, NEW), sets("xsub.a.test", MX, 60, NEW)]
     present = await read([outer, inner], [each.key for each in want])
+    assert not present[want[0].key].values
     snapshot = planned(["a.test", "sub.a.test"], present, want, NOW)
     assert [(each.zone, [edit.key[0] for edit in each.edits]) for each in snapshot.changes] == [
         ("a.test", ["xsub.a.test"]),
         ("sub.a.test", ["x.sub.a.test"]),
     ]
     await apply([inner, outer], snapshot, Kept())
-    assert (list(outer.sets), list(inner.sets)) == ([want[1].key], [want[0].key])
+    assert (list(outer.sets), list(inner.sets)) == ([each.key for each in want], [want[0].key])
 
 
 async def test_a_name_in_no_zone_and_a_zone_without_writer_are_bad_input() -> None:
@@ -458,6 +519,9 @@ def test_a_snapshot_comes_back_from_its_text_as_it_was() -> None:
         '{"format":"mailhaul-zone-1","taken":"2030-01-01T00:00:00+00:00","changes":[{"zone":"a"}]}',
         '{"format":"mailhaul-zone-1","taken":"2030-01-01T00:00:00+00:00","changes":[{"zone":"a",'
         '"edits":[{"name":"a","kind":"MX","before":{"ttl":1,"values":"x"},"after":{}}]}]}',
+        '{"format":"mailhaul-zone-1","taken":"2030-01-01T00:00:00+00:00","changes":[{"zone":"a",'
+        '"edits":[{"name":"a","kind":"MX","before":{"ttl":1,"values":["1 x"],"spelled":["1 x.",'
+        '"2 y."]},"after":{"ttl":1,"values":[]}}]}]}',
     ],
 )  # fmt: skip
 def test_what_is_no_snapshot_is_bad_input(text: str) -> None:

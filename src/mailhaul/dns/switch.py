@@ -218,7 +218,7 @@ def _merged(edit: Edit, there: Held) -> Held | None:
     done = not edit.gone & there.values and edit.fresh <= there.values
     pending = edit.gone <= there.values and not edit.fresh & there.values
     ttl = edit.after.records.ttl if edit.after.records.values else there.records.ttl
-    if done and (not pending or there.records.ttl == ttl):
+    if done and not pending:
         return there
     if not pending:
         return None
