@@ -114,6 +114,23 @@ async def test_a_name_that_is_delegated_or_outside_is_told(authority: Authoritat
         await writer(authority, zone).read([("other.test", Kind.MX)])
 
 
+async def test_a_key_for_mail_alone_suffices_and_is_refused_the_rest(
+    authority: AuthoritativeServer,
+) -> None:
+    zone = authority.fresh()
+    authority.zone(zone, f"@ MX {OLD}", narrow=True)
+    narrow = writer(authority, zone)
+    await narrow.change([new_mx(zone)])
+    assert (await narrow.read([(zone, Kind.MX)]))[zone, Kind.MX] == new_mx(zone).after
+    key = (f"sub.{zone}", Kind.NS)
+    delegation = Edit(nothing(key), Held(RecordSet(*key, 5, ("ns.elsewhere.test",))))
+    assert await refusal(narrow.change([new_mx(zone).undone, delegation])) == (
+        Code.ZONE_UPDATE_REFUSED,
+        False,
+    )
+    assert authority.values(zone, "MX") == ["0 mx.new.test."]
+
+
 async def test_a_secondary_that_takes_no_updates_is_told(knot: Knot, bind: Bind) -> None:
     zone = knot.fresh()
     knot.zone(zone, f"@ MX {OLD}")

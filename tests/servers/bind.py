@@ -1,6 +1,6 @@
 """A private BIND 9.18."""
 
-from tests.servers.names import AuthoritativeServer
+from tests.servers.names import MAIL_KINDS, AuthoritativeServer
 from tests.servers.process import HOST, program
 
 
@@ -47,12 +47,13 @@ controls {{ }};
 key "{self.key.name}" {{ algorithm {self.key.algorithm}; secret "{self.key.secret}"; }};
 {"".join(self.zones.values())}"""
 
-    def primary_block(self, name: str, signed: bool) -> str:
+    def primary_block(self, name: str, *, signed: bool, narrow: bool) -> str:
         if signed:
             raise ValueError("the tests' BIND doesn't sign: take Knot")
+        kinds = " ".join(MAIL_KINDS) if narrow else "ANY"
         return (
             f'zone "{name}" {{ type primary; file "{self.zone_file(name)}"; '
-            f'update-policy {{ grant "{self.key.name}" zonesub ANY; }}; }};\n'
+            f'update-policy {{ grant "{self.key.name}" zonesub {kinds}; }}; }};\n'
         )
 
     def secondary_block(self, name: str, primary: AuthoritativeServer) -> str:

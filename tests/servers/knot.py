@@ -1,6 +1,6 @@
 """A private Knot DNS 3.2."""
 
-from tests.servers.names import AuthoritativeServer
+from tests.servers.names import MAIL_KINDS, AuthoritativeServer
 from tests.servers.process import program
 
 
@@ -43,6 +43,10 @@ remote:
   - id: signed
     key: {self.key.name}
     action: update
+  - id: narrow
+    key: {self.key.name}
+    action: update
+    update-type: [ {", ".join(MAIL_KINDS)} ]
   - id: anybody
     action: transfer
 template:
@@ -57,10 +61,11 @@ template:
 zone:
 {"".join(self.zones.values())}"""
 
-    def primary_block(self, name: str, signed: bool) -> str:
+    def primary_block(self, name: str, *, signed: bool, narrow: bool) -> str:
         return (
             f'  - domain: {name}\n    file: "{self.zone_file(name)}"\n'
             f"    dnssec-signing: {'on' if signed else 'off'}\n"
+            f"    acl: [ {'narrow' if narrow else 'signed'}, anybody ]\n"
         )
 
     def secondary_block(self, name: str, primary: AuthoritativeServer) -> str:

@@ -48,6 +48,8 @@ from tests.servers.process import (
 
 ALGORITHM = "hmac-sha256"
 REFRESH = 1
+MAIL_KINDS = ("MX", "TXT", "CNAME", "SRV", "A", "AAAA", "TLSA")
+"""As docs/switch.md shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +240,11 @@ class AuthoritativeServer(NameServer):
         minimum: int = 5,
         servers: Sequence["AuthoritativeServer"] = (),
         signed: bool = False,
+        narrow: bool = False,
     ) -> None:
         """Serves the zone. `records` are lines of a zone file, relative to the zone; `servers` are
         those that its NS records name (this one), ns1 being the first address of the first.
-        `signed`: with DNSSEC, Knot only."""
+        `signed`: with DNSSEC, Knot only. `narrow`: the key may change `MAIL_KINDS` only."""
         lines = [
             f"$ORIGIN {name}.",
             f"$TTL {ttl}",
@@ -249,7 +252,9 @@ class AuthoritativeServer(NameServer):
             *glue("@", servers or [self]),
             *records,
         ]
-        self._add(name, self.primary_block(name, signed), "\n".join([*lines, ""]))
+        self._add(
+            name, self.primary_block(name, signed=signed, narrow=narrow), "\n".join([*lines, ""])
+        )
 
     def secondary(self, name: str, primary: "AuthoritativeServer") -> None:
         """Serves the zone as transferred from `primary`, looking for a new serial each second."""
@@ -292,7 +297,7 @@ class AuthoritativeServer(NameServer):
         """The whole configuration, with the blocks of all zones."""
         raise NotImplementedError
 
-    def primary_block(self, name: str, signed: bool) -> str:
+    def primary_block(self, name: str, *, signed: bool, narrow: bool) -> str:
         """What the configuration says of a zone that is written here."""
         raise NotImplementedError
 

@@ -122,9 +122,24 @@ class UpdatedZone:
         for edit in edits:
             if edit.after.records.values:
                 update.add(_absolute(edit.key[0]), _rdataset(edit.after, edit.after.records.ttl))
-        async with self._connected() as line:
-            await self._send(line, update, edits)
-            await self._add_left_out(line, edits)
+        try:
+            async with self._connected() as line:
+                await self._send(line, update, edits)
+                await self._add_left_out(line, edits)
+        except ZoneError as error:
+            if error.code is Code.ZONE_KEY_UNKNOWN and await self._knows_key():
+                said = f"{self._server} does not let the key change {_names(edits)}"
+                raise ZoneError(Code.ZONE_UPDATE_REFUSED, said) from error
+            raise
+
+    async def _knows_key(self) -> bool:
+        """Knot 3.2 says BADKEY of a key that it knows and that may not do this; to a question it
+        tells the two apart."""
+        try:
+            await self.read([(self._zone, Kind.MX)])
+        except ZoneError:
+            return False
+        return True
 
     async def _send(
         self, line: _Line, update: dns.update.UpdateMessage, edits: Sequence[Edit]
@@ -132,8 +147,7 @@ class UpdatedZone:
         answer = await self._exchange(line, update, writing=True)
         code = answer.rcode()
         if code != dns.rcode.NOERROR:
-            what = ", ".join(f"{edit.key[1]} {edit.key[0]}" for edit in edits)
-            raise self._refused(code, what, proven=answer.had_tsig)
+            raise self._refused(code, _names(edits), proven=answer.had_tsig)
 
     async def _add_left_out(self, line: _Line, edits: Sequence[Edit]) -> None:
         """Adds the CNAMEs that were left out because of what went in the same update: Knot 3.2
@@ -311,6 +325,10 @@ def _signing(key: TsigKey) -> dns.tsig.Key:
     if not secret:
         raise BadInput(f"the TSIG key {printable(key.name, 253)} has an empty secret")
     return made
+
+
+def _names(edits: Sequence[Edit]) -> str:
+    return ", ".join(f"{edit.key[1]} {edit.key[0]}" for edit in edits)
 
 
 def _absolute(name: str) -> dns.name.Name:

@@ -1,6 +1,6 @@
 """Every code that changing a zone can find, as data: how grave it is, what it means, what to do.
 
-docs/dns.md is drawn from this table too. A code's name is for good: scripts and reports hold it.
+docs/switch.md is drawn from this table. A code's name is for good: scripts and reports hold it.
 """
 
 from enum import StrEnum
