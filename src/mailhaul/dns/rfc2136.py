@@ -154,12 +154,11 @@ class UpdatedZone:
         leaves them out in a signed zone, where the signatures of what went are still there. The
         name must be free by then; where it is not, the CNAME stays out and whoever reads sees it.
         """
-        freed = {edit.key[0] for edit in edits if edit.gone and edit.key[1] is not Kind.CNAME}
         aliases = [edit for edit in edits if edit.key[1] is Kind.CNAME and edit.after.values]
         try:
             for edit in aliases:
                 name = edit.key[0]
-                if name not in freed or (await self._read(line, edit.key)).values:
+                if (await self._read(line, edit.key)).values:
                     continue
                 update = self._update()
                 update.absent(_absolute(name))
