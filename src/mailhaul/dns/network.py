@@ -1,4 +1,4 @@
-"""The only file that opens sockets to name servers.
+"""The only file that opens sockets to name servers, but for `dns.rfc2136`, which changes zones.
 
 One question, one server, one reply within a deadline. Every question has a socket of its own, so
 that each leaves from another port with another id, and what doesn't come from the server that was
