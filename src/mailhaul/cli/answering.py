@@ -39,8 +39,10 @@ def open_gate(
     answer: Answer,
     wave: str = "",
     without: Collection[str] = (),
+    despite: str = "",
 ) -> "Opened | None":
-    """Shows the text and opens the gate when the answer is yes; None when it is not. Raises
+    """Shows the text and opens the gate when the answer is yes; None when it is not. `despite` is
+    the reason for which a wave goes though DNS speaks against it. Raises
     `BadInput`, and `Shut` when something is lacking, after showing what."""
     from mailhaul.journey import gates  # noqa: PLC0415 - needs the database
     from mailhaul.journey.questions import ask  # noqa: PLC0415
@@ -48,7 +50,8 @@ def open_gate(
     # Before anybody reads a text that they may not agree to.
     gates.check_name(plan.plan, gate, answer.who)
     with home.database.read() as connection:
-        question = ask(connection, plan, gate, wave, without)
+        at = home.clock.now()
+        question = ask(connection, plan, gate, wave, without, at=at, despite=despite)
     for _ in range(ROUNDS):
         _show(surroundings, question, answer)
         if not answer.yes and not _agreed(surroundings):
@@ -63,6 +66,7 @@ def open_gate(
                     login=login_name(surroundings.environ),
                     without=without,
                     at=home.clock.now(),
+                    despite=despite,
                 )
         except gates.TextChanged as changed:
             surroundings.console.tell(str(changed), Tone.WARNING)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 GATES = {"objects": "objects", "go": "go", "sign-off": "sign off"}
 AS = Option("--as", "who gives the word; it is kept with the time, the text and the login", "NAME")
+DESPITE = Option(
+    "--despite",
+    "go nonetheless, for this reason; it is kept with what speaks against it",
+    "REASON",
+)
 YES = Option("--yes", "agree without being asked; the text is shown and kept all the same")
 
 
@@ -31,6 +36,8 @@ def approve(arguments: Arguments, surroundings: Surroundings) -> Exit:
     if arguments.text("--gate") is None:
         if arguments.texts("--without"):
             raise BadInput("--without belongs to --gate go")
+        if arguments.text("--despite") is not None:
+            raise BadInput("--despite belongs to --gate go")
         return _leftovers(arguments, surroundings, who)
     if arguments.texts("--mailbox") or arguments.texts("--message"):
         raise BadInput("a gate is not opened for single mailboxes or messages; see --without")
@@ -44,10 +51,15 @@ def _gate(arguments: Arguments, surroundings: Surroundings, home: Installation, 
     gate = Gate(GATES[arguments.text("--gate") or ""])
     with home.database.read() as connection:
         plan = plan_meant(connection, arguments.text("PLAN"))
-    wave = _wave(arguments, home, plan) if gate is Gate.GO else "".join(arguments.texts("--wave"))
+    go = gate is Gate.GO
+    wave = wave_meant(arguments, home, plan) if go else "".join(arguments.texts("--wave"))
+    despite = arguments.text("--despite") or ""
+    if despite and not go:
+        raise BadInput("--despite belongs to --gate go")
     as_json = arguments.given("--json")
     answer = Answer(who, arguments.given("--yes"), as_json)
-    opened = open_gate(home, surroundings, plan, gate, answer, wave, arguments.texts("--without"))
+    without = arguments.texts("--without")
+    opened = open_gate(home, surroundings, plan, gate, answer, wave, without, despite)
     if opened is None:
         surroundings.console.error("not agreed; the gate stays shut")
         return Exit.INCOMPLETE
@@ -74,7 +86,7 @@ def opened_line(plan: str, opened: "Opened") -> dict[str, Json]:
     }
 
 
-def _wave(arguments: Arguments, home: Installation, plan: "PlanRow") -> str:
+def wave_meant(arguments: Arguments, home: Installation, plan: "PlanRow") -> str:
     """The wave that is to go: the one named, or the only one. Raises `BadInput`."""
     from mailhaul.journey.orders import EVERYTHING, chosen
 
@@ -141,6 +153,7 @@ COMMAND = Command(
                     "ADDRESS",
                     repeated=True,
                 ),
+                DESPITE,
                 Option(
                     "--message",
                     "accept only this message, by its key at the source (repeatable)",

@@ -41,6 +41,7 @@ SUMMARIES = {
     "retry": "try again where a person had to act",
     "sync": "have what is new carried now, instead of at the next time due",
     "approve": "open a gate, or accept what could not be carried, as a named person",
+    "cutover": "show a wave's cutover step by step, and what it would write; --go makes it",
     "complete": "sign off verified mailboxes; with all of them the plan is complete",
     "return": "turn mail back to the old system, with what arrived on the new one meanwhile",
     "undo": "remove what one pass wrote, unless its user has touched it since",

@@ -30,6 +30,11 @@ def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
     plan = None
     try:
         plan = load_plan(path, now=surroundings.now())
+        if plan.dns is not None:
+            from mailhaul.journey.domains import plan_domains
+            from mailhaul.journey.zones import check_expectations
+
+            check_expectations(plan, plan_domains(plan, [each.address for each in plan.mailboxes]))
     except PlanErrors as error:
         mistakes = error.mistakes
     if arguments.given("--json"):

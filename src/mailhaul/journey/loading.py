@@ -15,13 +15,14 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mailhaul.core.errors import BadInput
 from mailhaul.db import tables
-from mailhaul.journey.domains import hold_domains, load_domains
+from mailhaul.journey.domains import hold_domains, load_domains, plan_domains
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.gates import opened
 from mailhaul.journey.plans import PlanState, plan_text
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.rows import Change, MailboxRow, from_row, move_all
 from mailhaul.journey.states import ENDED, UNBEGUN, State, Trigger
+from mailhaul.journey.zones import check_expectations
 from mailhaul.plan.model import ListedMailbox, Plan
 from mailhaul.plan.templates import endpoint_text
 from mailhaul.plan.waves import resolved
@@ -94,6 +95,7 @@ def load(
     hold_domains(connection, loaded.plan)
     _mailboxes(connection, loaded, mailboxes, at, actor)
     addresses = [each.address for each in mailboxes]
+    check_expectations(plan, plan_domains(plan, addresses))
     loaded.changed += load_domains(connection, loaded.plan, plan, addresses, at=at)
     connection.execute(update(table).where(table.c.id == loaded.plan).values(**values))
     if loaded.anything:

@@ -1,7 +1,7 @@
 """A worker's shop, from what a command line gives: the installation's directory, its database."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from mailhaul.db.database import Database
 from mailhaul.journey.clock import Clock, installed_clock
 from mailhaul.journey.dbos_engine import DbosEngine, engine_url
 from mailhaul.journey.ledgers import open_back, open_ledger
-from mailhaul.journey.means import Examine, Means, folder_options
+from mailhaul.journey.means import Examine, Means, Resolve, folder_options
 from mailhaul.journey.opening import BudgetedOpener
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
@@ -64,12 +64,7 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
             reference, directory, place.environ, vault, learn=place.learn, warn=place.warn
         )
 
-    async def key(reference: str, directory: Path) -> Secret:
-        found = await resolved(reference, directory)
-        if found.password is None:
-            raise BadInput("such a key is no token; write file:, env:, keyring: or vault:")
-        return found.password
-
+    key = _keys(resolved)
     means = Means(
         database=database,
         clock=clock,
@@ -103,6 +98,31 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
     finally:
         await opener.close()
         slot.release()
+
+
+def zones_of(
+    environ: Mapping[str, str],
+    *,
+    learn: Callable[[Secret], None],
+    warn: Callable[[str], None],
+) -> WiredZones:
+    """DNS for a command that looks at it by itself."""
+    vault = usual_vault(environ)
+
+    async def resolved(reference: str, directory: Path) -> Credentials:
+        return await resolve(reference, directory, environ, vault, learn=learn, warn=warn)
+
+    return WiredZones(_keys(resolved))
+
+
+def _keys(resolved: Resolve) -> Callable[[str, Path], Awaitable[Secret]]:
+    async def key(reference: str, directory: Path) -> Secret:
+        found = await resolved(reference, directory)
+        if found.password is None:
+            raise BadInput("such a key is no token; write file:, env:, keyring: or vault:")
+        return found.password
+
+    return key
 
 
 def salt_of(connection: Connection) -> bytes:
