@@ -5,12 +5,20 @@ from typing import Any
 
 from mailhaul.cli.approve import opened_line
 from mailhaul.cli.blocks import Json
+from mailhaul.cli.cutover_report import (
+    Intended,
+    report_lines,
+    step_done_line,
+    sweeps_ended_line,
+)
 from mailhaul.cli.log import proof_line, record_line
 from mailhaul.cli.ordering import result_line
 from mailhaul.cli.start import started_line
 from mailhaul.cli.status_report import mailbox_line, row_line, status_line
 from mailhaul.journey.account import Account
 from mailhaul.journey.details import Details, Found, Leftover, PassDone
+from mailhaul.journey.domain_states import DomainState
+from mailhaul.journey.domains import DomainRow
 from mailhaul.journey.events import Logged, Record
 from mailhaul.journey.gates import Opened
 from mailhaul.journey.loading import Loaded
@@ -18,6 +26,7 @@ from mailhaul.journey.orders import Left, Result
 from mailhaul.journey.plans import PlanRow, PlanState, plan_text
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.rows import MailboxRow
+from mailhaul.journey.runbook import Owner, Progress, Step
 from mailhaul.journey.states import State
 from mailhaul.journey.status import Due, Figures, Pace, Status, WaveStatus
 from mailhaul.journey.waits import Wait
@@ -83,4 +92,16 @@ LINES: list[dict[str, Json]] = [
     record_line(Logged(1, NOW, Record("loaded"), "0", "1"), ""),
     record_line(Logged(2, NOW, Record("checked", mailbox=1, figures={"n": 1}), "1", "2"), "a@b"),
     proof_line("", 2, "2"),
+]
+
+STEP = Step("go", "go or no-go", Owner.BOTH, Progress.NOW, 1.5, "seen", "mailhaul return")
+ZONE = DomainRow(
+    1, 1, "acme.example", DomainState.WATCHED, None, 0, 0, None, 1.0, "why", 0, None, None, 2.0,
+    "old", True, 300, 1.0, 2.0, None, None, None, None,
+)  # fmt: skip
+LINES += [
+    *report_lines(ROW, "w", [STEP], [ZONE], [Intended(ZONE.name, ("+ x",))]),
+    *report_lines(ROW, "w", [], [ZONE], []),
+    step_done_line("acme", "w", "people", True),
+    sweeps_ended_line("acme", "w", ["a@b"]),
 ]

@@ -50,7 +50,7 @@ def synced(desk: Desk) -> None:
 def steps(desk: Desk) -> dict[str, dict[str, Any]]:
     ran = desk.run("cutover", "acme", "--no-look", "--json")
     assert ran.code is Exit.COMPLETE, ran.err
-    return {line["step"]: line for line in ran.lines if line["event"] == "step"}
+    return {line["step"]: line for line in ran.lines if line["event"] == "cutover_step"}
 
 
 def test_the_runbook_is_shown_and_nothing_is_changed(desk: Desk) -> None:

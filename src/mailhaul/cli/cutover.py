@@ -141,6 +141,7 @@ def _go(
 def _done(
     arguments: Arguments, surroundings: Surroundings, home: Installation, plan: "PlanRow", wave: str
 ) -> None:
+    from mailhaul.cli.cutover_report import step_done_line
     from mailhaul.journey.domain_orders import say_done
     from mailhaul.journey.runbook import check_step
 
@@ -150,9 +151,7 @@ def _done(
     with home.database.begin() as connection:
         fresh = say_done(connection, plan, wave, key, who=who, login=login, at=home.clock.now())
     if arguments.given("--json"):
-        surroundings.console.json(
-            {"event": "step_done", "plan": plan.name, "wave": wave, "step": key, "new": fresh}
-        )
+        surroundings.console.json(step_done_line(plan.name, wave, key, fresh))
     else:
         text = f"{key}: done, by the word of {who}" if fresh else f"{key} was done already"
         surroundings.console.show([Line(text, Tone.GOOD if fresh else Tone.PLAIN)])
@@ -161,6 +160,7 @@ def _done(
 def _end_sweeps(
     arguments: Arguments, surroundings: Surroundings, home: Installation, plan: "PlanRow", wave: str
 ) -> None:
+    from mailhaul.cli.cutover_report import sweeps_ended_line
     from mailhaul.journey.domain_orders import end_sweeps
 
     login = login_name(surroundings.environ)
@@ -175,9 +175,7 @@ def _end_sweeps(
             at=home.clock.now(),
         )
     if arguments.given("--json"):
-        surroundings.console.json(
-            {"event": "sweeps_ended", "plan": plan.name, "wave": wave, "mailboxes": [*swept]}
-        )
+        surroundings.console.json(sweeps_ended_line(plan.name, wave, swept))
     else:
         said = plural(len(swept), "mailbox is", "mailboxes are")
         text = f"{said} swept once more, and then verified"

@@ -73,7 +73,7 @@ def report_lines(
     """The same for `--json`: steps, then domains."""
     for each in steps:
         yield {
-            "event": "step",
+            "event": "cutover_step",
             "plan": plan.name,
             "wave": wave,
             "step": each.key,
@@ -89,7 +89,7 @@ def report_lines(
     for row in zones:
         write = would.get(row.name)
         yield {
-            "event": "domain",
+            "event": "cutover_domain",
             "plan": plan.name,
             "domain": row.name,
             "state": row.state.value,
@@ -103,6 +103,16 @@ def report_lines(
             "write": None if write is None or write.trouble else list(write.lines),
             "trouble": "" if write is None else write.trouble,
         }
+
+
+def step_done_line(plan: str, wave: str, step: str, fresh: bool) -> dict[str, Json]:
+    """A step that a person has said to be done, for `--json`."""
+    return {"event": "step_done", "plan": plan, "wave": wave, "step": step, "new": fresh}
+
+
+def sweeps_ended_line(plan: str, wave: str, mailboxes: Sequence[str]) -> dict[str, Json]:
+    """Sweeps that a person has ended, for `--json`."""
+    return {"event": "sweeps_ended", "plan": plan, "wave": wave, "mailboxes": [*mailboxes]}
 
 
 def _zone_table(plan: "PlanRow", zones: "Sequence[DomainRow]") -> Table:
