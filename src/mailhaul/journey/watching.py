@@ -4,11 +4,16 @@ Short and idempotent, as all runs are. The snapshot of the old records is a row 
 one is written; a run that is cut off anywhere is made again from what stands in the zone by then.
 """
 
+from collections.abc import Collection
+from typing import Protocol
+
 from sqlalchemy import Connection, insert, select, update
 
 from mailhaul.core.errors import Closed, ClosedReason, MailhaulError, RetryLater
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.db.database import Database
+from mailhaul.journey.clock import Clock
 from mailhaul.journey.domain_states import DomainState, DomainTrigger
 from mailhaul.journey.domains import (
     DomainRow,
@@ -19,7 +24,6 @@ from mailhaul.journey.domains import (
 )
 from mailhaul.journey.engine import Next, Run
 from mailhaul.journey.events import Record, record
-from mailhaul.journey.means import Means
 from mailhaul.journey.plans import PlanRow, PlanState, plan_row
 from mailhaul.journey.rows import Stale
 from mailhaul.journey.sights import folded, next_look, released, write_sight
@@ -32,10 +36,27 @@ LONGEST_PAUSE = 900.0
 FORWARD = "forward"
 """The runbook's step by which a person says that the filter forwards to the new system."""
 
+AHEAD, SWITCH, END = "now", "switch", "end"
+"""Whose share of the records a snapshot is. What was written ahead of the switch stays when that is
+taken back; what was tidied after it goes back with it."""
+_WAY_BACK = (SWITCH, END)
 _WORKING = (DomainState.SWITCHING, DomainState.RETURNING)
 
 
-async def watch(means: Means, run: Run) -> Next | None:
+class Ground(Protocol):
+    """What a domain's run needs of a worker's means."""
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def zones(self) -> Zones | None: ...
+
+
+async def watch(means: Ground, run: Run) -> Next | None:
     """Does what is due for the domain; what is to follow at once."""
     found = await means.database.run(lambda c: _standing(c, run))
     if found is None:
@@ -77,7 +98,7 @@ def _standing(connection: Connection, run: Run) -> tuple[PlanRow, DomainRow] | N
     return plan, row
 
 
-async def _look(means: Means, zones: Zones, plan: PlanRow, row: DomainRow) -> Next | None:
+async def _look(means: Ground, zones: Zones, plan: PlanRow, row: DomainRow) -> Next | None:
     sight = await zones.look(plan, row)
     await means.database.run(lambda c: _looked(c, plan, row, sight, means.clock.now()))
     return None
@@ -115,7 +136,7 @@ def _early(row: DomainRow, mx: str) -> str:
     return ""
 
 
-async def _switch(means: Means, zones: Zones, plan: PlanRow, row: DomainRow) -> Next | None:
+async def _switch(means: Ground, zones: Zones, plan: PlanRow, row: DomainRow) -> Next | None:
     dns = plan.plan.dns
     assert dns is not None
     if dns.filter and not await means.database.run(lambda c: said_done(c, row, FORWARD)):
@@ -135,13 +156,13 @@ async def _switch(means: Means, zones: Zones, plan: PlanRow, row: DomainRow) -> 
         now = means.clock.now()
         if done.stuck:
             if done.untouched:
-                _mark(connection, row, "returned_at", now)
+                mark(connection, row, "returned_at", now, (SWITCH,))
             _fails(connection, row, done.why, now)
             return None
         if sight is not None:
             _waits(connection, plan, row, done, sight, now)
             return None
-        _mark(connection, row, "written_at", now)
+        mark(connection, row, "written_at", now, (SWITCH,))
         after = move_domain(
             connection,
             row,
@@ -160,7 +181,7 @@ async def _switch(means: Means, zones: Zones, plan: PlanRow, row: DomainRow) -> 
     return await means.database.run(written)
 
 
-async def _give_back(means: Means, zones: Zones, plan: PlanRow, row: DomainRow) -> Next | None:
+async def _give_back(means: Ground, zones: Zones, plan: PlanRow, row: DomainRow) -> Next | None:
     kept = await means.database.run(lambda c: _kept(c, row))
     done = await zones.give_back(plan, row, kept) if kept else Done(True)
     sight = None if done.finished or done.stuck else await zones.look(plan, row)
@@ -173,7 +194,7 @@ async def _give_back(means: Means, zones: Zones, plan: PlanRow, row: DomainRow) 
         if sight is not None:
             _waits(connection, plan, row, done, sight, now)
             return None
-        _mark(connection, row, "returned_at", now)
+        mark(connection, row, "returned_at", now, _WAY_BACK)
         after = move_domain(
             connection,
             row,
@@ -211,7 +232,7 @@ def said_done(connection: Connection, row: DomainRow, key: str) -> bool:
     )
 
 
-async def _keep(means: Means, row: DomainRow, text: str) -> None:
+async def _keep(means: Ground, row: DomainRow, text: str) -> None:
     """The snapshot becomes a row, if the domain is still ours to change."""
 
     def kept(connection: Connection) -> None:
@@ -233,9 +254,14 @@ async def _keep(means: Means, row: DomainRow, text: str) -> None:
 
 
 def _kept(connection: Connection, row: DomainRow, *, unwritten: bool = False) -> tuple[str, ...]:
-    """Snapshots that have not been given back, the newest first; of those only the `unwritten`."""
+    """Snapshots that have not been given back, the newest first, without those from ahead of the
+    switch; with `unwritten` only those of a switch that was cut off."""
     table = tables.snapshot
-    query = select(table.c.text).where(table.c.domain_id == row.id, table.c.returned_at.is_(None))
+    query = select(table.c.text).where(
+        table.c.domain_id == row.id,
+        table.c.moment.in_((SWITCH,) if unwritten else _WAY_BACK),
+        table.c.returned_at.is_(None),
+    )
     if unwritten:
         query = query.where(table.c.written_at.is_(None))
     return tuple(connection.execute(query.order_by(table.c.id.desc())).scalars())
@@ -247,12 +273,18 @@ def _fails(connection: Connection, row: DomainRow, why: str, now: float) -> None
     move_domain(connection, row, DomainTrigger.DOMAIN_FAILED, at=now, due=due, why=why)
 
 
-def _mark(connection: Connection, row: DomainRow, column: str, at: float) -> None:
+def mark(
+    connection: Connection, row: DomainRow, column: str, at: float, moments: Collection[str]
+) -> None:
+    """Writes down when the domain's open snapshots of those moments were written or returned."""
     table = tables.snapshot
     connection.execute(
         update(table)
         .where(
-            table.c.domain_id == row.id, table.c.returned_at.is_(None), table.c[column].is_(None)
+            table.c.domain_id == row.id,
+            table.c.moment.in_(moments),
+            table.c.returned_at.is_(None),
+            table.c[column].is_(None),
         )
         .values({column: at})
     )
@@ -275,7 +307,7 @@ def _waits(
     )
 
 
-async def _troubled(means: Means, row: DomainRow, error: MailhaulError) -> None:
+async def _troubled(means: Ground, row: DomainRow, error: MailhaulError) -> None:
     """What may pass by itself is tried again; what a person must act on stops the switch, and only
     delays a look."""
     why = printable(str(error), 1000)
@@ -304,7 +336,7 @@ async def _troubled(means: Means, row: DomainRow, error: MailhaulError) -> None:
         return
 
 
-async def domain_defect(means: Means, run: Run, why: str) -> None:
+async def domain_defect(means: Ground, run: Run, why: str) -> None:
     """The run ended in a way that mailhaul itself is to blame for."""
 
     def done(connection: Connection) -> None:

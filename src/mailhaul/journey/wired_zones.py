@@ -67,7 +67,7 @@ class WiredZones:
 
     async def switch(self, plan: PlanRow, row: DomainRow, kept: str | None, keep: Keep) -> Done:
         """See `Zones`."""
-        writers = await self._writers(plan, row)
+        writers = await self.writers(plan, row)
         if kept is None:
             snapshot = await self._planned(plan, row, writers)
         else:
@@ -82,7 +82,7 @@ class WiredZones:
 
     async def give_back(self, plan: PlanRow, row: DomainRow, kept: tuple[str, ...]) -> Done:
         """See `Zones`."""
-        writers = await self._writers(plan, row)
+        writers = await self.writers(plan, row)
         records = 0
         for text in kept:
             snapshot = from_text(text)
@@ -94,7 +94,7 @@ class WiredZones:
 
     async def intended(self, plan: PlanRow, row: DomainRow) -> tuple[Edit, ...]:
         """What the switch would write now; nothing is written. Raises as `switch` does."""
-        writers = await self._writers(plan, row)
+        writers = await self.writers(plan, row)
         return (await self._planned(plan, row, writers)).edits
 
     async def _planned(
@@ -109,8 +109,8 @@ class WiredZones:
         wanted = desired(expected, present, Moment.SWITCH)
         return planned([each.zone for each in writers], there, wanted, datetime.now(UTC))
 
-    async def _writers(self, plan: PlanRow, row: DomainRow) -> tuple[ZoneWriter, ...]:
-        """The domain's zone and the right to change it, or a person's."""
+    async def writers(self, plan: PlanRow, row: DomainRow) -> tuple[ZoneWriter, ...]:
+        """The domain's zone and the right to change it, or a person's. Raises as `switch` does."""
         dns = _dns(plan)
         whom = self._whom(plan)
         if dns.writer.kind is WriterKind.MANUAL:
