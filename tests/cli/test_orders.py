@@ -252,6 +252,25 @@ def test_cancel_and_sync_are_carried_out(desk: Desk) -> None:
     assert desk.run("status").out.startswith("plan acme: cancelled")
 
 
+def test_mail_is_turned_back_by_a_named_person(desk: Desk) -> None:
+    desk.put(A, state="sweeping")
+    assert "say who with --as NAME" in desk.run("return", "acme").err
+    assert "may not open" in desk.run("return", "acme", "--as", "Mallory").err
+    words = ("return", "acme", "--as", "Olga Weiss")
+    dry = desk.run(*words, "--dry-run")
+    assert f"would go back: 1 mailbox ({A})" in dry.out
+    assert f"({B}): it is planned: its mail has not been switched" in dry.out
+    assert "bring back the old ones yourself" in dry.out
+    assert "nothing was written" in dry.out
+    ran = desk.run(*words, "--json")
+    assert (ran.code, ran.lines[0]["done"], ran.lines[0]["dry_run"]) == (Exit.COMPLETE, [A], False)
+    again = desk.run(*words, "--mailbox", A)
+    assert again.code is Exit.INCOMPLETE
+    assert "it is on its way back already" in again.out
+    told = desk.run("log", "acme").out
+    assert "way back for Olga Weiss" in told
+
+
 def test_the_log_is_told_and_proved(desk: Desk) -> None:
     desk.run("pause", "acme", "--mailbox", A)
     lines = desk.run("log", "--json").lines

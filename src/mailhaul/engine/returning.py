@@ -19,7 +19,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import cast
 
-from mailhaul.core.errors import CursorExpired, FolderFailed
+from mailhaul.core.errors import CursorExpired, FolderFailed, MailhaulError
 from mailhaul.core.folder import INBOX_PATH, Folder, FolderPath
 from mailhaul.core.message import SYSTEM_FLAGS, Entry, Key
 from mailhaul.core.store import Source, Target
@@ -28,7 +28,7 @@ from mailhaul.engine.cargo import decided
 from mailhaul.engine.folder_choice import VIEWS, joined
 from mailhaul.engine.ledger import FolderRow, Ledger, MessageRow
 from mailhaul.engine.matching import Trait, match, match_read
-from mailhaul.engine.outcomes import Delete, Event, Fate, Options, Side
+from mailhaul.engine.outcomes import Delete, Event, Fate, Finished, Options, Side
 from mailhaul.engine.pace import Sleep
 from mailhaul.engine.passes import run_pass
 from mailhaul.engine.sides import closing
@@ -67,9 +67,21 @@ async def run_return(
         new, old, back, options, sleep=sleep, clock=clock, chance=chance, beside=known
     )
     async with aclosing(cast("AsyncGenerator[Event, None]", events)) as stream:
-        async for event in stream:
-            yield event
-    await known.agree()
+        # Who has heard the last event may listen no longer: it is told when all is done.
+        finished: Finished | None = None
+        try:
+            async for event in stream:
+                if isinstance(event, Finished):
+                    finished = event
+                else:
+                    yield event
+            await known.agree()
+        except (MailhaulError, OSError):
+            if finished is not None:
+                yield finished
+            raise
+        if finished is not None:
+            yield finished
 
 
 @dataclass(frozen=True, slots=True)
