@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from mailhaul.cli.installation import Installation
+from mailhaul.cli.report import _folders as folders_of
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected, RetryLater
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.message import NO_FLAGS
@@ -15,8 +17,10 @@ from mailhaul.journey import orders
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.ledgers import read_ledger
 from mailhaul.journey.orders import Selection
+from mailhaul.journey.plans import plan_row
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.states import State
+from mailhaul.journey.status import status
 from mailhaul.journey.turning_back import turn_back
 from mailhaul.plan.model import Gates, Sweeps
 from tests.journey.house import HOUR, House, letter, plan_of
@@ -211,6 +215,14 @@ async def test_passes_back_are_of_the_accounting_and_are_not_undone(tmp_path: Pa
         (folder,) = back.folders()
         rows = {each.fate: each for each in back.rows(folder)}
         assert rows[Fate.COPIED].digest is not None
+    reported = [
+        (each.mailbox, message.fate, message.reason)
+        for each in folders_of(cast("Installation", found), [found.row()])
+        for message in each.messages
+        if each.mailbox.endswith("(way back)")
+    ]
+    assert reported.count(("anna@x (way back)", "copied", "")) == 1
+    assert all(fate == "copied" or why for _, fate, why in reported)
     found.order(orders.cancel, undo=True)
     await found.drive(State.ROLLED_BACK)
     assert subjects(found) == ["one"], "what arrived there by itself stays"
@@ -295,6 +307,9 @@ async def test_while_a_server_still_says_new_the_passes_go_on(tmp_path: Path) ->
     await found.drive(hours=60)
     assert found.row().state is State.RETURNING
     assert "not every server says old of acme.example: secondary" in found.row().reason
+    with found.database.begin() as connection:
+        stands = status(connection, plan_row(connection, found.number), found.hand.time)
+    assert any("the way back goes on: not every server" in each.what for each in stands.waits)
     arrives(found, "late")
     zones.spread()
     await found.drive(State.SYNCED)

@@ -42,6 +42,7 @@ def what_waits(
         waits.append(Wait("the plan is paused", 0, "mailhaul resume"))
     waits += _unstarted(connection, plan)
     waits += _shut(connection, plan, count, gates)
+    waits += _returning(connection, plan)
     waits += _reasons(connection, plan)
     waits += _domains(connection, plan, at)
     due = opens(plan.plan.hours, plan.plan.zone, at)
@@ -133,6 +134,23 @@ def _domains(connection: Connection, plan: PlanRow, at: float) -> list[Wait]:
         if swept and (old := still_old_of(connection, row, at, plan.plan)):
             waits.append(Wait(f"sweeps go on: {old}", swept))
     return waits
+
+
+def _returning(connection: Connection, plan: PlanRow) -> list[Wait]:
+    """Why passes back go on."""
+    table = tables.mailbox
+    rows = connection.execute(
+        select(table.c.reason, func.count().label("mailboxes"))
+        .where(
+            table.c.plan_id == plan.id,
+            table.c.state == State.RETURNING.value,
+            table.c.reason != "",
+        )
+        .group_by(table.c.reason)
+        .order_by(func.count().desc(), table.c.reason)
+        .limit(50)
+    )
+    return [Wait(f"the way back goes on: {row.reason}", row.mailboxes) for row in rows]
 
 
 CURES = {
