@@ -9,7 +9,7 @@ import smtplib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import dns.exception
@@ -77,6 +77,7 @@ class Senders:
     went: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
+    _sending: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Senders":
@@ -93,11 +94,18 @@ class Senders:
         if self._thread is not None:
             self._thread.join()
 
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Nothing is sent meanwhile, and nothing is under way."""
+        with self._sending:
+            yield
+
     def _run(self) -> None:
         number = 0
         while not self._over.wait(self.every):
             address = self.addresses[number % len(self.addresses)]
-            self._send(f"{self.name}-{number}", address)
+            with self._sending:
+                self._send(f"{self.name}-{number}", address)
             number += 1
 
     def _send(self, mark: str, address: str) -> None:
