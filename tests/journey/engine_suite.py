@@ -6,6 +6,7 @@ had under way stays as it was.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -82,6 +83,23 @@ class EngineSuite:
         await engine.enqueue(Next(run(3)))
         await until(lambda: len(work.ended) == 3)
         assert sorted(work.begun) == [run(each).id for each in (1, 2, 3)]
+
+    async def test_a_run_of_a_domain_comes_as_it_was_sent(self, engine: Engine) -> None:
+        work = Workshop()
+        work.release.set()
+        came: list[Run] = []
+
+        async def perform(given: Run) -> Next | None:
+            came.append(given)
+            return Next(replace(given, step=4)) if given.step == 3 else None
+
+        sent = Run(0, 2, 3, Phase.ZONE, "a → b", 7)
+        await engine.launch(perform)
+        await engine.enqueue(Next(run(7)))
+        await engine.enqueue(Next(sent))
+        await until(lambda: len(came) == 3)
+        assert sorted(came, key=lambda each: each.id) == [sent, replace(sent, step=4), run(7)]
+        assert await engine.live({7}) <= {run(7).id}
 
     async def test_what_a_run_leads_to_is_performed_after_it(self, engine: Engine) -> None:
         work = Workshop()

@@ -22,6 +22,7 @@ from mailhaul.journey.status import status
 from mailhaul.plan.model import Sweeps
 from tests.journey.house import HOUR, House, letter, plan_of
 from tests.journey.played_zones import NEW, OLD, PlayedZones
+from tests.servers.postgres import Postgres
 
 DOMAIN = "acme.example"
 DNS: dict[str, Any] = {"mx": (NEW,), "ttl": "5m", "every": "15m"}
@@ -31,11 +32,13 @@ DAY = 24 * HOUR
 def house(directory: Path, zones: PlayedZones, **more: Any) -> House:
     people = more.pop("people", ("anna",))
     dns = {**DNS, **more.pop("dns", {})}
+    url = more.pop("database_url", None)
     sweeps = Sweeps.model_validate({"every": "1h", "for": "48h", "until_quiet": 2})
     return House(
         directory,
         plan_of(dns=dns, sweeps=sweeps, **more),
         people=people,
+        database_url=url,
         zones=zones,
         domain=DOMAIN,
     )
@@ -446,3 +449,26 @@ def test_what_each_server_said_is_one_row_for_as_long_as_it_says_so(tmp_path: Pa
 def test_a_plan_without_dns_has_no_domains(tmp_path: Path) -> None:
     place = House(tmp_path, plan_of())
     assert place.rows("domain") == []
+
+
+def test_it_is_the_same_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    async def run() -> None:
+        zones = PlayedZones(DOMAIN)
+        place = house(tmp_path, zones, database_url=postgres.database())
+        await ready(place, zones)
+        place.open(Gate.GO, despite="nothing speaks against it")
+        await place.drive(State.SWEEPING)
+        zones.spread()
+        with place.database.begin() as connection:
+            plan = plan_row(connection, place.number)
+            why, at = "enough", place.hand.time
+            end_sweeps(connection, plan, "", who="Kim", login="kim", why=why, at=at)
+        await place.drive(State.VERIFIED)
+        assert place.row().state is State.VERIFIED
+        assert zones.primary.values == (NEW,)
+        # Nothing spoke against it, so there was nothing to keep.
+        assert [each.gate for each in place.rows("override")] == ["sweeps"]
+        assert DOMAIN not in place.order(orders.retry).done
+        place.database.close()
+
+    asyncio.run(run())

@@ -8,7 +8,9 @@ from sqlalchemy import Connection, update
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.db import tables
 from mailhaul.journey import orders
+from mailhaul.journey.domains import domain_run
 from mailhaul.journey.going import goes_on
+from mailhaul.journey.phases import perform
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.runs import run_of
 from mailhaul.journey.slots import FileSlot
@@ -17,6 +19,7 @@ from mailhaul.journey.worker import Reconciler, Shop, work
 from mailhaul.lab.wound_engine import Kept, WoundEngine
 from mailhaul.plan.model import Budget, System
 from tests.journey.house import House, plan_of
+from tests.journey.played_zones import NEW, PlayedZones
 
 
 def shop_of(house: House, kept: Kept | None = None) -> Shop:
@@ -140,3 +143,46 @@ async def test_a_paused_plan_rests(tmp_path: Path) -> None:
     kept = Kept()
     await Reconciler(shop_of(house, kept)).turn()
     assert kept.live == set()
+
+
+async def test_a_cutover_is_made_by_a_worker(tmp_path: Path) -> None:
+    zones = PlayedZones("acme.example", ttl=60)
+    dns = {"mx": (NEW,), "ttl": "5m"}
+    house = House(tmp_path, plan_of(dns=dns), ("anna", "bea"), zones=zones, domain="acme.example")
+    await worked(house, shop_of(house))
+    assert {house.row(each).state for each in house.people} == {State.SYNCED}
+    assert house.zone().mx == "old"
+    house.hand.time += 3600
+    await perform(house.means, domain_run(house.zone()))
+    house.open(Gate.GO)
+
+    def spread() -> None:
+        zones.spread()
+
+    zones.wrong = lambda moment: spread() if moment == "after writing" else None
+    house.means.stopping.clear()
+    await worked(house, shop_of(house))
+    assert {house.row(each).state for each in house.people} == {State.VERIFIED}
+    assert zones.views["cache"].values == (NEW,)
+
+
+async def test_a_worker_without_dns_leaves_domains_to_others(tmp_path: Path) -> None:
+    dns = {"mx": (NEW,)}
+    house = House(tmp_path, plan_of(dns=dns), domain="acme.example")
+    kept = Kept()
+    await Reconciler(shop_of(house, kept)).turn()
+    assert len(kept.live) == 1
+
+
+async def test_a_domain_of_a_paused_plan_rests(tmp_path: Path) -> None:
+    dns = {"mx": (NEW,)}
+    zones = PlayedZones("acme.example")
+    house = House(tmp_path, plan_of(dns=dns), zones=zones, domain="acme.example")
+    house.order(orders.pause)
+    kept = Kept()
+    reconciler = Reconciler(shop_of(house, kept))
+    await reconciler.turn()
+    assert not kept.live
+    house.order(orders.resume)
+    await reconciler.turn()
+    assert len(kept.live) == 2
