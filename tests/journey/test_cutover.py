@@ -428,6 +428,33 @@ def test_the_old_records_come_back(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_what_is_recalled_while_it_is_switched_waits_for_what_is_on_its_way(tmp_path: Path) -> None:
+    async def run() -> None:
+        zones = PlayedZones(DOMAIN)
+        place = house(tmp_path, zones)
+        await ready(place, zones)
+        place.open(Gate.GO)
+
+        def recalled(moment: str) -> None:
+            """A person recalls it after the run has begun to write."""
+            row = place.zone()
+            if moment == "after writing" and row.state is DomainState.SWITCHING:
+                with place.database.begin() as connection:
+                    plan = plan_row(connection, place.number)
+                    recall(connection, plan, [row], who="Kim", at=place.hand.time)
+
+        zones.wrong = recalled
+        await look(place)
+        assert place.zone().state is DomainState.RETURNING
+        assert (place.zone().due_at or 0) >= place.hand.time + 30
+        await place.drive(State.FINAL, hours=1)
+        assert place.zone().state is DomainState.RETURNED
+        assert zones.primary.values == (OLD,)
+        assert place.row().state is State.SYNCED
+
+    asyncio.run(run())
+
+
 def test_what_each_server_said_is_one_row_for_as_long_as_it_says_so(tmp_path: Path) -> None:
     async def run() -> None:
         zones = PlayedZones(DOMAIN)

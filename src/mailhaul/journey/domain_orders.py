@@ -19,6 +19,8 @@ from mailhaul.journey.rows import MailboxRow, from_row, write
 from mailhaul.journey.states import State
 from mailhaul.journey.switching import SWEEPS, still_old
 
+LANDED = 60.0
+"""Seconds after which a switch that was under way has come to its end, one way or the other."""
 _RECALLABLE = (DomainState.SWITCHING, DomainState.SWITCHED, DomainState.FAILED)
 
 
@@ -50,13 +52,16 @@ def recall(
     if plan.state is PlanState.COMPLETED:
         raise BadInput(f"plan {plan.name} is completed; nothing of it is returned any more")
     name = check_name(plan.plan, Gate.GO, who)
-    return [
-        move_domain(
-            connection, row, DomainTrigger.DOMAIN_RECALLED, at=at, due=at, actor=name, failures=0
-        )
-        for row in rows
-        if row.state in _RECALLABLE
-    ]
+    recalled = []
+    for row in rows:
+        if row.state in _RECALLABLE:
+            # An update that is on its way now must not land behind the one that takes it back.
+            due = at + LANDED if row.state is DomainState.SWITCHING else at
+            trigger = DomainTrigger.DOMAIN_RECALLED
+            recalled.append(
+                move_domain(connection, row, trigger, at=at, due=due, actor=name, failures=0)
+            )
+    return recalled
 
 
 def retry_domains(

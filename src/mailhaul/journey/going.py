@@ -39,11 +39,13 @@ def goes_on(connection: Connection, number: int, at: float) -> bool:
         )
     ).scalar_one()
     if plan.state is not PlanState.COMPLETED and plan.plan.dns is not None:
-        # Whoever writes the records by hand is waited for: mailboxes stand before them.
+        # Whoever writes the records by hand is waited for: mailboxes stand before them. A look is
+        # made when it is due, and not waited for.
         domain = tables.domain
         moving = domain.c.state == DomainState.RETURNING.value
-        if plan.state is PlanState.RUNNING:
+        if plan.state is PlanState.RUNNING and plan.started_at is not None:
             moving |= domain.c.state == DomainState.SWITCHING.value
+            moving |= domain.c.due_at <= at
         here += connection.execute(
             select(func.count()).where(domain.c.plan_id == number, moving)
         ).scalar_one()

@@ -126,9 +126,11 @@ def _looked(
 
 
 def _early(row: DomainRow, mx: str) -> str:
-    """What is alarming about it before the switch."""
-    if row.state is not DomainState.WATCHED:
+    """What is alarming about it before the switch, or after the way back."""
+    if row.state not in (DomainState.WATCHED, DomainState.RETURNED):
         return ""
+    if mx == Standing.NEW and row.state is DomainState.RETURNED:
+        return "MX names the new system again, and nobody has said go: mail goes there now"
     if mx == Standing.NEW:
         return "MX names the new system already, and nobody has said go: mail goes there now"
     if mx == Standing.MIXED:
