@@ -3,14 +3,14 @@ of sweeps, and that a step which nobody can see is done. As `orders` is for mail
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.dns.names import domain_name, shown
 from mailhaul.journey.domain_states import DomainState, DomainTrigger, domain_follows
-from mailhaul.journey.domains import DomainRow, domains, move_domain
+from mailhaul.journey.domains import DomainRow, domain_of, domains, hold_domains, move_domain
 from mailhaul.journey.events import Figure, Record, record
 from mailhaul.journey.gates import check_name
 from mailhaul.journey.plans import PlanRow, PlanState
@@ -47,11 +47,14 @@ def recall(
     who: str,
     at: float,
 ) -> list[DomainRow]:
-    """Has the worker bring the old records of those domains back; which of them it will. Raises
-    `BadInput` for a plan that is completed, and for a name that may not say go."""
+    """Has the worker bring the old records of those domains back; which of them it will. Mailboxes
+    that waited for a switch wait for a go of their own from then on. Raises `BadInput` for a plan
+    that is completed, and for a name that may not say go."""
     if plan.state is PlanState.COMPLETED:
         raise BadInput(f"plan {plan.name} is completed; nothing of it is returned any more")
     name = check_name(plan.plan, Gate.GO, who)
+    hold_domains(connection, plan.id)
+    _leave_out(connection, plan, rows)
     recalled = []
     for row in rows:
         if row.state in _RECALLABLE:
@@ -163,6 +166,25 @@ def say_done(
     figures = {"step": key, "wave": wave, "login": printable(login, 200)}
     record(connection, plan.id, Record("step_done", name, why=key, figures=figures), at)
     return True
+
+
+def _leave_out(connection: Connection, plan: PlanRow, rows: Sequence[DomainRow]) -> None:
+    """Nobody goes by the word that was given for a switch that is not made."""
+    held = {row.name for row in rows if row.was is DomainState.SWITCHING}
+    if not held:
+        return
+    table = tables.mailbox
+    waiting = connection.execute(
+        select(table.c.id, table.c.address)
+        .where(table.c.plan_id == plan.id, table.c.state == State.SYNCED.value)
+        .order_by(table.c.position, table.c.id)
+    )
+    ids = [row.id for row in waiting if domain_of(row.address) in held]
+    if ids:
+        connection.execute(
+            update(table).where(table.c.id == bindparam("number")).values(left_out=True),
+            [{"number": number} for number in ids],
+        )
 
 
 def _lacking(

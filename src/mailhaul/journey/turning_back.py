@@ -17,7 +17,7 @@ from mailhaul.dns.names import shown
 from mailhaul.dns.records import Kind
 from mailhaul.journey.domain_orders import recall
 from mailhaul.journey.domain_states import DomainState
-from mailhaul.journey.domains import DomainRow, domain_named, domain_of, domains
+from mailhaul.journey.domains import DomainRow, domain_named, domain_of, domains, held_names
 from mailhaul.journey.events import Figure, Record, record
 from mailhaul.journey.gates import check_name
 from mailhaul.journey.orders import EVERYTHING, Left, Result, Selection, chosen
@@ -56,16 +56,23 @@ def turn_back(
     name = check_name(plan.plan, Gate.GO, who)
     result = Result()
     changes: list[Change] = []
+    held = held_names(connection, plan.id)
+    stopped: list[MailboxRow] = []
     for row in chosen(connection, plan, selection, hold=not dry):
+        if row.state is State.SYNCED and not row.left_out and domain_of(row.address) in held:
+            # Its switch has been asked for and is not made yet: it stays where it is.
+            stopped.append(row)
+            result.done.append(row.address)
+            continue
         if why := not_returnable(row):
             result.left.append(Left(row.address, why))
             continue
         changes.append(_change(row, name, login, at))
         result.done.append(row.address)
-    if not changes:
+    if not changes and not stopped:
         return result
     returned = [change.row for change in changes]
-    moving = _domains(connection, plan, returned)
+    moving = _domains(connection, plan, [*returned, *stopped])
     result.remarks += _remarks(connection, plan, returned, moving)
     if dry:
         return result
