@@ -15,7 +15,7 @@ from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Options
 from mailhaul.engine.passes import run_pass
 from mailhaul.journey.events import Record, broken, head, record
-from mailhaul.journey.ledgers import open_ledger, read_ledger
+from mailhaul.journey.ledgers import open_back, open_ledger, read_ledger
 from mailhaul.journey.moving import move
 from mailhaul.journey.rows import MailboxRow, mailbox
 from mailhaul.stores.memory import MemorySource, MemoryTarget
@@ -88,6 +88,8 @@ async def installation(tmp_path: Path) -> Installation:
             await carry(ledger, *pair)
             if ledger.folders():
                 ledger.intend(ledger.folders()[0], [Entry(1), Entry(2)], Cursor("T 1 9"), 1)
+            with open_back(database, tmp_path, row, ledger) as back:
+                await carry(back, *pair)
         pairs.append(pair)
     return database, pairs
 
@@ -111,6 +113,11 @@ async def test_everything_is_there_and_goes_on(
             assert [[*new.intents(each)] for each in new.folders()] == [
                 [*old.intents(each)] for each in old.folders()
             ]
+        with (
+            read_ledger(source, tmp_path, row, back=True) as old,
+            read_ledger(target, tmp_path, row, back=True) as new,
+        ):
+            assert contents(new) == contents(old)
         with open_ledger(target, tmp_path, row) as ledger:
             assert await carry(ledger, *pair) == 0, "a moved ledger carried something again"
     with target.begin() as connection:

@@ -34,7 +34,7 @@ from mailhaul.engine.passes import run_pass
 from mailhaul.engine.sides import closing
 from mailhaul.engine.strangers import read_octets, traits_of
 
-CAME = "it came from the old system"
+CAME = "the old system has it, or had it"
 MOVED = "the old system has it in another folder, from which it was moved here"
 
 _Place = tuple[FolderPath, Key]
@@ -61,7 +61,7 @@ async def run_return(
     assert options.since is not None
     known = _Forward(new, old, forward, back, options.since.timestamp())
     options = replace(
-        options, folders=(), exclude=(), maps={}, delete=Delete.NEVER, once=True, restore=False
+        options, folders=(), exclude=(), maps={}, delete=Delete.NEVER, once=True, restore=True
     )
     events = run_pass(
         new, old, back, options, sleep=sleep, clock=clock, chance=chance, beside=known
@@ -132,22 +132,23 @@ class _Forward:
         target: Sequence[Folder],
         options: Options,
     ) -> Options:
-        """Links each folder with where it came from. Chosen are those, and what else holds
-        anything that was received since the switch; so no empty folder is made at the old side."""
+        """Links each folder with where it came from. Chosen are those that the old side has, and
+        what else holds anything that arrived; so no folder is made there to stay empty."""
         self._patiently = patiently
         self._folders = {folder.path: folder for folder in source if folder.selectable}
         self._valid.clear()
-        linked = {row.source for row in self._back.folders()}
+        linked = {row.source: row.target for row in self._back.folders()}
         for path, row in self._origins().items():
             if path in self._folders and path not in linked:
                 self._link(path, row)
-                linked.add(path)
+                linked[path] = row.source
         self._back.commit()
+        there = {folder.path for folder in target if folder.selectable}
         wanted = {INBOX_PATH}
         for folder in source:
             if not folder.selectable or folder.role in VIEWS:
                 continue
-            if folder.path in linked or await patiently(
+            if linked.get(folder.path) in there or await patiently(
                 lambda folder=folder: self._has_new(folder),  # type: ignore[misc]
                 Side.SOURCE,
             ):
