@@ -13,9 +13,9 @@ from mailhaul.dns.guard import allowance
 from mailhaul.dns.network import WireNetwork
 from mailhaul.dns.records import Kind
 from mailhaul.dns.rfc2136 import TsigKey, UpdatedZone
-from mailhaul.dns.zone import Edit, held
+from mailhaul.dns.zone import Edit, difference, held
 from mailhaul.journey import orders
-from mailhaul.journey.domain_orders import chosen_domains, recall
+from mailhaul.journey.domain_orders import chosen_domains, recall, say_done
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.gates import Shut
 from mailhaul.journey.plans import plan_row
@@ -36,7 +36,9 @@ LOOPBACK = allowance(["127.0.0.0/8"])
 class Stage:
     """A zone with old and new mail hosts, delegated, and a plan to switch it."""
 
-    def __init__(self, directory: Path, knot: Knot, unbound: Unbound, **writer: Any) -> None:
+    def __init__(
+        self, directory: Path, knot: Knot, unbound: Unbound, *, kind: str = "rfc2136", **more: Any
+    ) -> None:
         self.knot = knot
         parent = knot.fresh("parent")
         self.domain = f"acme.{parent}"
@@ -67,7 +69,8 @@ class Stage:
             "resolvers": (f"{unbound.address}@{unbound.port}",),
             "port": knot.port,
             "allow_networks": ("127.0.0.0/8",),
-            "writer": writer or signed,
+            "writer": signed if kind == "rfc2136" else {"kind": kind},
+            **more,
         }
         self.house = House(
             directory,
@@ -210,3 +213,34 @@ async def test_a_zone_written_by_hand_is_seen_at_its_servers(
     assert house.row().state is State.FINAL
     assert len(house.rows("snapshot")) == 1
     assert house.hand.time > HOUR
+
+
+async def test_what_the_switch_would_write_is_known_before(
+    tmp_path: Path, knot: Knot, unbound: Unbound
+) -> None:
+    stage = Stage(tmp_path, knot, unbound)
+    zones, house = stage.house.means.zones, stage.house
+    assert isinstance(zones, WiredZones)
+    with house.database.begin() as connection:
+        plan = plan_row(connection, house.number)
+    assert difference(await zones.intended(plan, house.zone())) == [
+        f"- {stage.domain}. {LONG} IN MX {stage.old}.",
+        f"+ {stage.domain}. {SHORT} IN MX {stage.new}.",
+    ]
+    assert await stage.mx() == (stage.old,)
+
+
+async def test_behind_a_filter_mx_stays(tmp_path: Path, knot: Knot, unbound: Unbound) -> None:
+    stage = Stage(tmp_path, knot, unbound, filter="Hornet")
+    house = stage.house
+    await house.drive(State.SYNCED)
+    house.open(Gate.GO)
+    await look(house)
+    assert house.zone().state is DomainState.SWITCHING
+    with house.database.begin() as connection:
+        plan = plan_row(connection, house.number)
+        at = house.hand.time
+        say_done(connection, plan, "", "forward", who="Kim", login="kim", at=at)
+    await house.drive(State.VERIFIED)
+    assert house.row().state is State.VERIFIED
+    assert await stage.mx() == (stage.old,)
