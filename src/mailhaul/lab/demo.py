@@ -22,7 +22,7 @@ from mailhaul.lab.directing import BACKOFF, Director, Wrong
 from mailhaul.lab.mail import MARK, poison, sample_mailbox
 from mailhaul.lab.people import People, Where, close
 from mailhaul.lab.screen import Screen
-from mailhaul.lab.stage import Seen, Stage, stage
+from mailhaul.lab.stage import NEW_MX, Seen, Stage, stage
 
 SPEED = 3600.0
 """An hour of the weekend in a second."""
@@ -134,7 +134,7 @@ def _story(stage: Stage, screen: Screen) -> list[str]:
         director.until("the pilot's cutover", lambda rows: stage.now >= pilot)
         director.switch([_address(each) for each in PILOT], "pilot", WITNESS, sync=True)
         director.until("the cutover", lambda rows: stage.now >= everybody)
-        director.switch([_address(each) for each in OTHERS], "everybody", LEAD, sync=True)
+        _cutover(director)
         _weekend(director)
         people.stop()
         _monday_morning(director)
@@ -237,6 +237,21 @@ def _copy(director: Director) -> None:
     )
     if tries != 2 or _tries(stage) != tries:
         raise Wrong(f"a wrong password was tried {_tries(stage)} times")
+
+
+def _cutover(director: Director) -> None:
+    """Everybody else goes, and with them the domain's records: a real zone, a signed update."""
+    stage, screen = director.stage, director.screen
+    before = stage.mail_goes(DOMAIN)
+    screen.tell(f"Mail for {DOMAIN} still goes to {before}. The night, step by step:")
+    director.order("cutover", NAME, "--wave", "everybody", shown=True)
+    screen.watch()
+    director.switch([_address(each) for each in OTHERS], "everybody", LEAD, sync=True)
+    director.until("the new records", lambda rows: stage.mail_goes(DOMAIN) != before)
+    after = stage.mail_goes(DOMAIN)
+    if after != f"10 {NEW_MX}":
+        raise Wrong(f"MX of {DOMAIN} is {after}")
+    screen.tell(f"The zone says {after} now. Until 48 hours later, or `mailhaul return`.", "good")
 
 
 def _weekend(director: Director) -> None:

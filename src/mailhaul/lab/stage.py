@@ -286,7 +286,7 @@ def stage(directory: Path, old: str, new: str, domains: Sequence[str] = ()) -> I
 def _zones(domains: Sequence[str]) -> Iterator[tuple[str, list[RecordSet]]]:
     """Each domain's zone, and those above them and of the mail hosts, which delegate."""
     above: dict[str, list[RecordSet]] = {}
-    for host, address in ((OLD_MX, "198.51.100.1"), (NEW_MX, "203.0.113.1")):
+    for host, address in ((OLD_MX, "127.0.0.2"), (NEW_MX, "127.0.0.3")):
         above.setdefault(host.partition(".")[2], []).append(
             RecordSet(host, Kind.A, TTL, (address,))
         )
@@ -298,7 +298,7 @@ def _zones(domains: Sequence[str]) -> Iterator[tuple[str, list[RecordSet]]]:
             domain,
             [
                 RecordSet(domain, Kind.MX, TTL, (f"10 {OLD_MX}",)),
-                RecordSet(domain, Kind.TXT, TTL, (f"v=spf1 a:{OLD_MX} -all",)),
+                RecordSet(domain, Kind.TXT, TTL, (f"v=spf1 a:{OLD_MX} a:{NEW_MX} -all",)),
             ],
         )
     yield from ((name, sets) for name, sets in above.items() if name not in domains)
