@@ -256,7 +256,9 @@ async def test_a_worker_that_dies_loses_and_doubles_nothing(tmp_path: Path) -> N
     assert sum(each.carried for each in found.rows("passes") if each.kind == "return") >= 3
 
 
-async def with_records(directory: Path, zones: PlayedZones, **more: Any) -> House:
+async def with_records(
+    directory: Path, zones: PlayedZones, until: State = State.SWEEPING, **more: Any
+) -> House:
     """A plan with [dns] after its switch."""
     sweeps = Sweeps(every=timedelta(hours=1), for_=timedelta(hours=48), until_quiet=2)
     dns = {"mx": (NEW,), "ttl": "5m", "every": "15m"}
@@ -270,7 +272,7 @@ async def with_records(directory: Path, zones: PlayedZones, **more: Any) -> Hous
         await found.run(found.zone())
     found.open(Gate.GO)
     for person in found.people:
-        await found.drive(State.SWEEPING, person=person)
+        await found.drive(until, person=person)
     zones.spread()
     return found
 
@@ -314,6 +316,18 @@ async def test_while_a_server_still_says_new_the_passes_go_on(tmp_path: Path) ->
     zones.spread()
     await found.drive(State.SYNCED)
     assert "late" in subjects(found, old=True)
+
+
+async def test_a_switch_that_is_not_made_yet_can_be_turned_back(tmp_path: Path) -> None:
+    zones = PlayedZones("acme.example", by_hand=True)
+    found = await with_records(tmp_path, zones, until=State.SYNCED)
+    assert found.zone().state is DomainState.SWITCHING
+    arrives(found, "by one of two records that were written")
+    assert go_back(found).done == ["anna@acme.example"]
+    await found.drive(State.SYNCED)
+    assert found.zone().state is DomainState.RETURNED
+    assert found.row().left_out
+    assert subjects(found, old=True) == subjects(found)
 
 
 async def test_who_stays_at_the_new_system_is_told(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def _all() -> Iterator[Transition]:
     yield Transition(State.VERIFIED, Trigger.AGAIN, State.SWEEPING)
     yield Transition(State.BLOCKED, Trigger.RETRIED, State.PLANNED)
     # Back: what has come upon it meanwhile counts no more, `turning_back` sees where it was.
-    for state in sorted(SWITCHED | {State.PAUSED, State.FAILED}):
+    for state in sorted(SWITCHED | {State.SYNCED, State.PAUSED, State.FAILED}):
         yield Transition(state, Trigger.TURNED_BACK, State.RETURNING)
     yield Transition(State.RETURNING, Trigger.BROUGHT_BACK, State.RETURNING)
     yield Transition(State.RETURNING, Trigger.AGAIN, State.RETURNING)

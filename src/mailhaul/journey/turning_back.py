@@ -57,22 +57,18 @@ def turn_back(
     result = Result()
     changes: list[Change] = []
     held = held_names(connection, plan.id)
-    stopped: list[MailboxRow] = []
     for row in chosen(connection, plan, selection, hold=not dry):
-        if row.state is State.SYNCED and not row.left_out and domain_of(row.address) in held:
-            # Its switch has been asked for and is not made yet: it stays where it is.
-            stopped.append(row)
-            result.done.append(row.address)
-            continue
-        if why := not_returnable(row):
+        # A switch that was asked for and is not made yet may have been made in part.
+        waits = row.state is State.SYNCED and not row.left_out and domain_of(row.address) in held
+        if not waits and (why := not_returnable(row)):
             result.left.append(Left(row.address, why))
             continue
         changes.append(_change(row, name, login, at))
         result.done.append(row.address)
-    if not changes and not stopped:
+    if not changes:
         return result
     returned = [change.row for change in changes]
-    moving = _domains(connection, plan, [*returned, *stopped])
+    moving = _domains(connection, plan, returned)
     result.remarks += _remarks(connection, plan, returned, moving)
     if dry:
         return result
@@ -156,16 +152,23 @@ def _change(row: MailboxRow, name: str, login: str, at: float) -> Change:
 
 
 def arrivals_since(connection: Connection, row: MailboxRow) -> datetime:
-    """From when on what the new side received counts as arrived there: when the mailbox went, and
-    `EARLY` before."""
-    table = tables.event
+    """From when on what the new side received counts as arrived there: when the mailbox went, or
+    the gate was opened if it came no further, and `EARLY` before."""
+    table, gate = tables.event, tables.gate
     went = connection.execute(
         select(func.max(table.c.at)).where(
             table.c.mailbox_id == row.id, table.c.action == Trigger.WENT.name.lower()
         )
     ).scalar_one()
-    begun = row.started_at or 0.0 if went is None else float(went) - EARLY
-    return datetime.fromtimestamp(max(0.0, begun), UTC)
+    if went is None:
+        went = connection.execute(
+            select(func.max(gate.c.opened_at)).where(
+                gate.c.plan_id == row.plan,
+                gate.c.wave == row.wave,
+                gate.c.name.startswith(Gate.GO.value),
+            )
+        ).scalar_one()
+    return datetime.fromtimestamp(max(0.0, (went or EARLY) - EARLY), UTC)
 
 
 def still_coming(connection: Connection, plan: PlanRow, row: MailboxRow, now: float) -> str:
