@@ -124,7 +124,8 @@ def runbook(connection: Connection, plan: PlanRow, wave: str, at: float) -> list
         elif word is not None:
             seen = _Seen(True, f"{word[0]} said so at {moment(plan.plan, word[1])}")
         else:
-            seen = _Seen(False, "", facts.cutover)
+            # What is tidied up afterwards has time.
+            seen = _Seen(False, "", None if "sweeps" in row.after else facts.cutover)
         if seen.done:
             done.add(row.key)
             state = Progress.DONE
