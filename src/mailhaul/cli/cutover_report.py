@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
+from mailhaul.cli.blocks import Block, Json, Line, Tone
 from mailhaul.core.text import printable
 from mailhaul.dns.names import shown
 from mailhaul.journey.switching import moment
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from mailhaul.journey.domains import DomainRow
     from mailhaul.journey.plans import PlanRow
     from mailhaul.journey.runbook import Step
+
+
+_MARKS = {
+    "done": ("✓", Tone.GOOD),
+    "now": ("→", Tone.HEADING),
+    "later": ("·", Tone.FAINT),
+    "trouble": ("✗", Tone.BAD),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +44,9 @@ def report_blocks(
     """What is shown to a person."""
     title = f"{plan.name}{f', wave {wave}' if wave else ''}: cutover"
     blocks: list[Block] = [Line(printable(title, 200), Tone.HEADING), Line()]
-    rows = [
-        (
-            each.state.value,
-            each.key,
-            each.words,
-            each.owner.value,
-            moment(plan.plan, each.due) if each.due is not None and each.state != "done" else "",
-            printable(each.evidence, 300),
-        )
-        for each in steps
-    ]
-    blocks.append(Table(("", "step", "", "owner", "due", "evidence"), tuple(rows)))
+    blocks += [line for each in steps for line in _step_lines(plan, each)]
     if zones:
-        blocks += [Line(), _zone_table(plan, zones)]
+        blocks += [Line(), *(line for row in zones for line in _zone_lines(plan, row))]
     blocks += [block for each in intended for block in _intended_blocks(each)]
     told = [each for each in steps if each.by_word and each.state == "now"]
     if told:
@@ -115,26 +112,28 @@ def sweeps_ended_line(plan: str, wave: str, mailboxes: Sequence[str]) -> dict[st
     return {"event": "sweeps_ended", "plan": plan, "wave": wave, "mailboxes": [*mailboxes]}
 
 
-def _zone_table(plan: "PlanRow", zones: "Sequence[DomainRow]") -> Table:
-    def told(at: float | None) -> str:
-        return "" if at is None else moment(plan.plan, at)
+def _step_lines(plan: "PlanRow", step: "Step") -> Iterator[Line]:
+    """Two lines: which step and what it is; whose it is, by when, and what is known of it."""
+    mark, tone = _MARKS[step.state.value]
+    yield Line(f"{mark} {step.key:<10}{step.words}", tone)
+    due = step.due if step.state != "done" else None
+    told = [step.owner.value, "" if due is None else f"due {moment(plan.plan, due)}", step.evidence]
+    yield Line(f"{'':12}{printable(', '.join(filter(None, told)), 400)}", Tone.FAINT)
 
-    return Table(
-        ("domain", "state", "mx", "ttl", "looked at", "caches free", ""),
-        tuple(
-            (
-                shown(row.name),
-                row.state.value,
-                row.mx,
-                "" if row.ttl is None else str(row.ttl),
-                told(row.looked_at),
-                told(row.released_at if row.switched_at is not None else row.cached_until),
-                printable(row.reason, 200),
-            )
-            for row in zones
-        ),
-        right=frozenset({3}),
-    )
+
+def _zone_lines(plan: "PlanRow", row: "DomainRow") -> Iterator[Line]:
+    """Two lines: how the domain stands; when it was looked at, and by when caches let go."""
+    ttl = "" if row.ttl is None else f", TTL {row.ttl} s"
+    mx = f", MX {row.mx}" if row.mx else ""
+    yield Line(f"{shown(row.name)}: {row.state.value}{mx}{ttl}")
+    free = row.released_at if row.switched_at is not None else row.cached_until
+    told = [
+        "" if row.looked_at is None else f"looked at {moment(plan.plan, row.looked_at)}",
+        "" if free is None else f"caches free {moment(plan.plan, free)}",
+        row.reason,
+    ]
+    if any(told):
+        yield Line(f"  {printable(', '.join(filter(None, told)), 400)}", Tone.FAINT)
 
 
 def _intended_blocks(each: Intended) -> Iterator[Block]:
