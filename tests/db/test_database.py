@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from mailhaul.db import tables
@@ -58,6 +58,18 @@ def test_what_is_read_is_of_one_moment_and_keeps_no_writer_waiting(database: Dat
         with database.begin() as writer:
             writer.execute(insert(tables.plan).values(a_plan("acme")))
         assert reader.execute(PLANS).scalar_one() == 0
+
+
+async def test_several_questions_of_a_reading_run_are_answered_as_of_one_moment(
+    database: Database,
+) -> None:
+    def ask(connection: Connection) -> tuple[int, int]:
+        before = connection.execute(PLANS).scalar_one()
+        with database.begin() as writer:
+            writer.execute(insert(tables.plan).values(a_plan("acme")))
+        return before, connection.execute(PLANS).scalar_one()
+
+    assert await database.run(ask, reading=True) == (0, 0)
 
 
 def test_who_reads_can_not_write_and_leaves_no_trace_of_that(database: Database) -> None:

@@ -66,11 +66,12 @@ class Database:
                     # The connection goes back to the pool.
                     connection.exec_driver_sql("PRAGMA query_only = OFF")
 
-    async def run(self, work: Callable[[Connection], _Result]) -> _Result:
-        """`work`'s result; in one transaction, in a thread."""
+    async def run(self, work: Callable[[Connection], _Result], *, reading: bool = False) -> _Result:
+        """`work`'s result; in one transaction, in a thread. `reading`: one as of `read`, so that
+        what several questions tell is of one moment."""
 
         def inside() -> _Result:
-            with self.begin() as connection:
+            with self.read() if reading else self.begin() as connection:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, inside)

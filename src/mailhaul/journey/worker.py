@@ -250,7 +250,9 @@ async def _until(
                 task.result()
             if stopping in done:
                 return
-            if over is not None and await _patiently(lambda: shop.means.database.run(over)):
+            if over is not None and await _patiently(
+                lambda: shop.means.database.run(over, reading=True)
+            ):
                 return
     finally:
         stopping.cancel()
