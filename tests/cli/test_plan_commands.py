@@ -352,6 +352,21 @@ def test_plan_check_tells_scripts(tmp_path: Path) -> None:
     assert (last["event"], last["mistakes"], last["name"]) == ("plan_checked", 6, None)
 
 
+def test_plan_check_names_the_line_of_what_dns_can_not_be(tmp_path: Path) -> None:
+    text = (
+        'name = "x"\n[source]\nurl = "imaps://{address}@a.example"\nsecret = "env:A"\n'
+        '[target]\nurl = "imaps://{address}@b.example"\nsecret = "env:B"\n'
+        '[dns]\nprofile = "exchage-online"\n'
+    )
+    (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "mailboxes.csv").write_text("address\nanna@acme.example\n", encoding="utf-8")
+    said = Said("plan", "check", tmp_path / "plan.toml", "--json", home=tmp_path)
+    mistake, last = said.lines
+    assert (mistake["file"], mistake["line"], last["mistakes"]) == ("plan.toml", 9, 1)
+    assert mistake["value"] == "dns.profile = exchage-online"
+    assert "exchange-online" in mistake["cure"]
+
+
 def test_plan_check_of_a_plan_that_is_not_there(tmp_path: Path) -> None:
     said = Said("plan", "check", tmp_path / "none", home=tmp_path)
     assert said.code is Exit.USAGE

@@ -11,6 +11,7 @@ from mailhaul.cli.options import Arguments, Command, Group
 from mailhaul.cli.plan_files import PLAN, plan_file
 from mailhaul.cli.sides import DEBUG, JSON
 from mailhaul.cli.surroundings import Surroundings
+from mailhaul.core.errors import BadInput
 
 if TYPE_CHECKING:
     from mailhaul.plan.mistakes import Mistake
@@ -30,11 +31,8 @@ def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
     plan = None
     try:
         plan = load_plan(path, now=surroundings.now())
-        if plan.dns is not None:
-            from mailhaul.journey.domains import plan_domains
-            from mailhaul.journey.zones import check_expectations
-
-            check_expectations(plan, plan_domains(plan, [each.address for each in plan.mailboxes]))
+        if (mistake := _dns_mistake(path, plan)) is not None:
+            mistakes, plan = (mistake,), None
     except PlanErrors as error:
         mistakes = error.mistakes
     if arguments.given("--json"):
@@ -44,6 +42,26 @@ def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
     else:
         console.show(mistake_blocks(mistakes) if plan is None else good_blocks(path, plan))
     return Exit.USAGE if plan is None else Exit.COMPLETE
+
+
+def _dns_mistake(path: Path, plan: "Plan") -> "Mistake | None":
+    """What those who know DNS find wrong with [dns]; its line is that of the key it is about."""
+    if plan.dns is None:
+        return None
+    from mailhaul.journey.domains import plan_domains
+    from mailhaul.journey.zones import check_expectations
+    from mailhaul.plan.mistakes import Mistake, said
+    from mailhaul.plan.toml_lines import lines_of
+
+    try:
+        check_expectations(plan, plan_domains(plan, [each.address for each in plan.mailboxes]))
+    except BadInput as error:
+        text, cure = said(error)
+        lines = lines_of(path.read_text(encoding="utf-8-sig"))
+        key = next((key for key in ("profile", "expect") if getattr(plan.dns, key)), "mx")
+        line = lines.get(("dns", key)) or lines.get(("dns",), 1)
+        return Mistake(path.name, line, f"dns.{key} = {getattr(plan.dns, key)}", text, cure)
+    return None
 
 
 def mistake_blocks(mistakes: "Sequence[Mistake]") -> list[Block]:
