@@ -26,6 +26,7 @@ class Code(StrEnum):
     NO_TLS = "NO_TLS"
     RECIPIENTS_KNOWN = "RECIPIENTS_KNOWN"
     OLD_HOST_REFUSES = "OLD_HOST_REFUSES"
+    OLD_HOST_WORKS = "OLD_HOST_WORKS"
     OLD_HOST_DELIVERS = "OLD_HOST_DELIVERS"
     OLD_HOST_SWALLOWS = "OLD_HOST_SWALLOWS"
     OLD_HOST_FORWARDS = "OLD_HOST_FORWARDS"
@@ -118,6 +119,9 @@ MEANINGS: dict[Code, Meaning] = {
         Severity.WARNS,
         "before the switch the old host refuses an address: mail for it bounces today",
         "check the address in the plan, and the mailbox at the old system",
+    ),
+    Code.OLD_HOST_WORKS: Meaning(
+        Severity.TELLS, "before the switch the old host delivers into the old mailbox, as it should"
     ),
     Code.OLD_HOST_DELIVERS: Meaning(
         Severity.WARNS,

@@ -63,9 +63,12 @@ def judge_probes(probes: Probes) -> tuple[Finding, ...]:
     return tuple(_of_probes(probes))
 
 
-def judge_canary(sent: Sent, found: Sequence[Found], *, over: bool) -> Judged:
+def judge_canary(
+    sent: Sent, found: Sequence[Found], *, over: bool, switched: bool = True
+) -> Judged:
     """What became of it, as far as is known. `found` are all sightings of canaries, on both sides;
-    `over`: it is waited for no longer."""
+    `over`: it is waited for no longer. Before the mail is `switched` the old mailbox is where it
+    should come out."""
     own = _copies([each for each in found if each.token == sent.canary.token])
     sides = {each.side for each in own}
     if sent.at is None and not own:
@@ -79,7 +82,10 @@ def judge_canary(sent: Sent, found: Sequence[Found], *, over: bool) -> Judged:
     seconds = None
     if own and sent.at is not None and sent.verdict is Verdict.ACCEPTED:
         seconds = max(0.0, min(each.seen for each in own) - sent.at)
-    findings = [*_of_reached(sent.reached, sent.canary.via), *_of_fate(sent, fate, own, seconds)]
+    findings = [
+        *_of_reached(sent.reached, sent.canary.via),
+        *_of_fate(sent, fate, own, seconds, switched),
+    ]
     return Judged(sent, fate, seconds, tuple(findings))
 
 
@@ -127,7 +133,7 @@ def _of_reached(reached: Reached | None, via: Via) -> Iterator[Finding]:
 
 
 def _of_fate(
-    sent: Sent, fate: Fate, own: Sequence[Found], seconds: float | None
+    sent: Sent, fate: Fate, own: Sequence[Found], seconds: float | None, switched: bool
 ) -> Iterator[Finding]:
     via, who = sent.canary.via, sent.canary.recipient
     by = f"{who} by {sent.reached}" if sent.reached else f"{who} by {via.words}"
@@ -135,10 +141,12 @@ def _of_fate(
     if fate is Fate.REFUSED or fate is Fate.UNSENT:
         yield _finding(_unsent(sent), f"{by}: {sent.words}", via)
     elif fate is Fate.MISSING:
-        code = Code.OLD_HOST_SWALLOWS if via is Via.OLD else Code.CANARY_MISSING
-        yield _finding(code, f"{by}: {sent.words}; its token is {sent.canary.token}")
+        code = Code.OLD_HOST_SWALLOWS if via is Via.OLD and switched else Code.CANARY_MISSING
+        yield _finding(code, f"{by}: {sent.words}; its token is {sent.canary.token}", via)
     elif fate is Fate.AT_OLD or fate is Fate.AT_BOTH:
         code = Code.OLD_HOST_DELIVERS if via is Via.OLD else Code.CANARY_AT_OLD
+        if via is Via.OLD and not switched:
+            code = Code.OLD_HOST_WORKS
         yield _finding(code, f"{by}: {trail}")
     elif fate is Fate.ARRIVED:
         code = Code.OLD_HOST_FORWARDS if via is Via.OLD else Code.CANARY_ARRIVED
