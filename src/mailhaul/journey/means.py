@@ -23,6 +23,7 @@ from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.journey.clock import Clock
 from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.post import Post
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.zones import Zones
 from mailhaul.plan.model import System
@@ -135,6 +136,11 @@ class Means:
     opener: Opener = field(default_factory=PlainOpener)
     zones: Zones | None = None
     """How DNS is looked at and changed; None: this worker leaves domains to others."""
+    post: Post | None = None
+    """How mail hosts are asked and given canaries; None: this worker leaves them to others."""
+    aside: Opener | None = None
+    """Opens mailboxes for a look beside the passes, which it keeps out meanwhile, as they do it;
+    None: the usual opener does."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is asked to stop: what is under way stops at a message boundary."""
     slice_seconds: float = 900.0

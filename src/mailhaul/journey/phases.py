@@ -21,6 +21,7 @@ from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey import passing
+from mailhaul.journey.canaries import canary_defect, tend
 from mailhaul.journey.engine import Next, Run
 from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanState, plan_row
@@ -53,6 +54,8 @@ Work = Callable[[Means, Standing], Awaitable[Next | None]]
 
 async def perform(means: Means, run: Run) -> Next | None:
     """Does what the run is for, if it is still to be done; what is to follow at once."""
+    if run.phase is Phase.CANARY:
+        return await tend(means, run)
     if run.domain:
         return await watch(means, run)
     standing = await means.database.run(lambda c: _standing(c, run, means.clock.now()))
@@ -236,6 +239,9 @@ _WORK: dict[Phase, Work] = {
 
 async def failed_by_defect(means: Means, run: Run, why: str) -> None:
     """The run ended in a way that mailhaul itself is to blame for: a person must look."""
+    if run.phase is Phase.CANARY:
+        await canary_defect(means, run, why)
+        return
     if run.domain:
         await domain_defect(means, run, why)
         return

@@ -7,7 +7,7 @@ carried is told apart from what nobody can explain: the ledger knows what both s
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from sqlalchemy import Connection, delete, insert
@@ -27,6 +27,7 @@ from mailhaul.engine.verdict import (
     VerifyOptions,
 )
 from mailhaul.engine.verify import verify
+from mailhaul.journey.canary_rows import places_at_old
 from mailhaul.journey.events import Figure
 from mailhaul.journey.grades import Graded, Outcome, graded
 from mailhaul.journey.means import Means, folder_options, opened_pair
@@ -64,6 +65,8 @@ async def proven(means: Means, plan: PlanRow, row: MailboxRow) -> Proof:
     )
     verdict: Verdict | None = None
     theirs: Counter[Kind] = Counter()
+    ours = 0
+    canaries = await means.database.run(lambda c: places_at_old(c, row.id))
     with means.open_ledger(row) as ledger:
         folders = {each.source: each for each in ledger.folders()}
         async with opened_pair(means, plan, row, rationed=False) as pair:
@@ -75,6 +78,12 @@ async def proven(means: Means, plan: PlanRow, row: MailboxRow) -> Proof:
                     if isinstance(event, Verified):
                         verdict = event.verdict
                     elif isinstance(event, Difference):
+                        if event.kind is Kind.MISSING and (
+                            (event.folder, event.source_key) in canaries
+                        ):
+                            # Nobody's mail: what a sweep had carried of it was taken out again.
+                            ours += event.count
+                            continue
                         if _persons(ledger, folders.get(event.folder), event):
                             theirs[event.kind] += event.count
                         if len(kept) < MOST_KEPT:
@@ -82,6 +91,9 @@ async def proven(means: Means, plan: PlanRow, row: MailboxRow) -> Proof:
                         else:
                             more[event.severity] += event.count
     assert verdict is not None
+    if ours:
+        left = {**verdict.differences, Kind.MISSING: verdict.differences[Kind.MISSING] - ours}
+        verdict = replace(verdict, differences={kind: n for kind, n in left.items() if n})
     return Proof(verdict, tuple(kept), more, theirs[Kind.MISSING], theirs[Kind.FLAGS])
 
 

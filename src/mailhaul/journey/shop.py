@@ -23,6 +23,7 @@ from mailhaul.journey.ledgers import open_back, open_ledger
 from mailhaul.journey.means import Examine, Means, Resolve, folder_options
 from mailhaul.journey.opening import BudgetedOpener
 from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.post import WiredPost
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.slots import take_slot
 from mailhaul.journey.webhooks import deliver_due
@@ -77,6 +78,9 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
         open_back=lambda row, forward: open_back(database, place.directory, row, forward),
         opener=opener,
         zones=WiredZones(key),
+        post=WiredPost(clock),
+        # Under another name, so that a pass and a look never have the same mailbox open.
+        aside=BudgetedOpener(database, clock, f"{slot.name} aside"),
     )
     # An hour of a wound clock may be a second: who waits for it looks more often.
     every = min(1.0, max(FASTEST, 30.0 / clock.speed))

@@ -46,6 +46,8 @@ class Phase(StrEnum):
     UNDO = "undo"
     ZONE = "zone"
     """Of a domain, not of a mailbox (`journey.domain_states`)."""
+    CANARY = "canary"
+    """Of a probe or a marked message (`journey.canaries`)."""
 
 
 PHASES = {

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from mailhaul.core.finding import Severity
 from mailhaul.db import tables
 from mailhaul.dns.names import shown
+from mailhaul.journey.canary_account import canary_doubts
 from mailhaul.journey.domain_states import DomainState, DomainTrigger
 from mailhaul.journey.domains import (
     DomainRow,
@@ -70,7 +71,11 @@ def doubts(
     return [
         f"{shown(row.name)}: {why}"
         for row in rows
-        for why in [*_seen_lately(plan.plan, row, at), *_evidence(connection, plan.plan, row, at)]
+        for why in [
+            *_seen_lately(plan.plan, row, at),
+            *_evidence(connection, plan.plan, row, at),
+            *canary_doubts(connection, plan, row),
+        ]
     ]
 
 

@@ -22,6 +22,13 @@ from mailhaul import __version__
 from mailhaul.core.text import printable
 from mailhaul.db import tables
 from mailhaul.journey.budgets import PERMIT_LASTS, renew
+from mailhaul.journey.canary_rows import (
+    CanaryRow,
+    canary_run,
+    due_canaries,
+    want,
+    write_canary,
+)
 from mailhaul.journey.domains import DomainRow, domain_run, due_domains, write_domain
 from mailhaul.journey.engine import Engine, Next, Run
 from mailhaul.journey.gates import admissible, going
@@ -39,6 +46,10 @@ GRACE = 15.0
 USUAL_PLACES = 16
 """Mailboxes of a plan that one partition carries at the same time, where no budget says."""
 LOOKING_PLACES = 50
+SOUGHT_PLACES = 4
+"""Canaries that are looked for at the same time; of one plan one is spoken of at a time."""
+WANT_EVERY = 30.0
+"""Seconds between two looks which canaries are wanted."""
 QUEUED = 3
 """For each place so many runs stand in the engine's queue: enough that none is idle, few enough
 that what is urgent need not wait behind them."""
@@ -54,6 +65,7 @@ DATABASE_TRIES = 12
 _URGENT = (State.FINAL, State.SWEEPING, State.RETURNING, State.UNDOING, State.VERIFYING)
 
 _Done = TypeVar("_Done")
+_Due = MailboxRow | DomainRow | CanaryRow
 Deliver = Callable[[], Awaitable[int]]
 Tell = Callable[[BaseException], str]
 """Keeps a report of a defect; what a person is told of it."""
@@ -114,6 +126,7 @@ class Reconciler:
         self._limits: dict[str, int] = {}
         self._asked: set[str] = set()
         """Runs that were handed to the engine in the last turn."""
+        self._wanted_at = -WANT_EVERY
 
     async def turn(self) -> None:
         """One look at everything."""
@@ -138,7 +151,7 @@ class Reconciler:
 
     def _due(
         self, connection: Connection, live: set[str]
-    ) -> tuple[list[PlanRow], list[tuple[MailboxRow | DomainRow, Run]]]:
+    ) -> tuple[list[PlanRow], list[tuple[_Due, Run]]]:
         """What is due and not live, as much of it as there are places for; urgent things first."""
         table = tables.mailbox
         now = self._shop.means.clock.now()
@@ -164,11 +177,18 @@ class Reconciler:
             .limit(len(live) + self._most(plans.values()))
         )
         room: dict[str, int] = {}
-        found: list[tuple[MailboxRow | DomainRow, Run]] = []
-        asked: list[tuple[MailboxRow | DomainRow, Run | None]] = []
+        found: list[tuple[_Due, Run]] = []
+        asked: list[tuple[_Due, Run | None]] = []
         if self._shop.means.zones is not None:
             asked += [(row, domain_run(row)) for row in due_domains(connection, now)]
         asked += [(row, run_of(row)) for row in map(from_row, rows)]
+        if self._shop.means.post is not None:
+            self._want(connection, plans.values(), now)
+            asked += [
+                (row, canary_run(row))
+                for row in due_canaries(connection, now, QUEUED * SOUGHT_PLACES)
+                if row.plan in plans
+            ]
         for row, run in asked:
             assert run is not None
             left = room.setdefault(run.partition, self._most([plans[row.plan]]))
@@ -178,6 +198,12 @@ class Reconciler:
                     found.append((row, run))
         return [each for each in plans.values() if each.state is PlanState.RUNNING], found
 
+    def _want(self, connection: Connection, plans: Iterable[PlanRow], now: float) -> None:
+        if now - self._wanted_at >= WANT_EVERY or now < self._wanted_at:
+            for plan in plans:
+                want(connection, plan, now)
+            self._wanted_at = now
+
     def _most(self, plans: Iterable[PlanRow]) -> int:
         return sum(QUEUED * max(places(plan, USUAL_PLACES), LOOKING_PLACES) for plan in plans)
 
@@ -186,6 +212,8 @@ class Reconciler:
         partitions = {"carry": most, "switch": most, "look": LOOKING_PLACES}
         if plan.plan.dns is not None:
             partitions["zone"] = LOOKING_PLACES
+        if plan.plan.canary is not None:
+            partitions |= {"spoken": 1, "sought": SOUGHT_PLACES}
         for name, count in partitions.items():
             partition = f"{plan.id}:{name}"
             if self._limits.get(partition) != count:
@@ -193,8 +221,11 @@ class Reconciler:
                 self._limits[partition] = count
 
 
-def _step_on(connection: Connection, row: MailboxRow | DomainRow) -> None:
+def _step_on(connection: Connection, row: _Due) -> None:
     """The same work is for another run."""
+    if isinstance(row, CanaryRow):
+        write_canary(connection, row)
+        return
     if isinstance(row, DomainRow):
         write_domain(connection, row, step=row.step + 1)
     else:

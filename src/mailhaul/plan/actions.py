@@ -9,6 +9,7 @@ ACTIONS = (
     # What is seen of domains, and what moves them on.
     *("domain_seen", "domain_spread", "domain_sent", "domain_switched", "domain_recalled"),
     *("domain_returned", "domain_failed", "domain_retried", "sweeps_ended", "step_done"),
+    *("canary_asked", "canary_sent", "canary_seen"),
     # What moves a mailbox on, in the order of its journey.
     *("checked", "blocked", "admitted", "begun", "sliced", "carried", "touched_up", "went"),
     *("swept", "quiet", "verified", "signed", "again", "refused", "answered", "failed"),
