@@ -166,7 +166,7 @@ def test_probes_and_messages_are_counted_where_the_plan_wants_them(tmp_path: Pat
         for box, outcome in zip(boxes, ("accepted", "refused"), strict=True):
             connection.execute(
                 insert(tables.canary).values(
-                    domain_id=domain, mailbox_id=box, via="new", kind="probe", sent_at=1.0,
+                    domain_id=domain, mailbox_id=box, via="new", kind="ask", sent_at=1.0,
                     outcome=outcome,
                 )
             )  # fmt: skip

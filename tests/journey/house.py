@@ -5,13 +5,13 @@ run at a time; when nothing is, the clock goes on to the next moment at which so
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from mailhaul.check.mailbox import check_mailbox
 from mailhaul.core.endpoint import Credentials
@@ -24,7 +24,9 @@ from mailhaul.db.database import Database, open_database
 from mailhaul.db.migrate import migrate
 from mailhaul.journey import orders
 from mailhaul.journey.clock import HandClock
+from mailhaul.journey.canary_rows import CanaryRow, canary_run, due_canaries, want
 from mailhaul.journey.domains import DomainRow, domain_run, domains
+from mailhaul.journey.engine import Next, Run
 from mailhaul.journey.events import Logged, log
 from mailhaul.journey.gates import open_gate
 from mailhaul.journey.ledgers import open_back, open_ledger
@@ -32,6 +34,7 @@ from mailhaul.journey.loading import load
 from mailhaul.journey.means import Means, Opening, folder_options
 from mailhaul.journey.phases import perform
 from mailhaul.journey.plans import PlanRow, plan_row
+from mailhaul.journey.post import Post
 from mailhaul.journey.questions import Gate, ask
 from mailhaul.journey.rows import MailboxRow, from_row
 from mailhaul.journey.runs import run_of
@@ -78,7 +81,10 @@ class House:
     sources: dict[str, MemoryMailbox] = field(default_factory=dict)
     targets: dict[str, MemoryMailbox] = field(default_factory=dict)
     zones: Zones | None = None
+    post: Post | None = None
     domain: str = "x"
+    tend: Callable[[Means, Run], Awaitable[Next | None]] = perform
+    """What performs the runs of canary mail."""
 
     def __post_init__(self) -> None:
         self.database: Database = open_database(self.database_url, self.directory)
@@ -118,6 +124,7 @@ class House:
             open_back=lambda row, forward: open_back(self.database, self.directory, row, forward),
             opener=self,
             zones=self.zones,
+            post=self.post,
             look_seconds=0.02,
         )
 
@@ -218,8 +225,11 @@ class House:
             await self.run(due)
         raise AssertionError(f"{self.row(person)} after {most} runs")
 
-    async def run(self, row: MailboxRow | DomainRow) -> None:
+    async def run(self, row: MailboxRow | DomainRow | CanaryRow) -> None:
         """Performs what the row's state asks for."""
+        if isinstance(row, CanaryRow):
+            await self.tend(self.means, canary_run(row))
+            return
         run = domain_run(row) if isinstance(row, DomainRow) else run_of(row)
         assert run is not None
         await perform(self.means, run)
@@ -230,7 +240,7 @@ class House:
             (row,) = domains(connection, self.number)
         return row
 
-    def _due(self) -> Iterator[MailboxRow | DomainRow]:
+    def _due(self) -> Iterator[MailboxRow | DomainRow | CanaryRow]:
         table = tables.mailbox
         with self.database.begin() as connection:
             pass_gates(connection, self.hand.time)
@@ -241,9 +251,31 @@ class House:
             )
             found = [from_row(row) for row in rows]
             zones = domains(connection, self.number)
-        due: list[MailboxRow | DomainRow] = [row for row in found if run_of(row) is not None]
+            canaries = self._canaries(connection)
+        due: list[MailboxRow | DomainRow | CanaryRow] = [
+            row for row in found if run_of(row) is not None
+        ]
         due += [row for row in zones if row.due_at is not None]
+        due += canaries
         yield from sorted(due, key=lambda row: (row.due_at or 0.0, isinstance(row, MailboxRow)))
+
+    def _canaries(self, connection: Connection) -> list[CanaryRow]:
+        """Those that are due now, else those that are due next."""
+        if self.post is None:
+            return []
+        want(connection, plan_row(connection, self.number), self.hand.time)
+        table = tables.canary
+        later = connection.execute(
+            select(table.c.due_at).where(table.c.due_at > self.hand.time).order_by(table.c.due_at)
+        )
+        clear = connection.execute(
+            select(table.c.clear_at).where(table.c.clear_at > self.hand.time)
+        )
+        moments = sorted({self.hand.time, *later.scalars(), *clear.scalars()})
+        for moment in moments:
+            if found := due_canaries(connection, moment, 100):
+                return [replace(each, due_at=max(moment, each.due_at or 0.0)) for each in found]
+        return []
 
 
 def _nothing(side: str, operation: str, folder: str) -> None:

@@ -7,7 +7,7 @@ Everything is read from rows and judged anew; nothing here asks a server.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _ASKED_OF = (Via.NEW, Via.FILTER)
 """Whose answers decide whether mail may be switched."""
+_OPEN = ("", "on its way", "not now", "no answer in time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,23 @@ def canary_total(every: Sequence[CanaryFigures]) -> CanaryFigures | None:
     }
     seconds = tuple(sorted(second for one in every for second in one.seconds))
     return CanaryFigures(switched=any(one.switched for one in every), seconds=seconds, **counts)
+
+
+def canary_counts(
+    connection: Connection, plan: PlanRow, mailboxes: Collection[int]
+) -> dict[str, tuple[int, int]]:
+    """Of these mailboxes' newest probes and messages how many were good, of how many that have
+    been answered, or have been missed: for the runbook. What the old host says does not count."""
+    newest: dict[tuple[int, Act], CanaryRow] = {}
+    for row in canaries_of(connection, plan.id):
+        if row.mailbox in mailboxes and row.via is not Via.OLD:
+            newest[row.mailbox, row.kind] = row
+    found = {}
+    for name, kind, good in (("probe", Act.ASK, "accepted"), ("message", Act.SEND, "arrived")):
+        told = [row.outcome for (_, each), row in newest.items() if each is kind]
+        told = [each for each in told if each not in _OPEN]
+        found[name] = (told.count(good), len(told))
+    return found
 
 
 def canary_doubts(connection: Connection, plan: PlanRow, zone: DomainRow) -> list[str]:

@@ -16,6 +16,7 @@ from mailhaul.core.finding import Severity
 from mailhaul.core.text import plural
 from mailhaul.db import tables
 from mailhaul.dns.names import shown
+from mailhaul.journey.canary_account import canary_counts
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.domains import DomainRow, domains
 from mailhaul.journey.gates import Opened, opened
@@ -193,7 +194,7 @@ def _facts(connection: Connection, plan: PlanRow, wave: str, at: float) -> Facts
         said=said,
         went=next((g for g in gates if g.gate is Gate.GO and g.wave == wave), None),
         signed=next((g for g in gates if g.gate is Gate.SIGN_OFF), None),
-        canaries=_canaries(connection, here),
+        canaries=canary_counts(connection, plan, {row.id for row in here}),
     )
 
 
@@ -208,25 +209,6 @@ def _blocking(connection: Connection, zones: Iterable[DomainRow]) -> tuple[str, 
         .order_by(table.c.id)
     )
     return tuple(rows.scalars())
-
-
-def _canaries(connection: Connection, rows: Iterable[MailboxRow]) -> dict[str, tuple[int, int]]:
-    """The newest of each kind and way for each mailbox, and how many of them were good."""
-    table = tables.canary
-    newest: dict[tuple[int, str, str], str] = {}
-    for each in connection.execute(
-        select(table).where(table.c.mailbox_id.in_([row.id for row in rows])).order_by(table.c.id)
-    ):
-        newest[each.mailbox_id, each.via, each.kind] = each.outcome
-    found: dict[str, tuple[int, int]] = {}
-    for (_, _, kind), outcome in newest.items():
-        good, all_ = found.get(kind, (0, 0))
-        found[kind] = good + (outcome in GOOD), all_ + 1
-    return found
-
-
-GOOD = ("accepted", "arrived")
-"""Outcomes of probes and messages that are as they should be."""
 
 
 # one function a step
