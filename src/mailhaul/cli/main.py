@@ -35,6 +35,7 @@ SUMMARIES = {
     "worker": "work on the plans that have been started, until asked to stop",
     "start": "load a plan, or what has changed in it, and let its mailboxes begin",
     "status": "show how a plan stands: states, figures, what waits for what, what is next",
+    "canary": "list the probes and marked messages of a plan, and what came of each",
     "log": "tell what happened in a plan, and prove that nothing of it was changed",
     "pause": "stop mailboxes of a plan at the next message boundary, until resume",
     "resume": "let paused mailboxes go on where they were",

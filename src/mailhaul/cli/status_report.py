@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mailhaul.cli.blocks import Block, Json, Line, Table, Tone
+from mailhaul.cli.canary_figures import canary_words, figures_json
 from mailhaul.cli.figures import count, octets, plural, rate, remaining
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def status_line(found: "Status") -> dict[str, Json]:
         "grades": dict(found.grades),
         "grade": None if found.grade is None else found.grade.value,
         "workers": found.workers,
+        "canary": None if found.canary is None else figures_json(found.canary),
     }
 
 
@@ -252,6 +254,8 @@ def _figures(found: "Status") -> list[Block]:
     if found.grades:
         grades = ", ".join(f"{count(number)} {grade}" for grade, number in found.grades.items())
         blocks.append(Line(f"grades: {grades}"))
+    if found.canary is not None:
+        blocks.append(Line(f"canary mail: {canary_words(found.canary)}"))
     return blocks
 
 

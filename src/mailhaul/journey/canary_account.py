@@ -101,6 +101,11 @@ def canary_total(every: Sequence[CanaryFigures]) -> CanaryFigures | None:
     return CanaryFigures(switched=any(one.switched for one in every), seconds=seconds, **counts)
 
 
+def canary_list(connection: Connection, plan: PlanRow) -> list[CanaryShown]:
+    """Every probe and message of the plan, the newest era of each domain last."""
+    return [canary_shown(row) for row in canaries_of(connection, plan.id)]
+
+
 def canary_counts(
     connection: Connection, plan: PlanRow, mailboxes: Collection[int]
 ) -> dict[str, tuple[int, int]]:

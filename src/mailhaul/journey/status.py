@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from mailhaul.db import tables
 from mailhaul.journey.account import FIGURES, Account, account_of, total
+from mailhaul.journey.canary_account import CanaryFigures, canary_figures, canary_total
 from mailhaul.journey.gates import Opened, opened
 from mailhaul.journey.grades import Grade, worst
 from mailhaul.journey.hours import passed
@@ -117,6 +118,8 @@ class Status:
     nothing is left or it can't be known."""
     grades: Mapping[str, int] = field(default_factory=dict)
     workers: int = 0
+    canary: CanaryFigures | None = None
+    """Of all domains together; None where there is no canary mail."""
 
     @property
     def mailboxes(self) -> int:
@@ -157,6 +160,7 @@ def status(connection: Connection, plan: PlanRow, at: float) -> Status:
         synced_at=_forecast(plan, figures, pace, at),
         grades=_grades(connection, plan),
         workers=_workers(connection),
+        canary=canary_total(canary_figures(connection, plan)),
     )
 
 
