@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from mailhaul.canary.routes import Act, Via
+from mailhaul.canary.watch import Found, Side
 from mailhaul.cli.approve import opened_line
 from mailhaul.cli.blocks import Json
+from mailhaul.cli.canary import canary_lines
 from mailhaul.cli.cutover_report import (
     Intended,
     report_lines,
@@ -15,7 +18,10 @@ from mailhaul.cli.log import proof_line, record_line
 from mailhaul.cli.ordering import result_line
 from mailhaul.cli.start import started_line
 from mailhaul.cli.status_report import mailbox_line, row_line, status_line
+from mailhaul.core.finding import Finding, Severity
 from mailhaul.journey.account import Account
+from mailhaul.journey.canary_account import CanaryFigures, CanaryShown
+from mailhaul.journey.canary_rows import CanaryRow, Era, Sighting, Stage
 from mailhaul.journey.details import Details, Found, Leftover, PassDone
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.domains import DomainRow
@@ -55,6 +61,7 @@ FULL = Status(
     NOW,
     {"good": 1},
     1,
+    CanaryFigures("", True, 2, 2, 1, 1, 3, 1, 1, 1, 0, 0, 0, 1, 1, 0, 1, (2.5, 3.5)),
 )
 
 
@@ -105,3 +112,25 @@ LINES += [
     step_done_line("acme", "w", "people", True),
     sweeps_ended_line("acme", "w", ["a@b"]),
 ]
+
+
+def canary(*, far: bool) -> CanaryShown:
+    """A message that came out, or a probe that nobody has made yet."""
+    values: dict[str, Any] = dict.fromkeys(CanaryRow.__dataclass_fields__)
+    values |= {"id": 1, "plan": 1, "domain": 1, "mailbox": 1, "step": 0, "tries": 0, "sent_at": 1.0}
+    values |= {"name": "acme.example", "address": "a@acme.example", "person": State.SYNCED}
+    values |= {"via": Via.MX, "kind": Act.SEND, "era": Era(True, 1.0), "stage": Stage.SOUGHT}
+    values |= dict.fromkeys(("token", "verdict", "said", "reached", "outcome", "reason"), "x")
+    found = Found("x", Side.NEW, ("INBOX",), 7, 2.5)
+    values |= {"seen": (Sighting(found, True),) if far else (), "since": {}}
+    if far:
+        values |= {"due_at": 3.0, "taken_at": 1.5}
+    findings = (Finding("CANARY_ARRIVED", Severity.TELLS, "there", ""),) if far else ()
+    return CanaryShown(CanaryRow(**values), 1.0 if far else None, findings)
+
+
+LINES += canary_lines(
+    ROW,
+    [CanaryFigures("acme.example"), CanaryFigures("b.example", seconds=(1.5,))],
+    [canary(far=False), canary(far=True)],
+)

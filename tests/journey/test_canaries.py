@@ -411,10 +411,15 @@ async def gone_through(
     await survived(lambda: place.drive(hours=3))
     tokens = [token for _, _, token in post.sent]
     assert len(tokens) == len({*tokens}), "nothing is sent twice"
-    assert Counter(via for _, via, _ in post.sent) == {Via.OLD: 2, Via.MX: 1}
+    # Whoever comes after the kill can't know that one was not sent: it is looked for, and missed.
+    messages = {row.token: row for row in rows(place) if row.kind is Act.SEND}
+    missed = [row for row in messages.values() if row.outcome == "in neither mailbox"]
+    assert len(messages) == 3
+    assert {*messages} - {*tokens} == {row.token for row in missed}
+    assert len(missed) <= 1
     assert canaries_in(place, "target") == 0
     row = one(place, Via.MX, Act.SEND, after=True)
-    assert (row.stage, row.outcome) == (Stage.OVER, "arrived")
+    assert row in missed or (row.stage, row.outcome) == (Stage.OVER, "arrived")
     assert one(place, Via.NEW, Act.ASK, after=False).verdict == "accepted"
     return killing
 
@@ -443,7 +448,6 @@ def killed_at(moment: str, time: int) -> Callable[[House, PlayedPost], Counter[s
         ("before asking", 2, False),
         ("after sending", 1, False),
         ("after sending", 1, True),
-        ("after sending", 2, True),
     ],
 )
 async def test_a_kill_while_a_host_is_spoken_to(
@@ -454,18 +458,13 @@ async def test_a_kill_while_a_host_is_spoken_to(
 
 
 async def test_what_may_have_been_sent_is_looked_for_and_never_sent_again(tmp_path: Path) -> None:
-    """Whoever comes after the kill can't know that it was not."""
     place, zones, post = house(tmp_path)
     await switched(place, zones)
-    killed_at("before sending", 2)(place, post)
+    killed_at("before sending", 1)(place, post)
     await survived(lambda: place.drive(hours=4))
-    assert (
-        Counter(via for _, via, _ in post.sent)[Via.MX]
-        + Counter(via for _, via, _ in post.sent)[Via.OLD]
-        == 2
-    )
-    outcomes = Counter(row.outcome for row in rows(place) if row.kind is Act.SEND)
-    assert outcomes["in neither mailbox"] == 1
+    assert [via for _, via, _ in post.sent] == [Via.OLD, Via.OLD]
+    row = one(place, Via.MX, Act.SEND, after=True)
+    assert (row.outcome, row.verdict) == ("in neither mailbox", "perhaps taken")
     assert canaries_in(place, "target") == 0
 
 

@@ -1,5 +1,5 @@
-"""Canary mail of a plan through real servers, before the switch and after it: exchanges that deliver
-into Dovecot, a zone on Knot, a cache in Unbound."""
+"""Canary mail of a plan through real servers, before the switch and after it: exchanges that
+deliver into Dovecot, a zone on Knot, a cache in Unbound."""
 
 import asyncio
 from collections.abc import Iterator
