@@ -154,6 +154,7 @@ class Row:
     codes: tuple[Code, ...]
     seconds: float | None = None
     over: bool = True
+    switched: bool = True
 
 
 ROWS = [
@@ -273,6 +274,23 @@ ROWS = [
         (Code.OLD_HOST_DELIVERS,),
         4,
     ),
+    Row(
+        "the old host delivers before the switch",
+        sent(via=Via.OLD),
+        (OLD,),
+        Fate.AT_OLD,
+        (Code.OLD_HOST_WORKS,),
+        4,
+        switched=False,
+    ),
+    Row(
+        "the old host loses it before the switch",
+        sent(via=Via.OLD),
+        (),
+        Fate.MISSING,
+        (Code.CANARY_MISSING,),
+        switched=False,
+    ),
     Row("the old host swallows", sent(via=Via.OLD), (), Fate.MISSING, (Code.OLD_HOST_SWALLOWS,)),
     Row(
         "the old host is closed",
@@ -300,7 +318,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_fates(row: Row) -> None:
-    judged = judge_canary(row.sent, row.found, over=row.over)
+    judged = judge_canary(row.sent, row.found, over=row.over, switched=row.switched)
     assert (judged.fate, judged.seconds) == (row.fate, row.seconds)
     assert [each.code for each in judged.findings] == [code.value for code in row.codes]
     assert all("ann@example.org" in each.evidence for each in judged.findings[-1:])

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from mailhaul.canary.routes import Act, Via
-from mailhaul.canary.watch import Found, Side
+from mailhaul.canary.watch import Found as Spotted
+from mailhaul.canary.watch import Side
 from mailhaul.cli.approve import opened_line
 from mailhaul.cli.blocks import Json
 from mailhaul.cli.canary import canary_lines
@@ -121,7 +122,7 @@ def canary(*, far: bool) -> CanaryShown:
     values |= {"name": "acme.example", "address": "a@acme.example", "person": State.SYNCED}
     values |= {"via": Via.MX, "kind": Act.SEND, "era": Era(True, 1.0), "stage": Stage.SOUGHT}
     values |= dict.fromkeys(("token", "verdict", "said", "reached", "outcome", "reason"), "x")
-    found = Found("x", Side.NEW, ("INBOX",), 7, 2.5)
+    found = Spotted("x", Side.NEW, ("INBOX",), 7, 2.5)
     values |= {"seen": (Sighting(found, True),) if far else (), "since": {}}
     if far:
         values |= {"due_at": 3.0, "taken_at": 1.5}
