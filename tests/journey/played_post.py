@@ -25,11 +25,11 @@ WORDS = {
 @dataclass
 class PlayedPost:
     """`verdicts`: what is said of an address by a way, one after the other, the last one for good;
-    accepted where there are none. `into`: where a message by a way comes out at once."""
+    accepted where there are none. `into`: where a message by a way comes out at once, by person."""
 
     now: Callable[[], float]
     verdicts: dict[tuple[Via, str], list[Verdict]] = field(default_factory=dict)
-    into: dict[Via, list[MemoryMailbox]] = field(default_factory=dict)
+    into: dict[Via, dict[str, MemoryMailbox]] = field(default_factory=dict)
     asked: list[tuple[float, Via, tuple[str, ...]]] = field(default_factory=list)
     sent: list[tuple[float, Via, str]] = field(default_factory=list)
     """Every message that a host took: when, by which way, its token."""
@@ -53,7 +53,8 @@ class PlayedPost:
         if verdict is not Verdict.ACCEPTED:
             return Sent(canary, verdict, WORDS[verdict], None, self._reached(canary.via))
         self.sent.append((self.now(), canary.via, canary.token))
-        for mailbox in self.into.get(canary.via, []):
+        mailbox = self.into.get(canary.via, {}).get(canary.recipient.partition("@")[0])
+        if mailbox is not None:
             message = marked_message(canary, "", "probe.example.net")
             mailbox.deliver(message, INBOX_PATH, received=datetime.now(UTC))
         self.wrong("after sending")

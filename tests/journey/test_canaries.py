@@ -29,6 +29,7 @@ from mailhaul.plan.model import Sweeps
 from tests.journey.house import BEGIN, HOUR, House, plan_of
 from tests.journey.played_post import PlayedPost
 from tests.journey.played_zones import NEW, PlayedZones
+from tests.journey.test_reconciler import shop_of, worked
 
 DOMAIN = "acme.example"
 ANNA = f"anna@{DOMAIN}"
@@ -57,7 +58,7 @@ def house(directory: Path, **more: Any) -> tuple[House, PlayedZones, PlayedPost]
         post=post,
         domain=DOMAIN,
     )
-    post.into = {Via.MX: [*place.targets.values()], Via.OLD: [place.sources[people[0]]]}
+    post.into = {Via.MX: place.targets, Via.OLD: place.sources, Via.FILTER: place.targets}
     return place, zones, post
 
 
@@ -228,7 +229,7 @@ async def test_one_that_comes_out_nowhere_is_told_and_looked_for_until_the_next_
     tmp_path: Path,
 ) -> None:
     place, zones, post = house(tmp_path)
-    post.into[Via.MX] = []
+    post.into[Via.MX] = {}
     await switched(place, zones)
     await place.drive(hours=2)
     assert figures(place).lost == 1
@@ -273,7 +274,6 @@ async def test_what_somebody_removed_at_the_target_is_still_told(tmp_path: Path)
 
 async def test_behind_a_filter_only_the_filter_is_spoken_to(tmp_path: Path) -> None:
     place, _, post = house(tmp_path, dns={"filter": "Example Filter"})
-    post.into[Via.FILTER] = [place.targets["anna"]]
     await place.drive(hours=2)
     assert {via for _, via, _ in post.asked} == {Via.FILTER}
     assert post.sent == []
@@ -485,3 +485,19 @@ async def test_a_kill_at_every_transaction(moment: str, later: bool, tmp_path: P
 
         killing = await gone_through(tmp_path / str(number), prepare, later=later)
         assert killing.killed
+
+
+async def test_a_worker_does_it_all_by_itself_and_waits_for_answers(tmp_path: Path) -> None:
+    """Reconciler and engine: until people are waited for, and nobody's answer is."""
+    place, zones, post = house(tmp_path, people=("anna", "bob"))
+    zones.wrong = lambda moment: zones.spread() if moment == "after writing" else None
+    await worked(place, shop_of(place))
+    assert figures(place).accepted == 2
+    assert lacking(place) == ()
+    place.means.stopping.clear()
+    await worked(place, shop_of(place))
+    assert figures(place).arrived == 2
+    tokens = [token for _, _, token in post.sent]
+    assert len(tokens) == len({*tokens}) == 4
+    assert canaries_in(place, "target") == 0
+    assert {place.row(each).grade for each in place.people} == {"perfect"}

@@ -31,6 +31,7 @@ from mailhaul.core.store import Source
 from mailhaul.core.text import printable
 from mailhaul.journey.canary_account import sent_of
 from mailhaul.journey.canary_rows import (
+    TRIES,
     CanaryRow,
     Sighting,
     Stage,
@@ -53,8 +54,6 @@ from mailhaul.journey.post import Post
 from mailhaul.journey.rows import MailboxRow, Stale, mailbox
 from mailhaul.journey.states import ENDED, State
 
-TRIES = 6
-"""So often is a message offered to hosts that say “not now” or can't be reached."""
 SHORTEST_PAUSE = 300.0
 LONGEST_PAUSE = 3600.0
 """Seconds until a host is asked again; greylisting hosts want some minutes."""

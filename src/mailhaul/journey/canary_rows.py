@@ -30,6 +30,10 @@ from mailhaul.journey.states import ENDED, Phase, State
 
 BATCH = 10
 """So many addresses are asked about in one run."""
+TRIES = 6
+"""So often is a message offered to hosts that say “not now” or can't be reached."""
+UNSEEN = ("", "on its way")
+"""Outcomes of messages that nobody has seen, and nobody misses yet."""
 _BEFORE = (DomainState.WATCHED, DomainState.RETURNED)
 _UNKNOWN = frozenset({State.PLANNED, State.BLOCKED})
 """Nobody has logged in to the mailbox yet."""
@@ -129,11 +133,50 @@ def errands_of(plan: PlanRow, zone: DomainRow, at: float) -> tuple[Errand, ...]:
 
 def want(connection: Connection, plan: PlanRow, at: float) -> int:
     """Makes the rows that are wanted now and not there; how many. None without `on = true`."""
+    fresh = _wanted(connection, plan, at)
+    if fresh:
+        postgres = connection.dialect.name == "postgresql"
+        insert = postgresql.insert if postgres else sqlite.insert
+        connection.execute(insert(tables.canary).on_conflict_do_nothing(), fresh)
+    return len(fresh)
+
+
+def expected_soon(connection: Connection, plan: PlanRow, at: float) -> bool:
+    """Whether canary mail will show something new by itself within the hour: an answer that nobody
+    has had yet, a message that nobody has seen, or one whose copy by the last sweep is to be taken
+    out. What is only asked once more is not waited for."""
+    if not _wishes(plan):
+        return False
+    table, mailbox = tables.canary, tables.mailbox
+    unanswered = (table.c.stage == Stage.DUE.value) & (table.c.outcome == "")
+    unseen = (table.c.stage == Stage.SOUGHT.value) & table.c.outcome.in_(UNSEEN)
+    carried = (table.c.side == Side.OLD.value) & (mailbox.c.state == State.VERIFIED.value)
+    query = (
+        select(table.c.id)
+        .join(tables.domain, tables.domain.c.id == table.c.domain_id)
+        .join(mailbox, mailbox.c.id == table.c.mailbox_id)
+        .where(
+            tables.domain.c.plan_id == plan.id,
+            (unanswered & (table.c.tries < TRIES))
+            | unseen
+            | (carried & (table.c.stage == Stage.SOUGHT.value))
+            | (table.c.stage == Stage.SPEAKING.value),
+        )
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None or bool(_wanted(connection, plan, at))
+
+
+def _wishes(plan: PlanRow) -> bool:
     canary = plan.plan.canary
     if canary is None or not canary.on or plan.plan.dns is None:
-        return 0
-    if plan.state is not PlanState.RUNNING or plan.started_at is None:
-        return 0
+        return False
+    return plan.state is PlanState.RUNNING and plan.started_at is not None
+
+
+def _wanted(connection: Connection, plan: PlanRow, at: float) -> list[dict[str, Any]]:
+    if not _wishes(plan):
+        return []
     fit = [
         row
         for row in _mailboxes(connection, plan.id)
@@ -152,11 +195,7 @@ def want(connection: Connection, plan: PlanRow, at: float) -> int:
             if errand == Errand(Via.OLD, Act.SEND):
                 people = [] if known else people[:1]
             fresh += [_row(zone, row, errand, era, at) for row in people if row.id not in known]
-    if fresh:
-        postgres = connection.dialect.name == "postgresql"
-        insert = postgresql.insert if postgres else sqlite.insert
-        connection.execute(insert(tables.canary).on_conflict_do_nothing(), fresh)
-    return len(fresh)
+    return fresh
 
 
 def canary_row(connection: Connection, number: int) -> CanaryRow:

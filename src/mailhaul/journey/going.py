@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, func, or_, select
 
 from mailhaul.db import tables
+from mailhaul.journey.canary_rows import expected_soon
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.gates import admissible, going
 from mailhaul.journey.plans import PlanState, plan_row
@@ -51,4 +52,6 @@ def goes_on(connection: Connection, number: int, at: float) -> bool:
         ).scalar_one()
     if here or plan.state is not PlanState.RUNNING:
         return bool(here)
+    if expected_soon(connection, plan, at):
+        return True
     return any(row.plan == number for row in (*admissible(connection), *going(connection)))
