@@ -33,6 +33,7 @@ from mailhaul.dns.zone import Edit, ZoneError, ZoneWriter
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.domains import DomainRow
 from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.zone_reach import Ears
 from mailhaul.journey.zones import Done, Keep, Seen, Sight, expected_of, judged
 from mailhaul.plan.model import Dns, WriterKind
 
@@ -126,6 +127,13 @@ class WiredZones:
             UpdatedZone(zone, Server(server, dns.writer.port, dns.writer.server), key,
                         _allowed(plan)),
         )  # fmt: skip
+
+    async def ears(self, plan: PlanRow, row: DomainRow) -> Ears:
+        """See `Reach`."""
+        whom = self._whom(plan)
+        authority = await whom.delegations.survey(row.name)
+        own = ManualZone(authority.zone, authority.servers, whom.network)
+        return Ears(whom.network, watched(authority, whom.caches), own)
 
     def _whom(self, plan: PlanRow) -> Asking:
         dns = _dns(plan)

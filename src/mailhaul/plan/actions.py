@@ -10,6 +10,8 @@ ACTIONS = (
     *("domain_seen", "domain_spread", "domain_sent", "domain_switched", "domain_recalled"),
     *("domain_returned", "domain_failed", "domain_retried", "sweeps_ended", "step_done"),
     *("canary_asked", "canary_sent", "canary_seen"),
+    # What persons have had written to zones apart from the switch.
+    *("zone_writing", "zone_written", "zone_put_back", "zone_failed"),
     # What moves a mailbox on, in the order of its journey.
     *("checked", "blocked", "admitted", "begun", "sliced", "carried", "touched_up", "went"),
     *("swept", "quiet", "verified", "signed", "again", "refused", "answered", "failed"),
