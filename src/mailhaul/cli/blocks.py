@@ -24,10 +24,11 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text."""
+    """One line of text; one that is `whole` is never broken, for it is to be copied."""
 
     text: str = ""
     tone: Tone = Tone.PLAIN
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ def laid_out(blocks: Iterable[Block], width: int | None = None) -> Iterator[Line
     """The lines of `blocks`; tables are made to fit `width` columns, as far as they can, and longer
     lines are broken at blanks."""
     for block in blocks:
-        if isinstance(block, Line):
+        if isinstance(block, Line) and block.whole:
+            yield block
+        elif isinstance(block, Line):
             yield from (Line(text, block.tone) for text in broken(block.text, width))
         else:
             yield from _table_lines(block, width)

@@ -1,0 +1,161 @@
+"""What `dns apply` and `dns return` have in common: an order for each domain, and, where it is
+wanted, waiting until every server of the zone says so."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mailhaul.cli.blocks import Line, Tone
+from mailhaul.cli.exits import Exit
+from mailhaul.cli.figures import plural
+from mailhaul.cli.options import Arguments, Option
+from mailhaul.cli.surroundings import Surroundings
+from mailhaul.cli.zone_desk import Domain, Outcome, each_domain, trouble_line
+
+if TYPE_CHECKING:
+    from mailhaul.dns.watching import Seen
+    from mailhaul.dns.zone import Edit
+    from mailhaul.journey.plans import PlanRow
+    from mailhaul.journey.zone_orders import Written
+
+# ruff: noqa: PLC0415 - what opens sockets is imported once it is needed.
+
+EVERY = 5.0
+"""Seconds between two rounds of asking."""
+WATCH = Option(
+    "--watch", "then ask every server of the zone until all say so; Ctrl-C ends only the watching"
+)
+EXITS = (Exit.COMPLETE, Exit.USAGE, Exit.INCOMPLETE, Exit.INTERRUPTED)
+
+Order = Callable[[Domain], Awaitable[list["Written"]]]
+
+
+def carry_out(
+    arguments: Arguments, surroundings: Surroundings, name: str, order: Order, remark: str = ""
+) -> Exit:
+    """Carries it out for each domain, tells at once what came of it, and watches where that is
+    asked for; `name` is apply or return, `remark` a last line for a person."""
+    from mailhaul.cli.zone_report import written_blocks, written_line
+    from mailhaul.dns.switch import Result
+
+    console, as_json = surroundings.console, arguments.given("--json")
+
+    def tell(domain: str, done: Sequence["Written"]) -> None:
+        if as_json:
+            for each in done:
+                console.json(written_line(name, domain, each))
+        else:
+            console.show(written_blocks(domain, done, back=name == "return"))
+
+    async def work(each: Domain) -> list["Written"]:
+        done = await order(each)
+        tell(each.row.name, done)
+        while arguments.given("--watch") and not each.stop.asked:
+            edits = tuple(edit for written in done for edit in written.edits)
+            if not all(written.result in (Result.DONE, Result.WAITS) for written in done):
+                break
+            if edits and not await _watched(arguments, surroundings, each, edits):
+                break
+            if all(written.result is Result.DONE for written in done):
+                break
+            # A person has written it; what follows, if anything does, is the next to be shown.
+            done = await order(each)
+            tell(each.row.name, done)
+        return done
+
+    def end(there: "PlanRow", found: Sequence[Outcome[list["Written"]]]) -> Exit:
+        for each in found:
+            if each.found is None:
+                console.error(f"{each.domain}: {each.trouble}")
+                if as_json:
+                    console.json(trouble_line(each.domain, each.trouble))
+        written = [one for each in found for one in each.found or ()]
+        done = sum(each.result is Result.DONE for each in written)
+        waits = sum(each.result is Result.WAITS for each in written)
+        failed = len(written) - done - waits + sum(each.found is None for each in found)
+        code = Exit.INCOMPLETE if waits or failed else Exit.COMPLETE
+        if as_json:
+            console.json(
+                {
+                    "event": f"dns_{name}",
+                    "plan": there.name,
+                    "domains": len(found),
+                    "done": done,
+                    "waits": waits,
+                    "failed": failed,
+                    "exit": code.value,
+                }
+            )
+            return code
+        if waits and not arguments.given("--watch"):
+            console.show(
+                [Line(f"Once that is written: mailhaul dns {name} again, or with --watch at once.")]
+            )
+        if remark:
+            console.show([Line(remark, Tone.FAINT)])
+        return code
+
+    return each_domain(
+        arguments,
+        surroundings,
+        work,
+        end,
+        farewell="interrupted; what was written stands, and the same order may be given again",
+    )
+
+
+async def _watched(
+    arguments: Arguments, surroundings: Surroundings, each: Domain, edits: Sequence["Edit"]
+) -> bool:
+    """Whether all of the zone's own servers say so in the end; each change of what they say is
+    told."""
+    import asyncio
+
+    from mailhaul.dns.watching import everywhere
+    from mailhaul.journey.zone_orders import heard
+
+    told: dict[tuple[str, str], str] = {}
+    while not each.stop.asked:
+        seen = await heard(each.desk, each.plan, each.row, edits)
+        for one in seen:
+            _tell_heard(arguments, surroundings, each.row.name, one, told)
+        if seen and everywhere(seen):
+            servers = plural(len({one.server for one in seen}), "server")
+            if not arguments.given("--json"):
+                text = f"{each.row.name}: {servers} of the zone asked, and all say so"
+                surroundings.console.show([Line(text, Tone.GOOD)])
+            return True
+        for _ in range(int(EVERY * 5)):
+            if each.stop.asked:
+                break
+            await asyncio.sleep(0.2)
+    return False
+
+
+def _tell_heard(
+    arguments: Arguments,
+    surroundings: Surroundings,
+    domain: str,
+    one: "Seen",
+    told: dict[tuple[str, str], str],
+) -> None:
+    name, kind = one.edit.key
+    key = f"{kind} {name}", str(one.server)
+    if told.get(key) == one.standing.value:
+        return
+    told[key] = one.standing.value
+    if arguments.given("--json"):
+        surroundings.console.json(heard_line(domain, one))
+    else:
+        surroundings.console.tell(f"  {kind} {name} at {one.server}: {one.standing}")
+
+
+def heard_line(domain: str, one: "Seen") -> dict[str, str]:
+    """What one server said while it was watched, for `--json`."""
+    return {
+        "event": "zone_heard",
+        "domain": domain,
+        "name": one.edit.key[0],
+        "kind": one.edit.key[1].value,
+        "server": str(one.server),
+        "says": one.standing.value,
+    }
