@@ -1,4 +1,4 @@
-"""`mailhaul dns apply`: what does no harm is written ahead of the switch; what is over is tidied."""
+"""`mailhaul dns apply`: what does no harm is written ahead of the switch, what is over tidied."""
 
 from typing import TYPE_CHECKING
 

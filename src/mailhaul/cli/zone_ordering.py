@@ -2,6 +2,7 @@
 wanted, waiting until every server of the zone says so."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.blocks import Line, Tone
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 EVERY = 5.0
 """Seconds between two rounds of asking."""
+LOOK = 0.2
 WATCH = Option(
     "--watch", "then ask every server of the zone until all say so; Ctrl-C ends only the watching"
 )
@@ -49,17 +51,19 @@ def carry_out(
     async def work(each: Domain) -> list["Written"]:
         done = await order(each)
         tell(each.row.name, done)
-        while arguments.given("--watch") and not each.stop.asked:
-            edits = tuple(edit for written in done for edit in written.edits)
-            if not all(written.result in (Result.DONE, Result.WAITS) for written in done):
-                break
-            if edits and not await _watched(arguments, surroundings, each, edits):
-                break
-            if all(written.result is Result.DONE for written in done):
-                break
-            # A person has written it; what follows, if anything does, is the next to be shown.
-            done = await order(each)
-            tell(each.row.name, done)
+        watching = arguments.given("--watch")
+        while watching and not each.stop.asked and _waiting(done):
+            await _pause(each)
+            again = await order(each)
+            # Nothing more is to be done: what was waited for stands.
+            now = again or [replace(one, result=Result.DONE, lines=(), why="") for one in done]
+            if [(one.result, one.lines) for one in now] != [(o.result, o.lines) for o in done]:
+                tell(each.row.name, now)
+            done = now
+        if watching and all(one.result is Result.DONE for one in done):
+            edits = tuple(edit for one in done for edit in one.edits)
+            if edits:
+                await _watched(arguments, surroundings, each, edits)
         return done
 
     def end(there: "PlanRow", found: Sequence[Outcome[list["Written"]]]) -> Exit:
@@ -105,11 +109,9 @@ def carry_out(
 
 async def _watched(
     arguments: Arguments, surroundings: Surroundings, each: Domain, edits: Sequence["Edit"]
-) -> bool:
-    """Whether all of the zone's own servers say so in the end; each change of what they say is
+) -> None:
+    """Asks all of the zone's own servers until they say so; each change of what they say is
     told."""
-    import asyncio
-
     from mailhaul.dns.watching import everywhere
     from mailhaul.journey.zone_orders import heard
 
@@ -123,12 +125,24 @@ async def _watched(
             if not arguments.given("--json"):
                 text = f"{each.row.name}: {servers} of the zone asked, and all say so"
                 surroundings.console.show([Line(text, Tone.GOOD)])
-            return True
-        for _ in range(int(EVERY * 5)):
-            if each.stop.asked:
-                break
-            await asyncio.sleep(0.2)
-    return False
+            return
+        await _pause(each)
+
+
+async def _pause(each: Domain) -> None:
+    import asyncio
+
+    for _ in range(int(EVERY / LOOK)):
+        if not each.stop.asked:
+            await asyncio.sleep(LOOK)
+
+
+def _waiting(done: Sequence["Written"]) -> bool:
+    """Whether it may go on by itself, or by somebody's hand."""
+    from mailhaul.dns.switch import Result
+
+    results = {one.result for one in done}
+    return Result.WAITS in results and results <= {Result.WAITS, Result.DONE}
 
 
 def _tell_heard(

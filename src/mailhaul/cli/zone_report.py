@@ -238,7 +238,8 @@ def _apart(edits: Iterable[Edit]) -> tuple[list[str], list[str]]:
 
 
 def _by_sign(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    remove, write = [], []
+    remove: list[str] = []
+    write: list[str] = []
     for line in lines:
         (remove if line.startswith("- ") else write).append(line[2:])
     return remove, write

@@ -39,7 +39,7 @@ class Told:
     """One record set of the move: `record` has what the old system wants and what the new one does,
     `should` which of both is to stand now; each look says which it is. `ttl`: what is looked at is
     the TTL, of the same values. `gone` is the moment by which no cache may hold anything else, in
-    seconds since 1970; 0: none ever did; None: not known yet."""
+    seconds since 1970; 0: none does, or it does no harm; None: not known yet."""
 
     record: Switched
     should: Seen
@@ -102,6 +102,7 @@ class _Side:
     should: Seen
     ttl: int | None = None
     gone: float | None = None
+    switch: bool = False
 
 
 _Was = tuple[tuple[str, ...], int]
@@ -146,7 +147,8 @@ def _sides(
                     continue
             values, ttl = was or ((), expected.ttl)
             should = Seen.NEW if forward else Seen.OLD
-            found[key] = _Side(Switched(*key, values, records.values, ttl), should)
+            record = Switched(*key, values, records.values, ttl)
+            found[key] = _Side(record, should, switch=share.moment is Moment.SWITCH)
     return [*found.values(), *lowered.values()], "; ".join(dict.fromkeys(trouble))
 
 
@@ -228,10 +230,12 @@ async def _told(
         replace(each, seen=_FLIPPED.get(each.seen, each.seen)) if backward else each
         for each in line.looks
     )
-    # Nothing new was ever handed out where nothing was ever switched.
+    # Nothing new was ever handed out where nothing was ever switched; and what goes ahead of the
+    # switch, or is tidied after it, leads no mail astray while it spreads.
     untouched = backward and row.returned_at is None and row.switched_at is None
+    harmless = untouched or not side.switch
     good = all(each.seen is side.should for each in looks)
-    return Told(record, side.should, looks, 0.0 if untouched and good else line.gone)
+    return Told(record, side.should, looks, 0.0 if harmless and good else line.gone)
 
 
 def _ttl_look(now: float, asked: Watched, side: _Side, answer: Answer) -> Look:

@@ -9,12 +9,13 @@ each write, and whoever is cut off gives the same order again.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from sqlalchemy import Connection
 
 from mailhaul.core.errors import BadInput
 from mailhaul.core.finding import Finding, Severity
-from mailhaul.core.text import printable
+from mailhaul.core.text import plural, printable
 from mailhaul.dns.desired import Key, keys
 from mailhaul.dns.expected import Expected, Moment
 from mailhaul.dns.names import shown
@@ -126,30 +127,49 @@ async def write_ahead(
 
 
 async def bring_back(
-    desk: Desk, plan: PlanRow, row: DomainRow, *, who: str, login: str
+    desk: Desk, plan: PlanRow, row: DomainRow, *, who: str, login: str, everything: bool = False
 ) -> list[Written]:
-    """Puts the records back that were written last, exactly as they were. Where the domain has been
+    """Puts records back exactly as they were before mailhaul wrote them. Where the domain has been
     switched, those of the switch and what was tidied since: as a worker would, and when one does so
-    at the same time, one of both finds it done. Else what was written ahead. Empty when there is
-    nothing to bring back. Raises as `recall` and `zone_plan`."""
+    at the same time, one of both finds it done. What was written ahead goes back where nothing has
+    ever been switched, and with `everything`. Empty when nothing is left to be put back: the order
+    may be given any number of times. Raises as `recall` and `zone_plan`."""
     order = Order(plan, row, named(who), login)
     facts = await facts_of(desk, plan, row)
+    found: list[Written] = []
     switched = facts.row.state in (*BUSY, DomainState.SWITCHED)
     if switched and plan.state is not PlanState.COMPLETED:
-        return await _recall(desk, facts, order)
-    moments = (END,) if switched else (AHEAD, END)
-    found: list[Written] = []
+        found.append(await _recall(desk, facts, order))
+        if not everything or found[0].result is not Result.DONE:
+            return found
+        facts = await facts_of(desk, plan, row)
+        switched = False
+    if switched:
+        moments: tuple[str, ...] = (END,)
+    elif facts.row.state is DomainState.RETURNED and not everything:
+        moments = ()
+    else:
+        moments = (AHEAD, END)
+    shown_already: set[Key] = set()
     for kept in reversed([each for each in facts.open if each.moment in moments]):
         writers = await desk.zones.writers(plan, facts.row)
-        applied = await put_back(writers, kept.snapshot)
-        done = _written(kept.moment, applied, [each.undone for each in kept.snapshot.edits])
+        edits = [edit.undone for edit in kept.snapshot.edits if edit.key not in shown_already]
+        if not edits:
+            continue
+        applied = await put_back(writers, kept.snapshot, leaving=shown_already)
+        done = _written(kept.moment, applied, edits)
+        if shown_already and done.result is Result.DONE:
+            # The rest of it waits for what a person has to write first.
+            continue
         await desk.database.run(
             lambda c, kept=kept, done=done: note_returned(  # type: ignore[misc]
                 c, order, kept, done.result, done.why, desk.clock.now()
             )
         )
         found.append(done)
-        if done.result is not Result.DONE:
+        if done.result is Result.WAITS:
+            shown_already |= {edit.key for edit in edits}
+        elif done.result is not Result.DONE:
             break
     if not found and switched:
         raise BadInput(f"plan {plan.name} is completed; its switch is not returned any more")
@@ -268,16 +288,18 @@ def _settled(
     there: Mapping[Key, Held],
     at: float,
 ) -> Kept | None:
-    """What tries that were cut off, or left to a person, have come to. Of one nothing of which
-    stands it is gone on with if it wants what is wanted now; else it is over."""
+    """What tries that were cut off, or left to a person, have come to. One is gone on with if what
+    is left of it is what is wanted now; it is over if something else is, and nothing of it stands;
+    else it is kept for the way back."""
     going_on, over = None, []
     for kept in facts.open:
         if kept.moment != WORDS[share.moment] or kept.written_at is not None:
             continue
         edits = kept.snapshot.edits
-        if all(target(edit, there[edit.key]) == there[edit.key] for edit in edits):
+        left = [edit for edit in edits if target(edit, there[edit.key]) != there[edit.key]]
+        if not left:
             note_written(connection, order, kept, Result.DONE, "", at)
-        elif kept.snapshot.changes == share.snapshot.changes:
+        elif set(left) == set(share.snapshot.edits):
             going_on = kept
         elif all(there[edit.key] == edit.before for edit in edits):
             over.append(kept)
@@ -285,7 +307,7 @@ def _settled(
     return going_on
 
 
-async def _recall(desk: Desk, facts: Facts, order: Order) -> list[Written]:
+async def _recall(desk: Desk, facts: Facts, order: Order) -> Written:
     """The switch goes back, by the same run that a worker makes."""
 
     def recalled(connection: Connection) -> DomainRow:
@@ -296,6 +318,13 @@ async def _recall(desk: Desk, facts: Facts, order: Order) -> list[Written]:
     kept = [each for each in facts.open if each.moment != AHEAD]
     edits = tuple(edit.undone for each in reversed(kept) for edit in each.snapshot.edits)
     row = await desk.database.run(recalled)
+    wait = (row.due_at or 0.0) - desk.clock.now()
+    if wait > 0 and row.step == 0:
+        why = (
+            "an update may be on its way; a worker brings the records back in "
+            f"{plural(ceil(wait), 'second')}, or the same order given again then"
+        )
+        return Written(SWITCH, Result.WAITS, edits, why=why)
     await watch(desk, domain_run(row))
     for _ in range(PATIENCE):
         row = await desk.database.run(lambda c: domain(c, facts.row.id))
@@ -303,9 +332,9 @@ async def _recall(desk: Desk, facts: Facts, order: Order) -> list[Written]:
             break
         await desk.clock.sleep(1)
     if row.state is DomainState.RETURNED:
-        return [Written(SWITCH, Result.DONE, edits)]
+        return Written(SWITCH, Result.DONE, edits)
     if row.state is DomainState.FAILED:
-        return [Written(SWITCH, Result.NOTHING, edits, why=row.reason)]
+        return Written(SWITCH, Result.NOTHING, edits, why=row.reason)
     writers = await desk.zones.writers(order.plan, row)
     lines: tuple[str, ...] = ()
     if all(each.by_person for each in writers):
@@ -316,7 +345,7 @@ async def _recall(desk: Desk, facts: Facts, order: Order) -> list[Written]:
             if lines:
                 edits = tuple(edit.undone for edit in each.snapshot.edits)
                 break
-    return [Written(SWITCH, Result.WAITS, edits, lines=lines, why=row.reason)]
+    return Written(SWITCH, Result.WAITS, edits, lines=lines, why=row.reason)
 
 
 def _written(moment: str, applied: Applied, edits: Sequence[Edit]) -> Written:
