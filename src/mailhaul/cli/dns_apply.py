@@ -32,8 +32,9 @@ def apply(arguments: Arguments, surroundings: Surroundings) -> Exit:
         return await write_ahead(each.desk, each.plan, each.row, who=who, login=login)
 
     from mailhaul.cli.zone_report import GATE
+    from mailhaul.journey.watching import AHEAD
 
-    return carry_out(arguments, surroundings, "apply", order, GATE)
+    return carry_out(arguments, surroundings, "apply", order, (AHEAD, GATE))
 
 
 COMMAND = Command(

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - what opens sockets is imported once it is needed.
 
-REMARK = (
-    "Only records go back by this: mailhaul return also carries back what has arrived at the new "
-    "system."
-)
+REMARK = "Mail that has arrived at the new system is carried back by mailhaul return."
 
 ALL = Option("--all", "after the switch's records also put back what was written ahead of it")
 
@@ -35,7 +32,9 @@ def give_back(arguments: Arguments, surroundings: Surroundings) -> Exit:
             each.desk, each.plan, each.row, who=who, login=login, everything=everything
         )
 
-    return carry_out(arguments, surroundings, "return", order, REMARK)
+    from mailhaul.journey.watching import SWITCH
+
+    return carry_out(arguments, surroundings, "return", order, (SWITCH, REMARK))
 
 
 COMMAND = Command(

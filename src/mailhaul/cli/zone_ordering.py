@@ -29,13 +29,15 @@ WATCH = Option(
 EXITS = (Exit.COMPLETE, Exit.USAGE, Exit.INCOMPLETE, Exit.INTERRUPTED)
 
 Order = Callable[[Domain], Awaitable[list["Written"]]]
+Remark = tuple[str, str]
 
 
 def carry_out(
-    arguments: Arguments, surroundings: Surroundings, name: str, order: Order, remark: str = ""
+    arguments: Arguments, surroundings: Surroundings, name: str, order: Order, remark: Remark
 ) -> Exit:
     """Carries it out for each domain, tells at once what came of it, and watches where that is
-    asked for; `name` is apply or return, `remark` a last line for a person."""
+    asked for; `name` is apply or return, `remark` a last line for a person: the moment for which
+    it is said, and the text."""
     from mailhaul.cli.zone_report import written_blocks, written_line
     from mailhaul.dns.switch import Result
 
@@ -94,8 +96,8 @@ def carry_out(
             console.show(
                 [Line(f"Once that is written: mailhaul dns {name} again, or with --watch at once.")]
             )
-        if remark:
-            console.show([Line(remark, Tone.FAINT)])
+        if any(each.moment == remark[0] for each in written):
+            console.show([Line(remark[1], Tone.FAINT)])
         return code
 
     return each_domain(

@@ -13,7 +13,7 @@ from mailhaul.dns.names import shown
 from mailhaul.dns.records import zone_lines
 from mailhaul.dns.switch import Result
 from mailhaul.dns.zone import Edit, difference
-from mailhaul.journey.watching import AHEAD, END
+from mailhaul.journey.watching import AHEAD, END, SWITCH
 from mailhaul.journey.zone_orders import Written, ZonePlan
 from mailhaul.journey.zone_plans import Share, Stage, Ttls
 
@@ -94,14 +94,13 @@ def written_blocks(domain: str, done: Sequence[Written], *, back: bool) -> list[
         return [Line(f"{name}: {text}", Tone.GOOD)]
     blocks: list[Block] = []
     for each in done:
-        records = plural(len(each.edits), "record set")
-        what = f"{records} {_OF[each.moment]}"
+        what = f"{plural(len(each.edits), 'record set')} {_OF[each.moment]}"
         match each.result:
             case Result.DONE:
-                word = "as before" if back else "written"
+                word = "put back as before" if back else "written"
                 blocks.append(Line(f"{name}: {word}: {what}", Tone.GOOD))
             case Result.WAITS if each.lines:
-                text = f"{name}: {what}: whoever holds the zone has to"
+                text = f"{name}: {what}, to be written by whoever holds the zone:"
                 blocks += [Line(text, Tone.WARNING), *by_hand(each.lines)]
             case Result.WAITS:
                 blocks.append(Line(f"{name}: {what}: waits: {each.why}", Tone.WARNING))
@@ -143,7 +142,7 @@ def by_hand(lines: Iterable[str]) -> Iterator[Block]:
             yield from (Line(f"    {printable(text, 5000)}", whole=True) for text in those)
 
 
-_OF = {AHEAD: "of what goes ahead", "switch": "of the switch", END: "of what ends with the sweeps"}
+_OF = {AHEAD: "ahead of the switch", SWITCH: "of the switch", END: "after the sweeps"}
 
 
 def _share(found: ZonePlan, share: Share) -> Iterator[Block]:
@@ -155,7 +154,7 @@ def _share(found: ZonePlan, share: Share) -> Iterator[Block]:
     elif not share.snapshot.edits:
         yield Line(f"{_TITLES[share.moment]}: nothing", Tone.GOOD)
     else:
-        yield Line(f"{_TITLES[share.moment]}: {count}; {_when(found, share)}", Tone.HEADING)
+        yield Line(f"{_TITLES[share.moment]}: {count} ({_when(found, share)})", Tone.HEADING)
         if found.by_person:
             yield from by_hand(difference(share.snapshot.edits))
             return
@@ -166,13 +165,9 @@ def _share(found: ZonePlan, share: Share) -> Iterator[Block]:
 
 def _when(found: ZonePlan, share: Share) -> str:
     if share.moment is Moment.SWITCH:
-        return "with the gate go, not before"
-    if share in found.due:
-        command = (
-            "mailhaul dns apply shows and watches" if found.by_person else "mailhaul dns apply"
-        )
-        return command
-    return "mailhaul dns apply, then"
+        return "goes with the gate go, not before"
+    whose = "to be written by whoever holds the zone" if found.by_person else "mailhaul dns apply"
+    return whose if share in found.due else "not before its time"
 
 
 def _ttls(found: Ttls, zone: tzinfo) -> Iterator[Block]:

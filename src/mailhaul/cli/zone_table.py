@@ -111,12 +111,11 @@ def _caches(found: Sighted, zone: tzinfo) -> Iterator[Block]:
         return
     gone = found.gone
     if gone is None:
-        text = "Until all of the zone's own servers say so, caches may take up the other records."
+        text = "As long as not all of the zone's own servers say so, caches go on taking it up."
         yield Line(text, Tone.WARNING)
     elif gone > found.at:
         at = datetime.fromtimestamp(gone, zone).strftime("%Y-%m-%d %H:%M:%S %Z").strip()
         left = duration(gone - found.at)
-        yield Line(f"Every cache in the world has let go of the others at {at}, in {left}.",
-                   Tone.WARNING)  # fmt: skip
+        yield Line(f"Caches may hold what was until {at}, for {left} yet.", Tone.WARNING)
     else:
-        yield Line("No cache anywhere holds anything else any more.", Tone.GOOD)
+        yield Line("No cache anywhere may hold what was any more.", Tone.GOOD)

@@ -121,12 +121,10 @@ class WiredZones:
             return (ManualZone(authority.zone, authority.servers, whom.network),)
         secret = await self.key(_filled(dns.writer.secret, row.name), plan.directory)
         server = await _address(whom, dns.writer.server)
+        host = "" if server in dns.writer.server else dns.writer.server
         zone = domain_name(dns.writer.zone) if dns.writer.zone else row.name
         key = TsigKey(dns.writer.key, secret, dns.writer.algorithm)
-        return (
-            UpdatedZone(zone, Server(server, dns.writer.port, dns.writer.server), key,
-                        _allowed(plan)),
-        )  # fmt: skip
+        return (UpdatedZone(zone, Server(server, dns.writer.port, host), key, _allowed(plan)),)
 
     async def ears(self, plan: PlanRow, row: DomainRow) -> Ears:
         """See `Reach`."""

@@ -174,12 +174,15 @@ def _lasting(facts: Facts) -> dict[Key, _Side]:
 def _before(facts: Facts, moment: Moment) -> dict[Key, _Was]:
     """What stood before it was written for that moment, where it is known."""
     found: dict[Key, _Was] = {}
+    lowered: dict[Key, _Was] = {}
     for kept in facts.open:
         for edit in kept.snapshot.edits:
+            was = edit.before.records.values, edit.before.records.ttl
             if kept.moment == WORDS[moment] and edit.before.values != edit.after.values:
-                before = edit.before.records
-                found.setdefault(edit.key, (before.values, before.ttl))
-    return found
+                found.setdefault(edit.key, was)
+            elif moment is Moment.SWITCH and edit.before.values == edit.after.values:
+                lowered.setdefault(edit.key, was)
+    return {**lowered, **found}
 
 
 def _at_first(row: DomainRow, key: Key, ttl: int) -> _Was | None:
