@@ -14,6 +14,7 @@ from mailhaul.cli.zone_desk import (
     Domain,
     Outcome,
     each_domain,
+    end_line,
     trouble_line,
 )
 
@@ -78,14 +79,7 @@ def _told(
     code = Exit.INCOMPLETE if failed else Exit.DIFFERENT if waiting else Exit.COMPLETE
     if as_json:
         console.json(
-            {
-                "event": "dns_plan",
-                "plan": there.name,
-                "domains": len(found),
-                "to_write": waiting,
-                "failed": failed,
-                "exit": code.value,
-            }
+            end_line("plan", there.name, len(found), {"to_write": waiting, "failed": failed}, code)
         )
     elif switch:
         console.show([Line(GATE)])

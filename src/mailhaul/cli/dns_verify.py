@@ -13,6 +13,7 @@ from mailhaul.cli.zone_desk import (
     Domain,
     Outcome,
     each_domain,
+    end_line,
     trouble_line,
 )
 
@@ -74,15 +75,13 @@ def _told(
     code = Exit.INCOMPLETE if failed else Exit.DIFFERENT if wrong else Exit.COMPLETE
     if as_json:
         console.json(
-            {
-                "event": "dns_verify",
-                "plan": there.name,
-                "domains": len(found),
-                "records": len(records),
-                "wrong": wrong,
-                "failed": failed,
-                "exit": code.value,
-            }
+            end_line(
+                "verify",
+                there.name,
+                len(found),
+                {"records": len(records), "wrong": wrong, "failed": failed},
+                code,
+            )
         )
     return code
 

@@ -1,7 +1,7 @@
 """What the commands about a plan's zones have in common: the plan's domains, each looked after by
 itself, so that one that can't be read stops no other."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -105,6 +105,19 @@ def each_domain(
 def trouble_line(domain: str, why: str) -> dict[str, Json]:
     """A domain of which nothing could be found, for `--json`."""
     return {"event": "zone_trouble", "domain": domain, "why": why}
+
+
+def end_line(
+    name: str, plan: str, domains: int, figures: Mapping[str, int], code: Exit
+) -> dict[str, Json]:
+    """The end of one of the commands, for `--json`."""
+    return {
+        "event": f"dns_{name}",
+        "plan": plan,
+        "domains": domains,
+        **figures,
+        "exit": code.value,
+    }
 
 
 async def _all(

@@ -10,7 +10,7 @@ from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import plural
 from mailhaul.cli.options import Arguments, Option
 from mailhaul.cli.surroundings import Surroundings
-from mailhaul.cli.zone_desk import Domain, Outcome, each_domain, trouble_line
+from mailhaul.cli.zone_desk import Domain, Outcome, each_domain, end_line, trouble_line
 
 if TYPE_CHECKING:
     from mailhaul.dns.watching import Seen
@@ -81,15 +81,13 @@ def carry_out(
         code = Exit.INCOMPLETE if waits or failed else Exit.COMPLETE
         if as_json:
             console.json(
-                {
-                    "event": f"dns_{name}",
-                    "plan": there.name,
-                    "domains": len(found),
-                    "done": done,
-                    "waits": waits,
-                    "failed": failed,
-                    "exit": code.value,
-                }
+                end_line(
+                    name,
+                    there.name,
+                    len(found),
+                    {"done": done, "waits": waits, "failed": failed},
+                    code,
+                )
             )
             return code
         if waits and not arguments.given("--watch"):

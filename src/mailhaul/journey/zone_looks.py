@@ -180,7 +180,7 @@ def _before(facts: Facts, moment: Moment) -> dict[Key, _Was]:
             was = edit.before.records.values, edit.before.records.ttl
             if kept.moment == WORDS[moment] and edit.before.values != edit.after.values:
                 found.setdefault(edit.key, was)
-            elif moment is Moment.SWITCH and edit.before.values == edit.after.values:
+            elif moment is Moment.SWITCH and kept.moment == WORDS[Moment.NOW]:
                 lowered.setdefault(edit.key, was)
     return {**lowered, **found}
 
