@@ -58,6 +58,7 @@ from mailhaul.plan.model import ListedMailbox, Plan, System
 from mailhaul.plan.waves import waves
 from tests.cli.running import maildir, mailhaul
 from tests.cli.steering_lines import LINES as STEERING
+from tests.cli.zone_lines import LINES as ZONES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json-events.md").read_text(encoding="utf-8")
 TALLY = Tally(9, 1, 2, 3, 2, 1, 5, 6, 7, 800)
@@ -116,6 +117,7 @@ ASPECT = Aspect(
     (found("MX_OLD", "asked"),),
     (RecordSet("example.org", DnsKind.MX, 300, ("10 mx.new.example",)),),
 )
+LINES += ZONES
 LINES += [
     aspect_line("example.org", ASPECT),
     aspect_line("example.org", Aspect("DANE", "_25._tcp.mx.new.example", DnsKind.TLSA)),

@@ -19,7 +19,7 @@ from mailhaul.journey.zone_plans import Share, Stage, Ttls
 
 GATE = (
     "The records of the switch are not written by mailhaul dns apply: they go with the gate go "
-    "(mailhaul approve --gate go)."
+    "(mailhaul cutover --go)."
 )
 _TITLES = {
     Moment.NOW: "now",
