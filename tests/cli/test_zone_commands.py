@@ -22,6 +22,7 @@ from mailhaul.dns.records import Kind
 from mailhaul.dns.rfc2136 import TsigKey, UpdatedZone
 from mailhaul.dns.zone import Edit, held
 from tests.cli.running import Ran, command, environment, mailhaul
+from tests.servers.knot import Knot
 from tests.servers.names import AuthoritativeServer
 from tests.servers.unbound import Unbound
 
@@ -218,10 +219,8 @@ async def test_a_concurrent_edit_is_told_and_stays(
     assert desk.dump() == left
 
 
-def test_a_wrong_key_is_said_in_a_sentence(
-    authority: AuthoritativeServer, unbound: Unbound, tmp_path: Path
-) -> None:
-    desk = Desk(tmp_path, authority, unbound)
+def test_a_wrong_key_is_said_in_a_sentence(knot: Knot, unbound: Unbound, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, knot, unbound)
     before = desk.dump()
     ran = desk.dns("apply", TSIG="c29tZWJvZHkgZWxzZSdzIGtleSwgbm90IG91cnMhISE=")
     assert ran.code == Exit.INCOMPLETE
@@ -271,10 +270,8 @@ def test_killed_between_snapshot_and_record_it_is_done_by_saying_it_again(
     assert desk.dump() == before
 
 
-async def test_a_person_writes_and_is_watched(
-    authority: AuthoritativeServer, unbound: Unbound, tmp_path: Path
-) -> None:
-    desk = Desk(tmp_path, authority, unbound, manual=True)
+async def test_a_person_writes_and_is_watched(knot: Knot, unbound: Unbound, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, knot, unbound, manual=True)
     (tmp_path / "expect.toml").write_text("")
     text = (tmp_path / "plan.toml").read_text().replace('spf = ["ip4:192.0.2.6"]\n', "")
     (tmp_path / "plan.toml").write_text(text)

@@ -371,6 +371,21 @@ async def test_a_switch_that_a_person_takes_back_shows_its_lines(tmp_path: Path)
     assert place.house.zone().state is DomainState.RETURNED
 
 
+async def test_a_switch_that_may_be_under_way_is_waited_for(place: Place) -> None:
+    await place.house.drive(State.SYNCED)
+    place.house.open(Gate.GO, "now")
+    assert place.house.zone().state is DomainState.SWITCHING
+    (back,) = await place.back()
+    assert back.result is Result.WAITS
+    assert "may be on its way" in back.why
+    assert (await place.back())[0].result is Result.WAITS
+    place.house.hand.time += 61
+    (back,) = await place.back()
+    assert back.result is Result.DONE
+    assert place.house.zone().state is DomainState.RETURNED
+    assert place.memory.records() == place.first
+
+
 async def test_a_zone_that_can_not_be_read_is_told(place: Place) -> None:
     place.memory.silent = True
     with pytest.raises(ZoneError, match="says nothing"):

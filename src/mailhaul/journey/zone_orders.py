@@ -26,7 +26,7 @@ from mailhaul.dns.watching import Seen, verify
 from mailhaul.dns.zone import Edit, Held, ZoneWriter
 from mailhaul.journey.domain_orders import recall
 from mailhaul.journey.domain_states import DomainState
-from mailhaul.journey.domains import DomainRow, domain, domain_run
+from mailhaul.journey.domains import DomainRow, domain, domain_run, hold_domains
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.watching import AHEAD, END, SWITCH, watch
 from mailhaul.journey.zone_plans import (
@@ -257,7 +257,7 @@ async def _write_share(desk: Desk, order: Order, moment: Moment) -> Written | No
         lambda c: _settled(c, order, facts, share, there, desk.clock.now())
     )
     if share.trouble:
-        raise BadInput(f"{shown(facts.row.name)}: {share.trouble}")
+        raise BadInput(share.trouble)
     if not share.snapshot.edits:
         return None
 
@@ -311,7 +311,8 @@ async def _recall(desk: Desk, facts: Facts, order: Order) -> Written:
     """The switch goes back, by the same run that a worker makes."""
 
     def recalled(connection: Connection) -> DomainRow:
-        there = domain(connection, facts.row.id, hold=True)
+        hold_domains(connection, order.plan.id)
+        there = domain(connection, facts.row.id)
         recall(connection, order.plan, [there], who=order.who, at=desk.clock.now())
         return domain(connection, there.id)
 
