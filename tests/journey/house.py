@@ -23,7 +23,8 @@ from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
 from mailhaul.db.migrate import migrate
 from mailhaul.journey import orders
-from mailhaul.journey.canary_rows import CanaryRow, canary_run, due_canaries, want
+from mailhaul.journey.canary_rows import CanaryRow, canary_run, due_canaries
+from mailhaul.journey.canary_wants import want
 from mailhaul.journey.clock import HandClock
 from mailhaul.journey.domains import DomainRow, domain_run, domains
 from mailhaul.journey.engine import Next, Run

@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from mailhaul.canary.routes import Act, Via
 from mailhaul.canary.watch import Side
 from mailhaul.core.finding import Finding, Severity
-from mailhaul.journey.canary_rows import CanaryRow, Stage, canaries_of, era_of
+from mailhaul.journey.canary_rows import CanaryRow, Stage, canaries_of
+from mailhaul.journey.canary_wants import UNSEEN, era_of
 from mailhaul.journey.domains import DomainRow, domains
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.states import ENDED
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _ASKED_OF = (Via.NEW, Via.FILTER)
 """Whose answers decide whether mail may be switched."""
-_OPEN = ("", "on its way", "not now", "no answer in time")
+_OPEN = (*UNSEEN, "not now", "no answer in time")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, func, or_, select
 
 from mailhaul.db import tables
-from mailhaul.journey.canary_rows import expected_soon
+from mailhaul.journey.canary_wants import expected_soon
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.gates import admissible, going
 from mailhaul.journey.plans import PlanState, plan_row

@@ -26,9 +26,9 @@ from mailhaul.journey.canary_rows import (
     CanaryRow,
     canary_run,
     due_canaries,
-    want,
     write_canary,
 )
+from mailhaul.journey.canary_wants import want
 from mailhaul.journey.domains import DomainRow, domain_run, due_domains, write_domain
 from mailhaul.journey.engine import Engine, Next, Run
 from mailhaul.journey.gates import admissible, going
