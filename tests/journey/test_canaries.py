@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from mailhaul.canary.codes import Code
 from mailhaul.canary.replies import Verdict
 from mailhaul.canary.routes import Act, Via
-from mailhaul.core.errors import Closed, ClosedReason, RetryLater
+from mailhaul.core.errors import Busy, Closed, ClosedReason, RetryLater
 from mailhaul.core.folder import INBOX_PATH
 from mailhaul.journey import canaries
 from mailhaul.journey.canary_account import CanaryFigures, canary_figures, canary_shown
@@ -22,10 +23,11 @@ from mailhaul.journey.clock import HandClock
 from mailhaul.journey.domain_orders import chosen_domains, recall, say_done
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.gates import Shut
+from mailhaul.journey.opening import BudgetedOpener
 from mailhaul.journey.plans import plan_row
 from mailhaul.journey.questions import Gate
 from mailhaul.journey.states import State
-from mailhaul.plan.model import Sweeps
+from mailhaul.plan.model import Budget, Sweeps, System
 from tests.journey.house import BEGIN, HOUR, House, plan_of
 from tests.journey.played_post import PlayedPost
 from tests.journey.played_zones import NEW, PlayedZones
@@ -501,3 +503,38 @@ async def test_a_worker_does_it_all_by_itself_and_waits_for_answers(tmp_path: Pa
     assert len(tokens) == len({*tokens}) == 4
     assert canaries_in(place, "target") == 0
     assert {place.row(each).grade for each in place.people} == {"perfect"}
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["a pass is at it", "a look is at it"])
+async def test_a_pass_and_a_look_never_have_one_mailbox_open(first: int, tmp_path: Path) -> None:
+    """Else whoever ends first would give back the other's connections."""
+    one = System(url="imaps://{user}@old.example", budget=Budget(connections=8))
+    place = House(tmp_path, plan_of().model_copy(update={"source": one}))
+    with place.database.begin() as connection:
+        plan = plan_row(connection, place.number)
+    names = ("w1", "w1 aside")
+    openers = [BudgetedOpener(place.database, place.hand.clock, name) for name in names]
+    async with openers[first].admitted(plan, place.row(), rationed=False):
+        with pytest.raises(Busy):
+            async with openers[1 - first].admitted(plan, place.row(), rationed=False):
+                raise AssertionError("both have it")
+        assert len(place.rows("permit")) == 1
+    async with openers[1 - first].admitted(plan, place.row(), rationed=False):
+        assert len(place.rows("permit")) == 1
+
+
+async def test_a_message_is_not_sent_while_its_mailbox_is_busy(tmp_path: Path) -> None:
+    place, zones, post = house(tmp_path)
+    await switched(place, zones)
+
+    def occupied(*whom: Any, **how: Any) -> Any:
+        raise Busy("all connections are in use")
+
+    aside: Any = SimpleNamespace(admitted=occupied)
+    place.means = replace(place.means, aside=aside)
+    before = len(post.sent)
+    await place.drive(hours=0.2)
+    assert len(post.sent) == before
+    place.means = replace(place.means, aside=None)
+    await place.drive(hours=1)
+    assert figures(place).arrived == 1

@@ -67,7 +67,7 @@ async def put_off(means: Means, row: CanaryRow, error: MailhaulError) -> None:
                 due_at=None if given_up else now + min(pause_after(row) / 10, SLOWEST_LOOK),
                 tries=row.tries + 1,
                 reason=why,
-                **({"outcome": row.outcome or Fate.MISSING.value} if given_up else {}),
+                **({"outcome": Fate.MISSING.value} if given_up and not row.seen else {}),
             )
         elif row.kind is Act.ASK:
             due = now + pause_after(row)
