@@ -1,8 +1,10 @@
 """Canary mail of a plan: who is asked and sent to, when, how fast; what the gate makes of it; where
 messages come out; and that nothing is sent twice, whenever whoever sends it is killed."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,15 +12,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from mailhaul.canary.codes import Code
 from mailhaul.canary.replies import Verdict
 from mailhaul.canary.routes import Act, Via
 from mailhaul.core.errors import Busy, Closed, ClosedReason, RetryLater
 from mailhaul.core.folder import INBOX_PATH
+from mailhaul.db import tables
 from mailhaul.journey import canaries
 from mailhaul.journey.canary_account import CanaryFigures, canary_figures, canary_shown
 from mailhaul.journey.canary_rows import CanaryRow, Stage, canaries_of
+from mailhaul.journey.canary_wants import want
 from mailhaul.journey.clock import HandClock
 from mailhaul.journey.domain_orders import chosen_domains, recall, say_done
 from mailhaul.journey.domain_states import DomainState
@@ -32,6 +37,7 @@ from tests.journey.house import BEGIN, HOUR, House, plan_of
 from tests.journey.played_post import PlayedPost
 from tests.journey.played_zones import NEW, PlayedZones
 from tests.journey.test_reconciler import shop_of, worked
+from tests.servers.postgres import Postgres
 
 DOMAIN = "acme.example"
 ANNA = f"anna@{DOMAIN}"
@@ -45,6 +51,7 @@ class KilledError(BaseException):
 def house(directory: Path, **more: Any) -> tuple[House, PlayedZones, PlayedPost]:
     """A plan with canary mail. The MX of now leads to the new mailbox, the old host to the old."""
     people = more.pop("people", ("anna",))
+    database = more.pop("database", None)
     dns = {"mx": (NEW,), "ttl": "5m", "every": "30m", **more.pop("dns", {})}
     canary = more.pop("canary", {"on": True, "per_minute": 10})
     sweeps = Sweeps.model_validate({"every": "1h", "for": "48h", "until_quiet": 2})
@@ -55,6 +62,7 @@ def house(directory: Path, **more: Any) -> tuple[House, PlayedZones, PlayedPost]
         directory,
         plan_of(dns=dns, canary=canary, sweeps=sweeps, **more),
         people=people,
+        database_url=database,
         hand=hand,
         zones=zones,
         post=post,
@@ -538,3 +546,29 @@ async def test_a_message_is_not_sent_while_its_mailbox_is_busy(tmp_path: Path) -
     place.means = replace(place.means, aside=None)
     await place.drive(hours=1)
     assert figures(place).arrived == 1
+
+
+async def test_on_a_server_two_who_want_the_same_at_once_make_it_once(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    place, zones, post = house(tmp_path, database=postgres.database())
+    await place.drive(State.SYNCED, hours=0.01)
+    with place.database.begin() as connection:
+        connection.execute(delete(tables.canary))
+    with place.database.begin() as first, ThreadPoolExecutor(1) as pool:
+        plan = plan_row(first, place.number)
+        made = want(first, plan, place.hand.time)
+
+        def other() -> int:
+            with place.database.begin() as second:
+                return want(second, plan, place.hand.time)
+
+        late = pool.submit(other)
+        await asyncio.sleep(0.3)
+        first.commit()
+    assert late.result(10) in (0, made)
+    assert len(rows(place)) == made == 3
+    await switched(place, zones)
+    await place.drive(hours=1)
+    assert figures(place).arrived == 1
+    assert len(post.sent) == 3
