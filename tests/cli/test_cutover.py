@@ -68,7 +68,7 @@ def test_a_profile_that_is_not_known_starts_nothing(tmp_path: Path) -> None:
     for words in (("plan", "check"), ("start",)):
         ran = desk.run(*words, desk.file)
         assert ran.code is Exit.USAGE
-        assert "is no profile" in ran.err
+        assert "is no profile" in ran.out + ran.err
 
 
 def test_steps_come_one_after_the_other(desk: Desk) -> None:

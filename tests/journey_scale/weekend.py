@@ -43,8 +43,8 @@ _Result = TypeVar("_Result")
 class InLine(Database):
     """Without threads the same seed gives the same weekend, in less time."""
 
-    async def run(self, work: Callable[[Connection], _Result]) -> _Result:
-        with self.begin() as connection:
+    async def run(self, work: Callable[[Connection], _Result], *, reading: bool = False) -> _Result:
+        with self.read() if reading else self.begin() as connection:
             return work(connection)
 
 
