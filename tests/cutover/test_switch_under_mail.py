@@ -20,8 +20,8 @@ def go(place: Town) -> None:
 
 
 def under_way(place: Town) -> list[str]:
-    """Canaries by MX of which nobody knows yet what becomes of them. One that the old host was given
-    is looked for at the new system for an hour."""
+    """Canaries by MX of which nobody knows yet what becomes of them. One that was given to the old
+    host is looked for at the new system for an hour."""
     waiting = [each for each in place.canaries() if each["state"] in ("due", "sought")]
     return [each["mailbox"] for each in waiting if each["via"] == "mx"]
 
