@@ -20,10 +20,14 @@ def go(place: Town) -> None:
 
 
 def under_way(place: Town) -> list[str]:
-    """Canaries by MX of which nobody knows yet what becomes of them. One that was given to the old
-    host is looked for at the new system for an hour."""
-    waiting = [each for each in place.canaries() if each["state"] in ("due", "sought")]
-    return [each["mailbox"] for each in waiting if each["via"] == "mx"]
+    """Canaries by MX that have not been found and removed yet. They are looked for on the other
+    side for minutes more, and one that was given to the old host for an hour."""
+    return [
+        each["mailbox"]
+        for each in place.canaries()
+        if each["via"] == "mx" and each["state"] in ("due", "sought")
+        if not each["places"] or not all(found["removed"] for found in each["places"])
+    ]
 
 
 def test_a_switch_a_way_back_and_a_switch_under_mail_lose_and_double_nothing(
