@@ -153,6 +153,24 @@ def test_a_ttl_that_was_lowered_is_waited_for_as_long_as_it_was(tmp_path: Path) 
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_octets_that_are_no_text_in_a_zone_stop_nobody(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A TXT record may hold any octets; those that are no UTF-8 are held as lone surrogates."""
+
+    async def story() -> None:
+        zones = PlayedZones(DOMAIN)
+        url = request.getfixturevalue("postgres").database() if kind == "postgres" else None
+        place = house(tmp_path, zones, database_url=url)
+        zones.write(OLD, "20 mx.\udcff\udc80.example")
+        zones.spread()
+        await look(place)
+        assert place.zone().old_mx == (OLD, "20 mx.\udcff\udc80.example")
+
+    asyncio.run(story())
+
+
 def test_nothing_that_was_seen_long_ago_opens_the_gate(tmp_path: Path) -> None:
     async def run() -> None:
         zones = PlayedZones(DOMAIN)

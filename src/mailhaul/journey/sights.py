@@ -100,7 +100,7 @@ def write_sight(connection: Connection, row: DomainRow, sight: Sight, at: float)
         last[each.server, each.name, each.kind] = each
     for seen in sight.seen:
         before = last.get((seen.server, seen.name, seen.kind.value))
-        found = json.dumps(seen.values, ensure_ascii=False)
+        found = json.dumps(seen.values)
         values = {
             "last_at": at,
             "standing": seen.standing.value,
