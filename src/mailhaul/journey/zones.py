@@ -6,7 +6,7 @@ worker is handed one in its means; tests have one without a network.
 
 import json
 import tomllib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -155,14 +155,6 @@ def overall(seen: Iterable[Seen]) -> Standing:
     return told.pop() if len(told) == 1 else Standing.MIXED
 
 
-def changed_by_switch(changes: Iterable[tuple[RecordSet, RecordSet]]) -> Mapping[str, str]:
-    """The changes for a person: `acme.example MX` → `10 a.example → 10 b.example`."""
-    return {
-        f"{after.name} {after.kind}": f"{_values(before)} → {_values(after)}"
-        for before, after in changes
-    }
-
-
 def canonical(values: Iterable[str]) -> str:
     """Values as a row holds them."""
     # ASCII only: octets that are no text are held as lone surrogates, which no database takes.
@@ -202,7 +194,3 @@ def _standing(answer: Answer, wanted: RecordSet) -> Standing:
     if wanted.kind is Kind.TXT and new and new <= found:
         return Standing.NEW
     return Standing.MIXED if found & new and wanted.kind is not Kind.TXT else Standing.OLD
-
-
-def _values(records: RecordSet) -> str:
-    return ", ".join(records.values) or "nothing"
