@@ -124,11 +124,6 @@ def send(
         )
 
 
-def held_back(row: DomainRow) -> str:
-    """Why mailboxes of a domain that is being switched wait with their final pass."""
-    return f"the switch of {shown(row.name)}{f': {row.reason}' if row.reason else ''}"
-
-
 def still_old(connection: Connection, plan: PlanRow, row: MailboxRow, at: float) -> str:
     """Why mail may still come through the old system for the mailbox; empty when it can't, or when
     the plan knows nothing of its domain."""
