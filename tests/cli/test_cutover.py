@@ -96,10 +96,12 @@ def test_what_dns_says_against_it_keeps_the_gate_shut_until_a_person_goes_despit
     ran = desk.run(*words)
     assert ran.code is not Exit.COMPLETE
     assert "nobody has looked at it yet" in ran.err
+    assert "no worker runs" in ran.err
     assert rows(desk, "gate") == []
     ran = desk.run(*words, "--despite", "it is a rehearsal")
     assert ran.code is Exit.COMPLETE, ran.err
     assert "it is a rehearsal" in ran.out
+    assert "no worker runs" in ran.err
     (domain,) = rows(desk, "domain")
     assert (domain.state, domain.wave) == ("switching", "")
     (override,) = rows(desk, "override")
@@ -107,6 +109,18 @@ def test_what_dns_says_against_it_keeps_the_gate_shut_until_a_person_goes_despit
     found = steps(desk)
     assert found["go"]["state"] == "done"
     assert found["switch"]["state"] == "now"
+
+
+def test_where_a_worker_runs_nobody_is_told_to_start_one(desk: Desk) -> None:
+    synced(desk)
+    database = desk.database()
+    with database.begin() as connection:
+        values = {"name": "w", "process": "p", "version": "0", "since_at": NOW, "seen_at": NOW}
+        connection.execute(insert(tables.worker).values(values))
+    database.close()
+    ran = desk.run("cutover", "acme", "--go", "--as", "Olga Weiss", "--yes")
+    assert "nobody has looked at it yet" in ran.err
+    assert "no worker runs" not in ran.err
 
 
 def test_sweeps_are_ended_by_a_named_person_with_a_reason(desk: Desk) -> None:

@@ -53,7 +53,12 @@ def open_gate(
         at = home.clock.now()
         question = ask(connection, plan, gate, wave, without, at=at, despite=despite)
     for _ in range(ROUNDS):
-        _show(surroundings, question, answer)
+        try:
+            _show(surroundings, question, answer)
+        except gates.Shut:
+            if gate.value != "sign off" and not answer.aside:
+                tell_nobody_works(home, surroundings)
+            raise
         if not answer.yes and not _agreed(surroundings):
             return None
         try:
@@ -72,6 +77,16 @@ def open_gate(
             surroundings.console.tell(str(changed), Tone.WARNING)
             question = changed.question
     raise BadInput("the figures keep changing; pause the plan, or use --yes")
+
+
+def tell_nobody_works(home: Installation, surroundings: Surroundings) -> None:
+    """Says so where nothing goes on by itself, and nobody looks, until somebody lets it."""
+    from mailhaul.journey.status import workers  # noqa: PLC0415 - needs the database
+
+    with home.database.read() as connection:
+        if not workers(connection):
+            text = "no worker runs, so nothing goes on and nobody looks: mailhaul run"
+            surroundings.console.tell(text, Tone.WARNING)
 
 
 def _show(surroundings: Surroundings, question: "Question", answer: Answer) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.answering import Answer, open_gate
+from mailhaul.cli.answering import Answer, open_gate, tell_nobody_works
 from mailhaul.cli.blocks import Json, Line, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.installation import CHOSEN, PLAN, WHERE, Installation, installation, plan_meant
@@ -68,6 +68,8 @@ def _gate(arguments: Arguments, surroundings: Surroundings, home: Installation, 
     else:
         text = f"the gate “{opened.gate}” is open, by the word of {opened.by}"
         surroundings.console.show([Line(text, Tone.GOOD)])
+        if gate is not Gate.SIGN_OFF:
+            tell_nobody_works(home, surroundings)
     return Exit.COMPLETE
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mailhaul.cli.answering import Answer, open_gate
+from mailhaul.cli.answering import Answer, open_gate, tell_nobody_works
 from mailhaul.cli.approve import AS, DESPITE, YES, opened_line, wave_meant
 from mailhaul.cli.blocks import Line, Tone
 from mailhaul.cli.exits import Exit
@@ -133,8 +133,9 @@ def _go(
     if as_json:
         surroundings.console.json(opened_line(plan.name, opened))
     else:
-        text = f"go, by the word of {opened.by}; a worker switches now, `mailhaul cutover` shows it"
+        text = f"go, by the word of {opened.by}; a worker switches, `mailhaul cutover` shows it"
         surroundings.console.show([Line(text, Tone.GOOD)])
+        tell_nobody_works(home, surroundings)
     return Exit.COMPLETE
 
 

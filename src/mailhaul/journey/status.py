@@ -159,7 +159,7 @@ def status(connection: Connection, plan: PlanRow, at: float) -> Status:
         pace=pace,
         synced_at=_forecast(plan, figures, pace, at),
         grades=_grades(connection, plan),
-        workers=_workers(connection),
+        workers=workers(connection),
         canary=canary_total(canary_figures(connection, plan)),
     )
 
@@ -327,7 +327,8 @@ def _grades(connection: Connection, plan: PlanRow) -> Mapping[str, int]:
     return {str(grade): int(number) for grade, number in rows}
 
 
-def _workers(connection: Connection) -> int:
+def workers(connection: Connection) -> int:
+    """How many work on the installation's plans now, as far as they have said."""
     return connection.execute(
         select(func.count()).where(tables.worker.c.stopped_at.is_(None))
     ).scalar_one()
