@@ -17,10 +17,11 @@ from mailhaul.engine.comparison import (
     Match,
     Run,
     identify_page,
+    learn_digests,
 )
 from mailhaul.engine.folder_names import shown
 from mailhaul.engine.outcomes import Side, Waiting
-from mailhaul.engine.reading import attempts, read_digests, read_subjects, short
+from mailhaul.engine.reading import attempts, read_subjects, short
 from mailhaul.engine.sides import closing
 from mailhaul.engine.verdict import Difference, Kind
 
@@ -77,13 +78,8 @@ async def _find_empty(
     of 0 is not believed, it may be a server's excuse."""
     announced = [number for number in numbers if not ours.sizes[number]]
     contents: dict[int, bytes] = {}
-    async for event in read_digests(
-        run.patience, run.source, Side.SOURCE, ours, announced, contents
-    ):
-        if isinstance(event, Waiting):
-            yield event
-        else:
-            run.octets += event
+    async for wait in learn_digests(run, Side.SOURCE, ours, announced, contents):
+        yield wait
     nothing = short(hashlib.sha256().digest())
     into.update(number for number, content in contents.items() if content == nothing)
 

@@ -6,7 +6,7 @@ engine/verify.py calls them and says what the whole is for.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -154,6 +154,18 @@ async def identify_page(
                 census.identify(by_key[key], identity.digest)
 
 
+async def learn_digests(
+    run: Run, side: Side, census: Census, numbers: Sequence[int], into: dict[int, bytes]
+) -> AsyncIterator[Waiting]:
+    """As `reading.read_digests`; what was read is counted."""
+    store = dict(run.stores)[side]
+    async for event in read_digests(run.patience, store, side, census, numbers, into):
+        if isinstance(event, Waiting):
+            yield event
+        else:
+            run.octets += event
+
+
 async def pair_up(run: Run, match: Match) -> AsyncIterator[Waiting]:
     """Fills `pairs`, `guesses`, `missing`, `extra` and `doubled`; deep, copies of one identity are
     read to tell them apart."""
@@ -173,15 +185,10 @@ async def pair_up(run: Run, match: Match) -> AsyncIterator[Waiting]:
     if run.options.deep:
         left_numbers = sorted(number for left, _ in several for number in left)
         right_numbers = sorted(number for _, right in several for number in right)
-        for read in (
-            read_digests(run.patience, run.source, Side.SOURCE, ours, left_numbers, contents),
-            read_digests(run.patience, run.target, Side.TARGET, theirs, right_numbers, others),
-        ):
-            async for event in read:
-                if isinstance(event, Waiting):
-                    yield event
-                else:
-                    run.octets += event
+        async for wait in learn_digests(run, Side.SOURCE, ours, left_numbers, contents):
+            yield wait
+        async for wait in learn_digests(run, Side.TARGET, theirs, right_numbers, others):
+            yield wait
     rungs = [*content_rungs(contents, others), *listing_rungs()]
     for left, right in several:
         pairs, missing, doubled = pair_off(ours, theirs, left, right, rungs)

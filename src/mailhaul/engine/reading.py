@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from mailhaul.core.errors import RetryLater
+from mailhaul.core.folder import Folder
 from mailhaul.core.identity import subject_of
 from mailhaul.core.message import Message, Unreadable
 from mailhaul.core.store import Source
@@ -115,18 +116,20 @@ async def read_digests(
         wanted = [number for number in numbers if number in span]
         for start in range(0, len(wanted), PAGE):
             page = wanted[start : start + PAGE]
-            by_key = {census.keys[number]: number for number in page}
             octets: list[int] = []
 
-            async def read(page: Sequence[int] = page) -> None:
-                entries = [census.entry(number) for number in page if number not in into]
-                async with closing(side, store.fetch(folder, entries)) as messages:  # noqa: B023
+            async def read(
+                folder: Folder = folder, page: Sequence[int] = page, octets: list[int] = octets
+            ) -> None:
+                by_key = {census.keys[number]: number for number in page if number not in into}
+                entries = [census.entry(number) for number in by_key.values()]
+                async with closing(side, store.fetch(folder, entries)) as messages:
                     async for message in messages:
                         if isinstance(message, Message):
                             digest = message.blob.digest()
-                            octets.append(message.blob.size)  # noqa: B023
+                            octets.append(message.blob.size)
                             message.blob.close()
-                            into[by_key[message.entry.key]] = short(digest)  # noqa: B023
+                            into[by_key[message.entry.key]] = short(digest)
 
             async for wait in attempts(patience, (side, read)):
                 yield wait
