@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from mailhaul.cli.answering import tell_nobody_works
 from mailhaul.cli.approve import AS
 from mailhaul.cli.blocks import Block, Line
 from mailhaul.cli.exits import Exit
@@ -46,10 +47,12 @@ def turn_back(arguments: Arguments, surroundings: Surroundings) -> Exit:
                 at=home.clock.now(),
                 dry=dry,
             )
-    if arguments.given("--json"):
-        surroundings.console.json({**result_line("return", plan.name, result), "dry_run": dry})
-    else:
-        surroundings.console.show(_would(result) if dry else told(result, "on its way back"))
+        if arguments.given("--json"):
+            surroundings.console.json({**result_line("return", plan.name, result), "dry_run": dry})
+        else:
+            surroundings.console.show(_would(result) if dry else told(result, "on its way back"))
+            if result.done and not dry:
+                tell_nobody_works(home, surroundings)
     return exit_code(result, chosen)
 
 
