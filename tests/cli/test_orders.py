@@ -252,6 +252,13 @@ def test_cancel_and_sync_are_carried_out(desk: Desk) -> None:
     assert desk.run("status").out.startswith("plan acme: cancelled")
 
 
+def test_who_turns_mail_back_is_told_when_nobody_carries_it(desk: Desk) -> None:
+    desk.put(A, state="sweeping")
+    words = ("return", "acme", "--as", "Olga Weiss")
+    assert "no worker runs" not in desk.run(*words, "--dry-run").err
+    assert "no worker runs" in desk.run(*words).err
+
+
 def test_mail_is_turned_back_by_a_named_person(desk: Desk) -> None:
     desk.put(A, state="sweeping")
     assert "say who with --as NAME" in desk.run("return", "acme").err
