@@ -47,8 +47,8 @@ class Cut:
     looked for, by the last server on the way down: its outcome is RECORDS where the zone begins at
     that name, NODATA where the name lies within the zone, NXDOMAIN where it isn't there. Any other:
     that server could not be asked, and `names` are the resolver's word or the last known, or empty
-    like `zone` where nothing is known. `joint`: that server holds both zones, and so tells of no
-    delegation; names and all are the zone's own then.
+    like `zone` where nothing is known. A server that holds both zones tells of no delegation; names
+    and all are the zone's own then.
     """
 
     zone: str
@@ -57,7 +57,6 @@ class Cut:
     names: tuple[str, ...] = ()
     glue: tuple[RecordSet, ...] = ()
     ds: tuple[str, ...] = ()
-    joint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,6 @@ class Host:
     resolved: tuple[str, ...] = ()
     alias: bool = False
     failure: Answer | None = None
-    by_parent: bool = True
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -140,7 +138,7 @@ class Delegations:
 
     async def hosts(self, cut: Cut) -> tuple[Host, ...]:
         """The servers that the cut names, with their addresses."""
-        return await _once(self._servers, cut.zone, lambda: self._hosts(cut.names, cut.glue, True))
+        return await _once(self._servers, cut.zone, lambda: self._hosts(cut.names, cut.glue))
 
     async def servers(self, cut: Cut) -> tuple[Server, ...]:
         """Every address of the servers that the cut names."""
@@ -156,7 +154,7 @@ class Delegations:
         standings = await self._standings(cut.zone, self._at(hosts))
         own = {name for each in standings for name in each.names.values} - set(cut.names)
         if own:
-            more = await self._hosts(sorted(own), (), False)
+            more = await self._hosts(sorted(own))
             known = {each.server.address for each in standings}
             fresh = [each for each in self._at(more) if each.address not in known]
             hosts, standings = (
@@ -173,7 +171,7 @@ class Delegations:
             said = f"it knows no zone above {shown(name)}"
             heard = Answer(name, Kind.NS, Outcome.MALFORMED, server=heard.server, said=said)
         cut = None
-        servers = tuple(self._at(await self._hosts(names[:4], (), True)))
+        servers = tuple(self._at(await self._hosts(names[:4])))
         for _ in range(_DEEPEST if names else 0):
             server, reply = await self._word(servers, zone, name)
             heard = answer(reply, name, Kind.NS, server, recursive=False)
@@ -186,7 +184,7 @@ class Delegations:
                 continue
             if heard.outcome is Outcome.RECORDS and heard.values and not heard.aliases:
                 ds = await self._resolver.look_up(name, Kind.DS)
-                return Cut(name, zone, heard, heard.values, reply.additional, ds.values, True)
+                return Cut(name, zone, heard, heard.values, reply.additional, ds.values)
             if not heard.told:
                 break
             # It lies in the zone whose servers were asked.
@@ -222,13 +220,13 @@ class Delegations:
         return Cut("", "", heard)
 
     async def _hosts(
-        self, names: Iterable[str], glue: Iterable[RecordSet], by_parent: bool
+        self, names: Iterable[str], glue: Iterable[RecordSet] = ()
     ) -> tuple[Host, ...]:
         sent = tuple(glue)
         wanted = tuple(names)[:MOST_NAMES]
-        return tuple(await asyncio.gather(*(self._host(name, sent, by_parent) for name in wanted)))
+        return tuple(await asyncio.gather(*(self._host(name, sent) for name in wanted)))
 
-    async def _host(self, name: str, glue: Iterable[RecordSet], by_parent: bool) -> Host:
+    async def _host(self, name: str, glue: Iterable[RecordSet]) -> Host:
         sent = tuple(
             value
             for each in glue
@@ -240,7 +238,7 @@ class Delegations:
         )
         resolved = tuple(value for each in found for value in each.values)
         failure = None if sent or resolved else found[0]
-        return Host(name, sent, resolved, any(each.aliases for each in found), failure, by_parent)
+        return Host(name, sent, resolved, any(each.aliases for each in found), failure)
 
     def _at(self, hosts: Iterable[Host]) -> Iterator[Server]:
         """Each address once, whatever the names; every name's first address before any second."""
