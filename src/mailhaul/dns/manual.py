@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from mailhaul.dns.answers import Answer, Outcome, Server
+from mailhaul.dns.answers import Outcome, Server
 from mailhaul.dns.names import inside
 from mailhaul.dns.records import Kind, zone_value
 from mailhaul.dns.resolver import Network
 from mailhaul.dns.switch_codes import Code
 from mailhaul.dns.watching import by_wildcard, own_values
+from mailhaul.dns.wire import serial
 from mailhaul.dns.zone import Edit, Held, Key, PersonWrites, ZoneError, difference, held, nothing
 
 _ROUND = 1 << 32
@@ -62,7 +63,7 @@ class ManualZone:
             )
         newest = told[0]
         for each in told[1:]:
-            if _later(_serial(each), _serial(newest)):
+            if _later(serial(each.values[0]), serial(newest.values[0])):
                 newest = each
         assert newest.server is not None
         return newest.server
@@ -81,10 +82,6 @@ class ManualZone:
         if name != self._zone and await by_wildcard(self._network, server, answer):
             return nothing(key)
         return held(name, kind, answer.ttl or 0, {each: zone_value(kind, each) for each in values})
-
-
-def _serial(answer: Answer) -> int:
-    return int(answer.values[0].split()[2])
 
 
 def _later(one: int, other: int) -> bool:
