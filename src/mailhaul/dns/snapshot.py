@@ -60,7 +60,7 @@ def planned(
     by_zone: dict[str, list[Edit]] = {zone: [] for zone in zones}
     after = {key: there.records for key, there in present.items()}
     for records in wanted:
-        zone = _zone_of(records.name, by_zone)
+        zone = zone_of(records.name, by_zone)
         _check(records, zone)
         before = present.get(records.key, nothing(records.key))
         after[records.key] = records
@@ -77,6 +77,17 @@ def planned(
     return Snapshot(
         now, tuple(Change(zone, tuple(edits)) for zone, edits in by_zone.items() if edits)
     )
+
+
+def zone_of(name: str, zones: Iterable[str]) -> str:
+    """The innermost of the zones that hold the name. Raises `BadInput` where none does."""
+    holding = [zone for zone in zones if inside(name, zone)]
+    if not holding:
+        raise BadInput(
+            f"{printable(name, 253)} lies in none of the zones that can be changed here: "
+            f"{', '.join(zones) or 'there is none'}; give its zone a writer"
+        )
+    return max(holding, key=len)
 
 
 def to_text(snapshot: Snapshot) -> str:
@@ -127,17 +138,6 @@ def from_text(text: str) -> Snapshot:
             f"this is no snapshot of a zone ({printable(str(error), 100)}); take one as mailhaul "
             "has kept it"
         ) from error
-
-
-def _zone_of(name: str, zones: Iterable[str]) -> str:
-    """The innermost of the zones that hold the name."""
-    holding = [zone for zone in zones if inside(name, zone)]
-    if not holding:
-        raise BadInput(
-            f"{printable(name, 253)} lies in none of the zones that can be changed here: "
-            f"{', '.join(zones) or 'there is none'}; give its zone a writer"
-        )
-    return max(holding, key=len)
 
 
 def _check(records: RecordSet, zone: str) -> None:

@@ -23,9 +23,8 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.finding import Finding
 from mailhaul.core.text import printable
 from mailhaul.dns.diagnosis import finding
-from mailhaul.dns.names import inside
 from mailhaul.dns.records import Kind
-from mailhaul.dns.snapshot import Change, Snapshot
+from mailhaul.dns.snapshot import Change, Snapshot, zone_of
 from mailhaul.dns.switch_codes import MEANINGS, Code
 from mailhaul.dns.zone import (
     Edit,
@@ -105,13 +104,7 @@ async def read(writers: Sequence[ZoneWriter], keys: Iterable[Key]) -> dict[Key, 
     is there too. Raises `ZoneError`, and `BadInput` for a name in none of the zones."""
     asked: dict[str, list[Key]] = {writer.zone: [] for writer in writers}
     for key in keys:
-        holding = [zone for zone in asked if inside(key[0], zone)]
-        if not holding:
-            raise BadInput(
-                f"{printable(key[0], 253)} lies in none of the zones that can be changed here; "
-                "give its zone a writer"
-            )
-        asked[max(holding, key=len)].append(key)
+        asked[zone_of(key[0], asked)].append(key)
     found: dict[Key, Held] = {}
     for writer in writers:
         found.update(await writer.read(asked[writer.zone]))
