@@ -1,7 +1,7 @@
 """The diagnosis of one domain: every topic side by side, and none stops another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 from mailhaul.dns.checks.dane import check_dane
 from mailhaul.dns.checks.dkim import check_dkim
@@ -21,7 +21,7 @@ from mailhaul.dns.guard import Allowance
 from mailhaul.dns.policy import Fetch
 from mailhaul.dns.resolver import Resolver
 
-Topic = Callable[[Look], Awaitable[list[Aspect]]]
+Topic = Callable[[Look], Coroutine[None, None, list[Aspect]]]
 TOPICS: tuple[Topic, ...] = (
     check_zone,
     check_mx,
@@ -67,11 +67,7 @@ async def diagnose(
         )
         look = await prepared(look)
         async with asyncio.TaskGroup() as group:
-            topics = [group.create_task(_checked(topic, look)) for topic in TOPICS]
+            topics = [group.create_task(topic(look)) for topic in TOPICS]
         return [aspect for topic in topics for aspect in topic.result()]
     finally:
         await asked.close()
-
-
-async def _checked(topic: Topic, look: Look) -> list[Aspect]:
-    return await topic(look)

@@ -38,7 +38,7 @@ class Asked:
     """A resolver that is asked every question once, however many topics want to know."""
 
     resolver: Resolver
-    _under_way: dict[Key, "asyncio.Task[Answer]"] = field(default_factory=dict)
+    _under_way: dict[Key, asyncio.Task[Answer]] = field(default_factory=dict)
 
     async def look_up(self, name: str, kind: Kind) -> Answer:
         try:
@@ -48,7 +48,7 @@ class Asked:
             return Answer(name, kind, Outcome.MALFORMED, said=str(error))
         task = self._under_way.get((name, kind))
         if task is None:
-            task = asyncio.ensure_future(_asked(self.resolver, name, kind))
+            task = asyncio.create_task(self.resolver.look_up(name, kind))
             self._under_way[name, kind] = task
         return await asyncio.shield(task)
 
@@ -57,10 +57,6 @@ class Asked:
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
-
-
-async def _asked(resolver: Resolver, name: str, kind: Kind) -> Answer:
-    return await resolver.look_up(name, kind)
 
 
 @dataclass(frozen=True, slots=True)
