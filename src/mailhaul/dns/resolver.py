@@ -1,6 +1,6 @@
 """Who is asked: the two protocols that checks and tables stand on.
 
-Nothing in this room opens a socket but `dns.network` (and `dns.rfc2136`, to change a zone);
+Nothing in this room asks a name server but `dns.network` (and `dns.rfc2136`, to change a zone);
 everything else takes one of these.
 """
 
