@@ -268,25 +268,13 @@ class Ledger:
         """The target keys in that closed range that belong to a row. Those of rows that were lost
         to a renumbering of the source are left out: they may be found again as strangers. Folders
         that were mapped to one target know of each other's."""
-        rows = self._sql.execute(
-            "SELECT target_key FROM message"
-            " WHERE folder IN (SELECT id FROM folder WHERE target = ?)"
-            " AND target_key BETWEEN ? AND ?"
-            " AND NOT (source_key IS NULL AND reason = 'renumbered')",
-            (json.dumps(folder.target), self._sql.stored(first), self._sql.stored(last)),
-        )
-        return {self._sql.key(key) for (key,) in rows}
+        found_again = "NOT (source_key IS NULL AND reason = 'renumbered')"
+        return self._target_keys(folder.target, first, last, found_again)
 
     def written_keys(self, target: FolderPath, first: Key, last: Key) -> set[Key]:
         """The target keys in that closed range that belong to any row of a folder that goes to
         `target`, those lost to a renumbering of the source too."""
-        rows = self._sql.execute(
-            "SELECT target_key FROM message"
-            " WHERE folder IN (SELECT id FROM folder WHERE target = ?)"
-            " AND target_key BETWEEN ? AND ?",
-            (json.dumps(target), self._sql.stored(first), self._sql.stored(last)),
-        )
-        return {self._sql.key(key) for (key,) in rows}
+        return self._target_keys(target, first, last, "TRUE")
 
     def of_identities(self, digests: Collection[bytes]) -> list[tuple[FolderRow, MessageRow]]:
         """Every row with one of those header identities, with its folder's; lost ones too."""
@@ -305,12 +293,10 @@ class Ledger:
 
     def at_both(self, folder: FolderRow) -> Iterator[MessageRow]:
         """Its rows of messages that are at both sides under known keys."""
-        rows = self._sql.execute(
-            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
-            " AND target_key IS NOT NULL AND fate IN ('copied', 'adopted') ORDER BY source_key",
-            (folder.id,),
+        where = (
+            "source_key IS NOT NULL AND target_key IS NOT NULL AND fate IN ('copied', 'adopted')"
         )
-        return map(self._row, rows)
+        return self._each(folder, where, "source_key")
 
     def source_keys(self, folder: FolderRow) -> list[Key]:
         """The keys of all rows still at the source, ascending."""
@@ -435,12 +421,7 @@ class Ledger:
 
     def rows(self, folder: FolderRow) -> Iterator[MessageRow]:
         """Every message of the source that was decided about, in the source's order."""
-        rows = self._sql.execute(
-            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
-            " ORDER BY source_key",
-            (folder.id,),
-        )
-        return map(self._row, rows)
+        return self._each(folder, "source_key IS NOT NULL", "source_key")
 
     def undo(self, rows: Iterable[int], reason: str) -> None:
         """These rows (by id) are no longer at the target; a later pass may carry them again."""
@@ -455,22 +436,11 @@ class Ledger:
         """Deletes rows by id."""
         self._sql.executemany("DELETE FROM message WHERE rowid = ?", [(row,) for row in rows])
 
-    def _rows(self, folder: FolderRow, where: str, order: str, *values: Any) -> list[MessageRow]:
-        rows = self._sql.execute(
-            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND {where} ORDER BY {order}",  # noqa: S608 - constants of this module
-            (folder.id, *values),
-        )
-        return [self._row(row) for row in rows]
-
     def left_behind(self, folder: FolderRow) -> Iterator[MessageRow]:
         """The rows still at the source that no pass so far could carry: refused or missing, in the
         order in which that was found."""
-        rows = self._sql.execute(
-            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND source_key IS NOT NULL"  # noqa: S608 - constants of this module
-            " AND fate <> 'copied' AND fate IN ('refused', 'missing') ORDER BY rowid",
-            (folder.id,),
-        )
-        return map(self._row, rows)
+        where = "source_key IS NOT NULL AND fate <> 'copied' AND fate IN ('refused', 'missing')"
+        return self._each(folder, where, "rowid")
 
     # intents
 
@@ -559,6 +529,27 @@ class Ledger:
         return counts
 
     # what lies in a row
+
+    def _rows(self, folder: FolderRow, where: str, order: str, *values: Any) -> list[MessageRow]:
+        return list(self._each(folder, where, order, *values))
+
+    def _each(
+        self, folder: FolderRow, where: str, order: str, *values: Any
+    ) -> Iterator[MessageRow]:
+        rows = self._sql.execute(
+            f"SELECT {COLUMNS} FROM message WHERE folder = ? AND {where} ORDER BY {order}",  # noqa: S608 - constants of this module
+            (folder.id, *values),
+        )
+        return map(self._row, rows)
+
+    def _target_keys(self, target: FolderPath, first: Key, last: Key, where: str) -> set[Key]:
+        rows = self._sql.execute(
+            "SELECT target_key FROM message"  # noqa: S608 - constants of this module
+            " WHERE folder IN (SELECT id FROM folder WHERE target = ?)"
+            f" AND target_key BETWEEN ? AND ? AND {where}",
+            (json.dumps(target), self._sql.stored(first), self._sql.stored(last)),
+        )
+        return {self._sql.key(key) for (key,) in rows}
 
     def _noted(self, name: str) -> str:
         row = self._sql.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
