@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "vault": {"core"},
     "dns": {"core"},
     "canary": {"core"},
-    "check": {"core", "engine", "plan"},
+    "providers": {"core", "dns", "imap"},
+    "check": {"core", "engine", "plan", "providers"},
     "journey": {
         "core",
         "imap",
@@ -31,15 +32,16 @@ MAY_IMPORT = {
         "check",
         "dns",
         "canary",
+        "providers",
     },
     "report": {"core", "engine", "plan", "db", "journey"},
     "cli": {
         *("core", "imap", "stores", "engine"),
-        *("plan", "db", "vault", "check", "journey", "report", "dns"),
+        *("plan", "db", "vault", "check", "journey", "report", "dns", "providers"),
     },
     "lab": {
         *("core", "imap", "stores", "engine", "cli"),
-        *("plan", "db", "vault", "check", "journey", "report", "dns"),
+        *("plan", "db", "vault", "check", "journey", "report", "dns", "providers"),
     },
 }
 """Which rooms each room may import besides itself; a room that is not here has no place yet."""

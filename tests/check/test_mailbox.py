@@ -11,7 +11,6 @@ import pytest
 from mailhaul.check.checked import EDGES, Checked
 from mailhaul.check.codes import MEANINGS, Code
 from mailhaul.check.mailbox import check_mailbox, checked_without_login
-from mailhaul.check.obstacles import KNOWN, Obstacle
 from mailhaul.core.errors import Closed, ClosedReason, FolderFailed, MailhaulError, RetryLater
 from mailhaul.core.finding import Severity
 from mailhaul.core.folder import FolderPath, NameRules, Role
@@ -19,6 +18,7 @@ from mailhaul.core.message import Flags
 from mailhaul.core.store import Quota
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.plan.model import Budget
+from mailhaul.providers.obstacles import KNOWN, Obstacle
 from mailhaul.stores.maildir_target import maildir_target
 from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import Habits, MemoryMailbox

@@ -1,6 +1,6 @@
 """Every code a check can find, as data: how grave it is, what it means, what to do about it.
 
-docs/check.md is drawn from this table and from `check.obstacles`. A code's name is for good:
+docs/check.md is drawn from this table and from `providers.obstacles`. A code's name is for good:
 scripts and reports hold it.
 """
 

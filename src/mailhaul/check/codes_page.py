@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from mailhaul.check.codes import MEANINGS
-from mailhaul.check.obstacles import KNOWN
 from mailhaul.core.finding import Severity
+from mailhaul.providers.obstacles import KNOWN
 
 
 def codes_table() -> str:

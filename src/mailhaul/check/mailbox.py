@@ -22,7 +22,6 @@ from mailhaul.check.checked import (
     worst_first,
 )
 from mailhaul.check.codes import Code
-from mailhaul.check.obstacles import KNOWN, UNHEARD_OF, Obstacle, Obstacles
 from mailhaul.check.probe import Probed, try_out
 from mailhaul.core.errors import Closed, ClosedReason, MailhaulError, RetryLater
 from mailhaul.core.finding import Finding
@@ -32,6 +31,7 @@ from mailhaul.core.text import printable
 from mailhaul.engine.folders import FolderMap, plan_folders
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.plan.model import Budget
+from mailhaul.providers.obstacles import KNOWN, UNHEARD_OF, Obstacle, Obstacles
 
 PATIENCE = 30.0
 """Seconds that a check waits in all for servers that are away or ask to wait."""

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 from mailhaul.check.checked import Checked
 from mailhaul.check.mailbox import check_mailbox
-from mailhaul.check.obstacles import Obstacles
 from mailhaul.core.folder_text import folder_path
 from mailhaul.core.store import Source, Target
 from mailhaul.engine.outcomes import Options
 from mailhaul.plan.model import Plan
 from mailhaul.plan.presets import Side, budget_of
+from mailhaul.providers.obstacles import Obstacles
 
 USUAL_PLACES = 8
 """Mailboxes looked at beside each other where the plan sets no limit."""

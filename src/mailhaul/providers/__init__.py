@@ -1,0 +1,1 @@
+"""Hosters' control planes: accounts, placeholders, domains, tasks. One hoster a module."""
