@@ -111,7 +111,6 @@ def open_gate(
     asked, `BadInput` for a name that the plan does not allow.
     """
     name = check_name(plan.plan, question.gate, who)
-    # Two who open it at the same time come one after the other, and no mailbox moves meanwhile.
     # Two who open it at the same time come one after the other, and nothing moves meanwhile.
     hold_domains(connection, plan.id)
     connection.execute(
