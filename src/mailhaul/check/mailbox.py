@@ -27,11 +27,10 @@ from mailhaul.core.errors import Closed, ClosedReason, MailhaulError, RetryLater
 from mailhaul.core.finding import Finding
 from mailhaul.core.folder import Folder, NameRules
 from mailhaul.core.store import Discards, Source, Target
-from mailhaul.core.text import printable
 from mailhaul.engine.folders import FolderMap, plan_folders
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.plan.model import Budget
-from mailhaul.providers.obstacles import KNOWN, UNHEARD_OF, Obstacle, Obstacles
+from mailhaul.providers.obstacles import Obstacle, Obstacles, finding
 
 PATIENCE = 30.0
 """Seconds that a check waits in all for servers that are away or ask to wait."""
@@ -208,11 +207,7 @@ async def _ask(each: Obstacles, seen: _Seen, patient: _Patience) -> None:
     except MailhaulError as error:
         _failed(Side.TARGET, error, seen)
         return
-    for obstacle in told:
-        known = KNOWN.get(obstacle.code, UNHEARD_OF)
-        evidence = printable(obstacle.evidence or known.means, 500)
-        code = printable(obstacle.code, 40)
-        seen.findings.append(Finding(code, known.severity, evidence, known.remedy))
+    seen.findings.extend(map(finding, told))
 
 
 def _failed(side: Side, error: MailhaulError, seen: _Seen) -> None:

@@ -6,8 +6,17 @@ new account, the source's for a hand-over) gets it beside the action when it beg
 
 from dataclasses import dataclass
 
-from mailhaul.providers.extras import Extra
-from mailhaul.providers.service import Mode
+from mailhaul.providers.extras import (
+    Alias,
+    Delegation,
+    Extra,
+    Filter,
+    Group,
+    Redirection,
+    Remark,
+    Responder,
+)
+from mailhaul.providers.service import Mode, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,48 @@ Action = (
     | SetMode
     | HandOver
 )
+
+
+def verb_of(action: Action) -> Verb | None:
+    """The verb that a provider needs for it; None: nobody has one (a `Remark`)."""
+    match action:
+        case Create():
+            return Verb.CREATE
+        case Configure() | Release():
+            return Verb.CONFIGURE
+        case Rename():
+            return Verb.RENAME
+        case Lock() | Unlock():
+            return Verb.LOCK
+        case Delete():
+            return Verb.DELETE
+        case Attach() | Detach():
+            return Verb.DOMAINS
+        case SetMode():
+            return Verb.RELAY
+        case HandOver():
+            return Verb.HAND_OVER
+        case Add(extra) | Remove(extra):
+            return verb_of_extra(extra)
+
+
+def verb_of_extra(extra: Extra) -> Verb | None:
+    """The verb that a provider needs to add and remove it; None: it can only be listed."""
+    match extra:
+        case Alias():
+            return Verb.ALIASES
+        case Redirection():
+            return Verb.REDIRECTIONS
+        case Responder():
+            return Verb.RESPONDERS
+        case Filter():
+            return Verb.FILTERS
+        case Delegation():
+            return Verb.DELEGATIONS
+        case Group():
+            return Verb.GROUPS
+        case Remark():
+            return None
 
 
 def inverse(action: Action) -> Action | None:

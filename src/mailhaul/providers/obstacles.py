@@ -1,15 +1,27 @@
-"""What stands in the way at a provider: its own codes, with what to do, and who tells of them.
+"""What stands in the way at a provider: its own codes, and who tells of them.
 
 A provider's control plane knows what IMAP doesn't: a redirection on the address, an auto-reply, a
 list of that name. Whoever can ask it implements `Obstacles`; a check hands its answers on. The
-codes are those of OVHcloud's API (checkMigrate); of each is known whether trying later helps.
+codes are those of OVHcloud's API (checkMigrate), and ours where it has none (`obstacle_codes`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailhaul.core.finding import Severity
+from mailhaul.core.finding import Finding
+from mailhaul.core.text import printable
+from mailhaul.providers.addresses import same
+from mailhaul.providers.extras import (
+    Alias,
+    Delegation,
+    Extra,
+    Filter,
+    Group,
+    Redirection,
+    Responder,
+)
+from mailhaul.providers.obstacle_codes import OURS, OVHCLOUD, UNHEARD_OF, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,104 +39,50 @@ class Obstacles(Protocol):
         """Everything in the way now. Raises `RetryLater` and `Closed` like a store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A code we know: `passes` says that trying again later is useful without doing anything."""
-
-    severity: Severity
-    means: str
-    remedy: str
-    passes: bool = False
+KNOWN: Mapping[str, Known] = {**OVHCLOUD, **OURS}
+"""Every code that mailhaul knows."""
 
 
-def _in_progress(what: str) -> Known:
-    return Known(
-        Severity.BLOCKS,
-        f"{what} is being changed at the provider",
-        "wait until the provider's task is done, then check again",
-        passes=True,
-    )
+def finding(obstacle: Obstacle) -> Finding:
+    """The obstacle for people; one of a code that nobody knows warns."""
+    known = KNOWN.get(obstacle.code, UNHEARD_OF)
+    evidence = printable(obstacle.evidence or known.means, 500)
+    return Finding(printable(obstacle.code, 40), known.severity, evidence, known.remedy)
 
 
-KNOWN: dict[str, Known] = {
-    "ACCOUNT_EMPTY": Known(
-        Severity.BLOCKS,
-        "the account isn't there at the provider",
-        "correct the address in the plan, or make the account",
-    ),
-    "ACCOUNT_INPROGRESS": _in_progress("the account"),
-    "DELEGATION_EXIST": Known(
-        Severity.WARNS,
-        "others have rights on the account; rights are not carried",
-        "note them, and grant them at the target",
-        passes=True,
-    ),
-    "DOMAIN_EMPTY": Known(
-        Severity.BLOCKS,
-        "the domain isn't there at the provider",
-        "attach the domain to the service, then check again",
-    ),
-    "FILTER_EXIST": Known(
-        Severity.WARNS,
-        "the account has filters; they are not carried",
-        "note them, and make them at the target",
-        passes=True,
-    ),
-    "FORWARD_EXIST": Known(
-        Severity.BLOCKS,
-        "a redirection stands on the address",
-        "remove the redirection at the source, and make it at the target if it is still wanted",
-    ),
-    "FORWARD_LOCAL": Known(
-        Severity.BLOCKS,
-        "a redirection that keeps a copy stands on the address",
-        "remove the redirection at the source, and make it at the target if it is still wanted",
-    ),
-    "MAILINGLIST_EXIST": Known(
-        Severity.BLOCKS,
-        "the address is a mailing list",
-        "rename or remove the list, or take the address out of the plan",
-    ),
-    "MAILINGLIST_INPROGRESS": _in_progress("a mailing list of that address"),
-    "MAILPROXY_BAD_INFRA": Known(
-        Severity.BLOCKS,
-        "the service lies on a platform that can't be migrated this way",
-        "ask the provider's support, naming this code",
-    ),
-    "MAILPROXY_EMPTY": Known(
-        Severity.BLOCKS,
-        "the provider's mail proxy doesn't know the address",
-        "ask the provider's support, naming this code",
-    ),
-    "MAILPROXY_INPROGRESS": _in_progress("the address in the mail proxy"),
-    "MAILPROXY_RESERVATION": Known(
-        Severity.BLOCKS,
-        "the address is reserved by a migration under way",
-        "wait until that migration has ended, then check again",
-        passes=True,
-    ),
-    "REDIRECTION_INPROGRESS": _in_progress("a redirection"),
-    "RESPONDER_EXIST": Known(
-        Severity.BLOCKS,
-        "an auto-reply is switched on",
-        "switch the auto-reply off at the source, and on at the target if it is still wanted",
-        passes=True,
-    ),
-    "RESPONDER_INPROGRESS": _in_progress("the auto-reply"),
-    "NO_FREE_ACCOUNT": Known(
-        Severity.BLOCKS,
-        "the target service has no unconfigured account left",
-        "order an account, then check again",
-    ),
-    "UNKNOW": Known(
-        Severity.BLOCKS,
-        "the provider can't tell what is in the way (its code is spelled so)",
-        "ask the provider's support, naming the address",
-    ),
+def standing(address: str, extras: Iterable[Extra]) -> Iterator[Obstacle]:
+    """What of these is in the way of moving the account, in OVHcloud's words: for providers that
+    have no check of their own."""
+    for extra in extras:
+        if same(extra.address, address) and (code := _CODES.get(type(extra))):
+            local = isinstance(extra, Redirection) and extra.copy
+            yield Obstacle("FORWARD_LOCAL" if local else code, _shown(extra))
+
+
+_CODES: Mapping[type[Extra], str] = {
+    Alias: "ALIAS_EXIST",
+    Redirection: "FORWARD_EXIST",
+    Responder: "RESPONDER_EXIST",
+    Filter: "FILTER_EXIST",
+    Delegation: "DELEGATION_EXIST",
+    Group: "MAILINGLIST_EXIST",
 }
 
-UNHEARD_OF = Known(
-    Severity.WARNS,
-    "the provider names an obstacle that mailhaul doesn't know",
-    "look the code up at the provider",
-)
+
+def _shown(extra: Extra) -> str:
+    match extra:
+        case Alias(address, alias):
+            said = f"{alias} is an alias of {address}"
+        case Redirection(address, to):
+            said = f"mail to {address} goes on to {to}"
+        case Responder(address):
+            said = f"{address} answers by itself"
+        case Filter(address, name):
+            said = f"{address} has the filter “{name}”"
+        case Delegation(address, to, right):
+            said = f"{to} has the right “{right.value}” on {address}"
+        case Group(address, members):
+            said = f"{address} is a group of {len(members)}"
+        case _:
+            said = f"{extra.address}: {extra.kind}"
+    return printable(said, 300)

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from mailhaul.core.errors import MailhaulError
 from mailhaul.core.finding import Finding
-from mailhaul.core.text import Secret
+from mailhaul.core.text import Secret, printable
 from mailhaul.dns.zone import ZoneWriter
-from mailhaul.providers.actions import Action
+from mailhaul.providers.actions import Action, verb_of
 from mailhaul.providers.extras import Extra
 from mailhaul.providers.obstacles import Obstacle
-from mailhaul.providers.service import Account, Contacts, HostedDomain, Service
+from mailhaul.providers.service import Account, Contacts, HostedDomain, Service, Verb
 
 
 class TaskState(StrEnum):
@@ -58,6 +58,14 @@ class Planned:
 
 class Unsupported(MailhaulError):
     """The provider has no such verb; it is not among its service's `verbs`."""
+
+
+def demand(verbs: frozenset[Verb], action: Action, service: str) -> None:
+    """Raises `Unsupported` where these verbs of that service don't cover the action."""
+    verb = verb_of(action)
+    if verb is None or verb not in verbs:
+        wanted = "change what can only be listed" if verb is None else f"do this: {verb.value}"
+        raise Unsupported(f"{printable(service, 100)} can't {wanted}; it has to be done by hand")
 
 
 class Refused(MailhaulError):
