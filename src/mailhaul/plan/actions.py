@@ -10,6 +10,10 @@ ACTIONS = (
     *("domain_seen", "domain_spread", "domain_sent", "domain_switched", "domain_recalled"),
     *("domain_returned", "domain_failed", "domain_retried", "sweeps_ended", "step_done"),
     *("canary_asked", "canary_sent", "canary_seen"),
+    # What moves an account on at its providers.
+    *("account_agreed", "account_moved", "account_turned", "account_recalled"),
+    *("account_kept", "account_undone", "account_failed", "account_retried", "account_released"),
+    "account_retired",
     # What persons have had written to zones apart from the switch.
     *("zone_writing", "zone_written", "zone_put_back", "zone_failed"),
     # What moves a mailbox on, in the order of its journey.

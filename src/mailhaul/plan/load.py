@@ -17,6 +17,7 @@ from mailhaul.plan.shape import Lines, shaped
 from mailhaul.plan.texts import read
 from mailhaul.plan.toml_lines import lines_of
 from mailhaul.plan.validate import cross_checks
+from mailhaul.plan.validate_accounts import account_checks
 from mailhaul.plan.validate_dns import dns_checks
 from mailhaul.plan.validate_mailboxes import mailbox_checks
 
@@ -59,6 +60,7 @@ def load_plan(path: Path, *, now: datetime | None = None) -> Plan:
         plan = plan.model_copy(update={"expect_text": expected})
         mistakes += cross_checks(plan, lines, now)
         mistakes += dns_checks(plan, lines)
+        mistakes += account_checks(plan, lines)
         mistakes += mailbox_checks(plan, file.name, lines, path.parent)
     if mistakes or plan is None:
         raise PlanErrors(mistakes)
@@ -123,6 +125,8 @@ def _aware(plan: Plan) -> Plan:
                 wave.model_copy(update={"cutover": aware(wave.cutover)}) for wave in plan.waves
             ),
             "carry": plan.carry.model_copy(update={"since": aware(plan.carry.since)}),
+            "accounts": plan.accounts
+            and plan.accounts.model_copy(update={"begin": aware(plan.accounts.begin)}),
         }
     )
 

@@ -96,6 +96,33 @@ class Budget(_Model):
     """Of one mailbox."""
 
 
+class ProviderKind(StrEnum):
+    LAB = "lab"
+    OVH_DOMAIN = "ovh-domain"
+    OVH_MXPLAN = "ovh-mxplan"
+    OVH_PRO = "ovh-pro"
+    OVH_EXCHANGE = "ovh-exchange"
+    MICROSOFT365 = "microsoft365"
+    CYRUS = "cyrus"
+    DOVECOT = "dovecot"
+    STATIC = "static"
+
+
+class ProviderSection(_Model):
+    """The control plane of one side: where its accounts are listed, made and renamed."""
+
+    kind: ProviderKind
+    """Whose it is; docs/providers has a page for each."""
+    service: str = ""
+    """The service's name at its provider, such as a domain or a tenant."""
+    url: str = ""
+    """Where it is asked. Left out: its vendor's usual place."""
+    values: dict[str, str] = {}
+    """What else this kind needs; its page says what."""
+    secret: str = ""
+    """Reference to what logs in to the control plane."""
+
+
 class System(_Model):
     """One side: a mail system, how a mailbox there is addressed, and where its secrets lie."""
 
@@ -111,6 +138,8 @@ class System(_Model):
     """Overrides the preset's figures."""
     connections_each: Annotated[int, Strict(), Field(ge=1, le=20)] = 1
     """Connections that one mailbox is carried over."""
+    provider: ProviderSection | None = None
+    """Its control plane. Left out: of accounts is known only what their mail server says."""
 
 
 class Order(StrEnum):
@@ -189,6 +218,8 @@ class Gates(_Model):
     """Go or no-go: the cutover may be made."""
     sign_off: tuple[Name, ...] = ()
     """All is there; the journey is complete."""
+    accounts: tuple[Name, ...] = ()
+    """Accounts may be renamed, handed over or made, and old ones disabled. Needs [accounts]."""
 
 
 class Wave(_Model):
@@ -278,6 +309,59 @@ class Canary(_Model):
     """Where mail hosts are spoken to."""
 
 
+class AccountPath(StrEnum):
+    AUTO = "auto"
+    LEGACY = "legacy"
+    NEW = "new"
+    CREATE = "create"
+    NONE = "none"
+
+
+class ExtrasRule(StrEnum):
+    REFUSE = "refuse"
+    CARRY = "carry"
+    REMOVE = "remove"
+
+
+class Guard(StrEnum):
+    AUTO = "auto"
+    ALIAS = "alias"
+    RELAY = "relay"
+    NONE = "none"
+
+
+class Accounts(_Model):
+    """How the accounts themselves are moved at their providers, before any mail is. Needs a
+    provider at the target, and at the source unless accounts are only created."""
+
+    path: AccountPath = AccountPath.AUTO
+    """legacy: the provider carries each account itself, and mailhaul proves it; new: each is
+    renamed and its address made at the target; create: the address is made at the target, and the
+    source left alone; auto: what the services say decides; none: accounts are left alone."""
+    temporary: str = ""
+    """What an account at the source is called once its address has moved, like
+    "{user}-old@{domain}"; with {user} and {domain}. Left out: with 01, 02 … before the @."""
+    extras: ExtrasRule = ExtrasRule.REFUSE
+    """Redirections, auto-replies, filters, aliases and delegations: refuse: an account that has any
+    isn't moved; carry: they are removed at the source and put up again at the target; remove: they
+    are removed at the source, and only listed."""
+    guard: Guard = Guard.AUTO
+    """What takes mail while an address is nowhere: alias: the renamed account answers to it;
+    relay: the source passes on what it doesn't know; auto: whichever the provider can; none."""
+    keep_temporary: Duration = timedelta(days=30)
+    """How long the account at the source is left after its mailbox is verified, at least."""
+    begin: Moment | None = None
+    """No account is moved before. Left out: as soon as a named person has agreed."""
+    patience: Duration = timedelta(hours=24)
+    """How long a provider's task may take before a person is asked."""
+    password: str = ""
+    """Reference to the password that a new account gets; with {address}, {user}, {domain}. Left
+    out: the target's secret."""
+    safety_copy: str = "safety"
+    """Directory for what accounts hold before they are handed over, relative to the
+    installation's."""
+
+
 class Webhook(_Model):
     """Where to tell of chosen events, as JSON by POST."""
 
@@ -334,6 +418,8 @@ class Plan(_Model):
     """What the mail's way through DNS is, and how it is switched. Left out: nobody looks at DNS."""
     canary: Canary | None = None
     """Marked messages that show which way mail goes. Left out: there are none."""
+    accounts: Accounts | None = None
+    """How the accounts themselves are moved. Left out: they are left alone."""
     mailboxes: tuple[ListedMailbox, ...] = ()
     expect_text: str | None = None
     """What the file says that [dns] names, so that nobody changes it between gate and switch."""

@@ -25,6 +25,8 @@ _STAND_INS: dict[str, object] = {
     "source": {"url": UNKNOWN},
     "target": {"url": UNKNOWN},
 }
+_A_KIND = "static"
+"""Of a provider; checks look at no more of it."""
 _MISSING = {
     "name": 'write name = "…"',
     "url": 'write url = "imaps://{address}@host"',
@@ -94,7 +96,9 @@ def _take_out(raw: dict[str, Any], detail: ErrorDetails) -> None:
         except (KeyError, IndexError, TypeError):
             return
     last = place[-1]
-    if detail["type"] == "missing" and last in _STAND_INS and isinstance(around, dict):
+    if place[-2:] == ("provider", "kind"):
+        around["kind"] = _A_KIND
+    elif detail["type"] == "missing" and last in _STAND_INS and isinstance(around, dict):
         around[last] = deepcopy(_STAND_INS[str(last)])
     elif detail["type"] == "missing":
         raw.pop(str(place[0]), None)

@@ -136,6 +136,8 @@ def _every_moment(plan: Plan) -> Iterator[tuple[Place, datetime]]:
             yield ("waves", number, "cutover"), wave.cutover
     if plan.carry.since is not None:
         yield ("carry", "since"), plan.carry.since
+    if plan.accounts is not None and plan.accounts.begin is not None:
+        yield ("accounts", "begin"), plan.accounts.begin
 
 
 def _no_zone(place: Place, value: object, lines: Lines) -> Mistake:
@@ -164,6 +166,9 @@ def _past(
 ) -> Iterator[Mistake]:
     """What is told of a time that lies on the wrong side of `now`, by more than `doubt`."""
     today = now.isoformat(sep=" ", timespec="minutes")
+    if place[-1] == "begin" and real <= now - doubt:
+        cure = f"write a time to come, or leave it out; now it is {today}"
+        yield lines.mistake(place, written, "this lies in the past", cure)
     if place[-1] == "cutover" and real <= now - doubt:
         cure = f"write a time to come; now it is {today}"
         yield lines.mistake(place, written, "the cutover lies in the past", cure)
