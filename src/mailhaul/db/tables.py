@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-from mailhaul.db import zone_tables
+from mailhaul.db import account_tables, zone_tables
 from mailhaul.db.metadata import METADATA, NUMBER, number
 
 metadata = METADATA
@@ -284,6 +284,12 @@ snapshot = zone_tables.snapshot
 canary = zone_tables.canary
 override = zone_tables.override
 step = zone_tables.step
+
+# Accounts that are moved at their providers (`db.account_tables`).
+
+account_move = account_tables.account_move
+account_step = account_tables.account_step
+placeholder = account_tables.placeholder
 
 # The ledgers of all pairs, where several machines must see them (PostgreSQL). On one machine each
 # pair has a file of its own with the same four tables; engine/ledger.py speaks to both.
