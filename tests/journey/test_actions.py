@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mailhaul.journey
+from mailhaul.journey.account_states import MoveTrigger
 from mailhaul.journey.domain_states import DomainTrigger
 from mailhaul.journey.states import Trigger
 from mailhaul.plan.actions import ACTIONS
@@ -27,5 +28,5 @@ def written_down() -> Iterator[str]:
 
 
 def test_the_names_are_those_of_the_log() -> None:
-    triggers = {trigger.name.lower() for trigger in (*Trigger, *DomainTrigger)}
+    triggers = {trigger.name.lower() for trigger in (*Trigger, *DomainTrigger, *MoveTrigger)}
     assert sorted(ACTIONS) == sorted(triggers | set(written_down()))

@@ -15,8 +15,8 @@ from mailhaul.journey.states import Phase
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run of one phase of one mailbox, or of one domain, or of one canary, whose number then is
-    the `generation`: of these `mailbox` is 0, which none has.
-    Equal runs are the same run, however often enqueued."""
+    the `generation`, or of one account's move, whose number stands as the `domain`: of these
+    `mailbox` is 0, which none has. Equal runs are the same run, however often enqueued."""
 
     mailbox: int
     generation: int

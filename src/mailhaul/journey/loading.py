@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mailhaul.core.errors import BadInput
 from mailhaul.db import tables
+from mailhaul.journey.account_rows import MoveRow, load_moves, moves
 from mailhaul.journey.domains import hold_domains, load_domains, plan_domains
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.gates import opened
@@ -97,6 +98,7 @@ def load(
     addresses = [each.address for each in mailboxes]
     check_expectations(plan, plan_domains(plan, addresses))
     loaded.changed += load_domains(connection, loaded.plan, plan, addresses, at=at)
+    loaded.changed += load_moves(connection, loaded.plan, plan, at=at)
     connection.execute(update(table).where(table.c.id == loaded.plan).values(**values))
     if loaded.anything:
         what = Record(
@@ -138,8 +140,18 @@ def _settings(before: str, after: str) -> Iterator[str]:
     """Names of the plan's parts that say something else now."""
     old, new = json.loads(before), json.loads(after)
     for name in new:
-        if old.get(name) != new[name]:
+        if not _same(old.get(name), new[name]):
             yield f"{name} changed"
+
+
+def _same(old: Any, new: Any) -> bool:
+    """An older mailhaul has not written keys that it didn't know; they say nothing then."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return not old.keys() - new.keys() and all(
+            _same(old[key], new[key]) if key in old else new[key] in (None, "", [], {})
+            for key in new
+        )
+    return bool(old == new)
 
 
 def _mailboxes(
@@ -159,6 +171,7 @@ def _mailboxes(
             .with_for_update(key_share=True)
         )
     }
+    moved = {row.mailbox: row for row in moves(connection, loaded.plan, hold=True)}
     sent = {gate.wave for gate in opened(connection, loaded.plan) if gate.gate is Gate.GO}
     new: list[dict[str, Any]] = []
     updates: list[dict[str, Any]] = []
@@ -169,7 +182,7 @@ def _mailboxes(
             loaded.added.append(listed.address)
             new.append(_new(loaded.plan, position, listed, at, listed.wave in sent))
             continue
-        values = _changes(loaded, row, listed, sent)
+        values = _changes(loaded, row, listed, sent, moved.get(row.id))
         if values.keys() & {"source", "target"}:
             due = at if row.started_at is not None else None
             restarts.append(Change(row, Trigger.CHANGED, due, values={"failures": 0}))
@@ -220,10 +233,21 @@ def _as_is(row: MailboxRow) -> dict[str, Any]:
 
 
 def _changes(
-    loaded: Loaded, row: MailboxRow, listed: ListedMailbox, sent: set[str]
+    loaded: Loaded,
+    row: MailboxRow,
+    listed: ListedMailbox,
+    sent: set[str],
+    account: MoveRow | None,
 ) -> dict[str, Any]:
     """The columns that change; what must stay is told in `loaded.kept`."""
     values: dict[str, Any] = {}
+    if account is not None and account.source is not None:
+        # The plan says where the account was; where it is now is known to its move.
+        if listed.source != account.source:
+            loaded.kept.append(f"{row.address} keeps its source, for its account has been moved")
+        listed = listed.model_copy(update={"source": row.source})
+        if listed.source_secret == account.source_secret:
+            listed = listed.model_copy(update={"source_secret": row.source_secret})
     if listed.wave != row.wave:
         if (row.resume_state or row.state) in _BEFORE_GO and row.state in _BEFORE_GO:
             values |= {"wave": listed.wave, "left_out": listed.wave in sent}

@@ -48,6 +48,8 @@ class Phase(StrEnum):
     """Of a domain, not of a mailbox (`journey.domain_states`)."""
     CANARY = "canary"
     """Of a probe or a marked message (`journey.canaries`)."""
+    ACCOUNT = "account"
+    """Of an account that is moved at its providers (`journey.account_states`)."""
 
 
 PHASES = {
