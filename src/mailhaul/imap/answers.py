@@ -26,6 +26,10 @@ _ASKED_BY = {
     b"ID": frozenset({b"ID"}),
     b"NAMESPACE": frozenset({b"NAMESPACE"}),
     b"QUOTA": frozenset({b"GETQUOTAROOT"}),
+    b"QUOTAROOT": frozenset({b"GETQUOTAROOT"}),
+    b"ACL": frozenset({b"GETACL"}),
+    b"LISTRIGHTS": frozenset({b"LISTRIGHTS"}),
+    b"METADATA": frozenset({b"GETMETADATA"}),
     b"EXISTS": _OPENING,
     b"FLAGS": _OPENING,
 }

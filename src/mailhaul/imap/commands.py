@@ -28,7 +28,8 @@ LONGEST_QUOTED = 1000
 
 _READ_VERBS = frozenset(
     b"CAPABILITY,NOOP,LOGOUT,STARTTLS,ID,NAMESPACE,ENABLE,COMPRESS,LOGIN,AUTHENTICATE,LIST,LSUB,"
-    b"XLIST,STATUS,EXAMINE,UNSELECT,UID FETCH,GETQUOTAROOT,PROXYAUTH".split(b",")
+    b"XLIST,STATUS,EXAMINE,UNSELECT,UID FETCH,GETQUOTAROOT,PROXYAUTH,GETACL,LISTRIGHTS,"
+    b"GETMETADATA".split(b",")
 )
 _MARKS_AS_READ = re.compile(rb"(?:BODY|BINARY)\[|RFC822(?!\.SIZE)", re.IGNORECASE)
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")  # RFC 9051 9, ATOM-CHAR
@@ -298,6 +299,23 @@ def getquotaroot(mailbox: str) -> ReadCommand:
     return ReadCommand(b"GETQUOTAROOT", _joined([b"GETQUOTAROOT ", _name(mailbox)]))
 
 
+def getacl(mailbox: str) -> ReadCommand:
+    """GETACL (RFC 4314 3.3): who has which rights on the folder."""
+    return ReadCommand(b"GETACL", _joined([b"GETACL ", _name(mailbox)]))
+
+
+def listrights(mailbox: str, identifier: str) -> ReadCommand:
+    """LISTRIGHTS (RFC 4314 3.4): the rights that one may be given there."""
+    parts = [b"LISTRIGHTS ", _name(mailbox), b" ", _string(identifier.encode())]
+    return ReadCommand(b"LISTRIGHTS", _joined(parts))
+
+
+def getmetadata(pattern: str, entry: str) -> ReadCommand:
+    """GETMETADATA (RFC 5464 4.2) of one entry; to Cyrus `pattern` may hold LIST's wildcards."""
+    parts = [b"GETMETADATA ", _name(pattern), b" (", _string(entry.encode()), b")"]
+    return ReadCommand(b"GETMETADATA", _joined(parts))
+
+
 # --- Writing ---------------------------------------------------------------------------------
 
 
@@ -325,13 +343,35 @@ def unsubscribe(mailbox: str) -> WriteCommand:
 
 
 def delete(mailbox: str) -> WriteCommand:
-    """DELETE of a whole folder: for scratch folders that mailhaul itself made."""
+    """DELETE of a whole folder: for scratch folders that mailhaul itself made, and, said by an
+    administrator of Cyrus, of an account."""
     return _write(b"DELETE", mailbox)
 
 
 def rename(mailbox: str, name: str) -> WriteCommand:
     parts = [b"RENAME ", _name(mailbox), b" ", _name(name)]
     return WriteCommand(b"RENAME", _joined(parts))
+
+
+def setacl(mailbox: str, identifier: str, rights: str) -> WriteCommand:
+    """SETACL (RFC 4314 3.1): exactly these rights; an identifier that begins with a dash is denied
+    them, whatever else it has (section 2)."""
+    if not re.fullmatch("[a-z0-9]+", rights):
+        raise BadInput(f"“{printable(rights, 40)}” are no rights; write letters of RFC 4314")
+    parts = [b"SETACL ", _name(mailbox), b" ", _string(identifier.encode()), b" ", rights.encode()]
+    return WriteCommand(b"SETACL", _joined(parts))
+
+
+def deleteacl(mailbox: str, identifier: str) -> WriteCommand:
+    """DELETEACL (RFC 4314 3.2): the identifier's entry, and no other."""
+    parts = [b"DELETEACL ", _name(mailbox), b" ", _string(identifier.encode())]
+    return WriteCommand(b"DELETEACL", _joined(parts))
+
+
+def setquota(root: str, kibibytes: int | None) -> WriteCommand:
+    """SETQUOTA of STORAGE (RFC 9208 4.1.3), in units of 1024 octets; None: no limit."""
+    limits = b" ()" if kibibytes is None else b" (STORAGE %d)" % kibibytes
+    return WriteCommand(b"SETQUOTA", _joined([b"SETQUOTA ", _name(root), limits]))
 
 
 def append(mailbox: str, messages: Sequence[AppendMessage]) -> WriteCommand:
