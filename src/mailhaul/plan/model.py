@@ -339,8 +339,8 @@ class Accounts(_Model):
     renamed and its address made at the target; create: the address is made at the target, and the
     source left alone; auto: what the services say decides; none: accounts are left alone."""
     temporary: str = ""
-    """What an account at the source is called once its address has moved, like
-    "{user}-old@{domain}"; with {user} and {domain}. Left out: with 01, 02 … before the @."""
+    """What is added before the @ to the address of an account at the source once its own has moved,
+    like "-old". Left out, or where that is taken: 01, 02 …"""
     extras: ExtrasRule = ExtrasRule.REFUSE
     """Redirections, auto-replies, filters, aliases and delegations: refuse: an account that has any
     isn't moved; carry: they are removed at the source and put up again at the target; remove: they
