@@ -47,7 +47,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """The account has the address `to`, with all that is in it."""
+    """The account has the address `to`, with all that is in it; its aliases lead to it."""
 
     address: str
     to: str
