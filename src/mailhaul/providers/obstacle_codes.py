@@ -195,6 +195,11 @@ OURS: Mapping[str, Known] = {
         "something else of that kind stands there already",
         "look at it, and remove it first if it isn't wanted",
     ),
+    "EXTRA_REFUSED": Known(
+        Severity.BLOCKS,
+        "the provider can't express it",
+        "make it by hand, or leave out what can't be expressed",
+    ),
     "QUOTA_TOO_SMALL": Known(
         Severity.BLOCKS,
         "the account holds more than fits",
