@@ -41,6 +41,7 @@ from mailhaul.providers.microsoft365_prepared import (
     EXTRA,
     LOCK,
     RENAME,
+    STOOD,
     Prepared,
     at_once,
     new_id,
@@ -249,7 +250,7 @@ class Microsoft365:
             raise Refused(list(map(finding, prepared.against)))
         task = await self._carry_out(prepared)
         if prepared.holds:
-            return at_once(task or "", "it stood already")
+            return at_once(task or STOOD, "it stood already")
         return await self.task(task)
 
     async def _prepared(self, action: Action, secret: Secret | None) -> Prepared:
@@ -287,6 +288,9 @@ class Microsoft365:
                     ) from refusal
                 if made:
                     await self._graph.ask(microsoft365_accounts.unmake(made))
+                if "userPrincipalName already exists" in refusal.said:
+                    # Begun before, and made; the directory shows it late.
+                    raise RetryLater(str(refusal), after=_WAITS) from refusal
                 raise Refused([finding(refusal_of(refusal))]) from refusal
             if not prepared.task:
                 made = made or new_id(answer)
@@ -294,7 +298,10 @@ class Microsoft365:
 
     async def task(self, number: str) -> Task:
         """As `Provider` has it: looks at what the task is about."""
-        kind, about, *rest = task_parts(number)
+        kind, *rest = task_parts(number)
+        if kind == STOOD:
+            return at_once(number)
+        about, *rest = rest
         if kind == ATTACH:
             return await microsoft365_places.attached(self._tenant, about)
         if kind == DETACH:

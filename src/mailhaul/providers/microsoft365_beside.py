@@ -92,7 +92,7 @@ def _direct(task: str, key: str, unwanted: Redirection, rules: Sequence[Fields])
             continue
         if each.fixed:
             name = f"Exchange lets nobody change the rule “{printable(each.name, 100)}” by Graph"
-            against.append(Obstacle("EXTRA_UNFIT", name))
+            against.append(Obstacle("EXTRA_REFUSED", name))
         kept = without(found, unwanted.to)
         if kept is not None:
             body: dict[str, object] = {"actions": kept}
@@ -112,7 +112,7 @@ def _reply(task: str, key: str, wanted: Responder, replies: Fields) -> Prepared:
     against = [Obstacle("EXTRA_DIFFERS", "another auto-reply is on") for _ in standing]
     if wanted.subject or wanted.copy_to:
         against.append(
-            Obstacle("EXTRA_UNFIT", "auto-replies of Exchange have no subject and copy nobody")
+            Obstacle("EXTRA_REFUSED", "auto-replies of Exchange have no subject and copy nobody")
         )
     setting = replying(wanted)
     if plain(replies.text("internalReplyMessage")) == wanted.text:

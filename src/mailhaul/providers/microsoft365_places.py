@@ -26,7 +26,7 @@ async def attach(tenant: Tenant, action: Attach) -> Prepared:
     against = []
     if action.mode is not Mode.AUTHORITATIVE or action.relay:
         said = "Graph attaches domains as authoritative; the runbook relays (Set-AcceptedDomain)"
-        against.append(Obstacle("EXTRA_UNFIT", said))
+        against.append(Obstacle("EXTRA_REFUSED", said))
     found = await tenant.domain(name)
     if found is None:
         call = Call("POST", path("domains"), WRITE_DOMAINS, {"id": name})

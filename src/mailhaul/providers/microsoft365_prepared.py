@@ -19,7 +19,19 @@ from mailhaul.providers.provider import Task, TaskState
 CREATE, RENAME, DELETE = "create", "rename", "delete"
 LOCK, UNLOCK = "lock", "unlock"
 ATTACH, DETACH, EXTRA = "attach", "detach", "extra"
-_LENGTHS = {CREATE: 2, RENAME: 3, DELETE: 2, LOCK: 2, UNLOCK: 2, ATTACH: 2, DETACH: 2, EXTRA: 3}
+STOOD = "stood"
+"""Of what there was nothing to do about, nor anybody to look at."""
+_LENGTHS = {
+    CREATE: 2,
+    RENAME: 3,
+    DELETE: 2,
+    LOCK: 2,
+    UNLOCK: 2,
+    ATTACH: 2,
+    DETACH: 2,
+    EXTRA: 3,
+    STOOD: 1,
+}
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _LONGEST = 1000
 
@@ -46,7 +58,7 @@ def task_parts(name: str) -> tuple[str, ...]:
     """Kind and what it is about. Raises `BadInput` for what is no name of a task."""
     found = tuple(unquote(each) for each in name.split(":"))
     kind = found[0]
-    people = kind not in (ATTACH, DETACH)
+    people = kind not in (ATTACH, DETACH, STOOD)
     if (
         len(name) > _LONGEST
         or len(found) != _LENGTHS.get(kind)
