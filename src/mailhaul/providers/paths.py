@@ -102,5 +102,5 @@ def _evidence(side: str, service: Service | None) -> tuple[str, ...]:
     if service is None:
         return ()
     generation = f", {service.generation} generation" if service.generation else ""
-    head = f"{side}: {service.name} is {service.product}{generation}"
-    return tuple(printable(each, 200) for each in (head, *service.evidence))
+    head = f"{service.name} is {service.product}{generation}"
+    return tuple(printable(f"{side}: {each}", 200) for each in (head, *service.evidence))
