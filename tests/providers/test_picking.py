@@ -14,15 +14,15 @@ LONG = "x" * 64
 
 
 @pytest.mark.parametrize(
-    ("address", "taken", "wanted", "found"),
+    ("address", "taken", "suffix", "found"),
     [
         ("john.smith@x.test", [], "", "john.smith01@x.test"),
         ("john.smith@x.test", ["john.smith01@x.test"], "", "john.smith02@x.test"),
         ("john@x.test", [f"john{n:02}@x.test" for n in range(1, 100)], "", "john100@x.test"),
         ("john@x.test", [f"john{n:02}@x.test" for n in range(1, 1000)], "", None),
-        ("john@x.test", [], "john-old@x.test", "john-old@x.test"),
-        ("john@x.test", ["john-old@x.test"], "john-old@x.test", "john-old01@x.test"),
-        ("john@x.test", [], "JOHN@x.test", "JOHN01@x.test"),
+        ("john@x.test", [], "-old", "john-old@x.test"),
+        ("john@x.test", ["john-old@x.test"], "-old", "john-old01@x.test"),
+        (f"{LONG}@x.test", [], "-old", f"{LONG[:60]}-old@x.test"),
         (f"{LONG}@x.test", [], "", f"{LONG[:62]}01@x.test"),
         (f"{LONG[:61]}.yy@x.test", [], "", f"{LONG[:61]}01@x.test"),
         ("ü" * 32 + "@x.test", [], "", "ü" * 31 + "01@x.test"),
@@ -30,9 +30,17 @@ LONG = "x" * 64
     ],
 )
 def test_a_temporary_name_is_the_first_free_one(
-    address: str, taken: list[str], wanted: str, found: str | None
+    address: str, taken: list[str], suffix: str, found: str | None
 ) -> None:
-    assert temporary_address(address, set(map(folded, taken)), wanted) == found
+    assert temporary_address(address, set(map(folded, taken)), suffix) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "suffix"), [("john", ""), ("john@x.test", "@y.test"), ("john@x.test", " old")]
+)
+def test_a_name_that_can_not_be_is_refused(address: str, suffix: str) -> None:
+    with pytest.raises(BadInput):
+        temporary_address(address, (), suffix)
 
 
 ATOMS = some.text("abcä.-'/", min_size=1, max_size=64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mailhaul.core.finding import Finding
 from mailhaul.core.text import octets
-from mailhaul.providers.addresses import LONGEST_LOCAL_PART, folded, parts, same
+from mailhaul.providers.addresses import LONGEST_LOCAL_PART, folded, parts
 from mailhaul.providers.extras import Alias, Extra, Group, Redirection
 from mailhaul.providers.obstacles import Obstacle, finding
 from mailhaul.providers.service import Account, AccountState
@@ -31,14 +31,16 @@ def _taken(accounts: Iterable[Account], extras: Iterable[Extra]) -> Iterator[str
                 yield folded(address)
 
 
-def temporary_address(address: str, taken: Collection[str], wanted: str = "") -> str | None:
-    """An address that is not among `taken` (folded): `wanted` where that is given and free, else
-    with 01, 02 … before the @ (john.smith01 for john.smith). The name is cut where it would be too
-    long. None: all of them are taken. Raises `BadInput` for what is no address."""
-    whole = parts(wanted or address)
-    for end in ("", *(f"{number:02}" for number in range(1, _MOST + 1))):
-        candidate = f"{_cut(whole.local, LONGEST_LOCAL_PART - len(end))}{end}@{whole.domain}"
-        if folded(candidate) not in taken and not same(candidate, address):
+def temporary_address(address: str, taken: Collection[str], suffix: str = "") -> str | None:
+    """An address in the same domain that is not among `taken` (folded): with a suffix, the name and
+    that where it is free; else with 01, 02 … behind (john.smith01 for john.smith). The name is cut
+    where it would be too long. None: all of them are taken. Raises `BadInput` for what is no
+    address, with the suffix too."""
+    whole = parts(address)
+    for end in ([suffix] if suffix else []) + [f"{suffix}{n:02}" for n in range(1, _MOST + 1)]:
+        local = _cut(whole.local, LONGEST_LOCAL_PART - len(end.encode())) + end
+        candidate = str(parts(f"{local}@{whole.domain}"))
+        if folded(candidate) not in taken:
             return candidate
     return None
 
