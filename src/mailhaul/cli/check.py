@@ -143,11 +143,13 @@ def _examiner(
     from mailhaul.cli.stopping import closing
     from mailhaul.engine.outcomes import Side
     from mailhaul.stores.registry import open_source, open_target
+    from mailhaul.vault.oauth_tokens import Tokens
     from mailhaul.vault.references import resolve
     from mailhaul.vault.usual import usual_vault
 
     environ, console = surroundings.environ, surroundings.console
     vault = usual_vault(environ)
+    tokens = Tokens(vault, learn=surroundings.scrubber.learn) if vault is not None else None
     warned: set[str] = set()
 
     def warn(text: str) -> None:
@@ -165,6 +167,7 @@ def _examiner(
             directory,
             environ,
             vault,
+            tokens=tokens,
             learn=lambda secret: surroundings.scrubber.learn(secret, user),
             warn=warn,
         )

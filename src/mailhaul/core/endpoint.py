@@ -50,10 +50,15 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What proves who we are: a password, or a source of access tokens asked at every login."""
+    """What proves who we are: a password, or a source of access tokens asked at every login.
+
+    `another` is asked when a server has refused the last token: whether `token` now gives another
+    one that is worth one more login. Raises `RetryLater` and `Closed`; None: there never is.
+    """
 
     password: Secret | None = None
     token: Callable[[], Awaitable[Secret]] | None = None
+    another: Callable[[], Awaitable[bool]] | None = None
 
 
 def parse_endpoint(text: str) -> Endpoint:

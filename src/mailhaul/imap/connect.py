@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mailhaul.core.blob import Spool
 from mailhaul.core.endpoint import Credentials, Endpoint
@@ -69,7 +69,12 @@ async def connect(
     something, `RetryLater` when the server can't just now, `BadInput` before connecting. What the
     server does wrong is counted in `quirks`. `compress` lets a slow link be compressed. Nothing is
     said while the `lease` does not hold. `ahead` says what to send behind the login of a server
-    that is known (`log_in`); with `memory` even before its greeting."""
+    that is known (`log_in`); with `memory` even before its greeting. A login is tried once; a
+    second time only where a token was refused and there is another one by now: it may have been
+    taken back, or our clock be wrong (failure-modes F1, F2)."""
+
+    async def once() -> Session:
+        return await _connected(reached, endpoint, credentials, ahead, memory)
 
     async def reached() -> Session:
         return await reach(
@@ -84,6 +89,22 @@ async def connect(
             lease=lease,
         )
 
+    try:
+        return await once()
+    except Closed as error:
+        refused = error.reason is ClosedReason.CREDENTIALS and credentials.another is not None
+        if not refused or credentials.another is None or not await credentials.another():
+            raise
+    return await once()
+
+
+async def _connected(
+    reached: Callable[[], Awaitable[Session]],
+    endpoint: Endpoint,
+    credentials: Credentials,
+    ahead: Ahead | None,
+    memory: Memory | None,
+) -> Session:
     session = await reached()
     try:
         way = memory.way(credentials) if memory is not None and ahead is not None else None

@@ -30,6 +30,7 @@ from mailhaul.journey.webhooks import deliver_due
 from mailhaul.journey.wired_zones import WiredZones
 from mailhaul.journey.worker import Shop, Tell
 from mailhaul.plan.presets import Side, budget_of
+from mailhaul.vault.oauth_tokens import Tokens
 from mailhaul.vault.references import fingerprint, resolve
 from mailhaul.vault.usual import usual_vault
 
@@ -59,10 +60,17 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
     slot = take_slot(place.database, place.directory)
     opener = BudgetedOpener(database, clock, slot.name)
     vault = usual_vault(place.environ)
+    tokens = Tokens(vault, learn=place.learn) if vault is not None else None
 
     async def resolved(reference: str, directory: Path) -> Credentials:
         return await resolve(
-            reference, directory, place.environ, vault, learn=place.learn, warn=place.warn
+            reference,
+            directory,
+            place.environ,
+            vault,
+            tokens=tokens,
+            learn=place.learn,
+            warn=place.warn,
         )
 
     key = _keys(resolved)

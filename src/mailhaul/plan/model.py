@@ -130,8 +130,8 @@ class System(_Model):
     """Endpoint of a mailbox, with {address}, {user} (its part before the @) and {domain} filled in
     for each, or without where mailboxes.csv names one endpoint a row."""
     secret: str = ""
-    """Reference: file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME or command:WORDS; with
-    {address}, {user}, {domain}."""
+    """Reference: file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME, oauth:NAME or
+    command:WORDS; with {address}, {user}, {domain}."""
     preset: str = ""
     """gmail, exchange-online, ovh, yahoo or generic: limits that are known of it."""
     budget: Budget = Budget()

@@ -2,8 +2,8 @@
 
 from mailhaul.core.endpoint import DEFAULT_PORTS
 
-KINDS = ("file", "env", "keyring", "vault", "command")
-FORMS = "write file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME or command:WORDS"
+KINDS = ("file", "env", "keyring", "vault", "oauth", "command")
+FORMS = "write file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME, oauth:NAME or command:WORDS"
 
 
 def reference_fault(text: str) -> tuple[str, str] | None:
@@ -20,4 +20,6 @@ def reference_fault(text: str) -> tuple[str, str] | None:
         return f"{kind}: names nothing", FORMS
     if kind == "keyring" and not all(place.partition("/")):
         return "a keyring's entry has a service and a user", "write keyring:SERVICE/USER"
+    if kind == "oauth" and (place.startswith("/") or place.endswith("/")):
+        return "that login has no name, or acts for nobody", "write oauth:NAME or oauth:NAME/PERSON"
     return None

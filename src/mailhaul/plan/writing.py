@@ -95,8 +95,8 @@ mailboxes_file = {file}
 
 # Where the mail is. Nothing is ever written there.
 # {{address}}, {{user}} and {{domain}} are filled in for each mailbox. `secret` says where its
-# password lies, never what it is: file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME or
-# command:WORDS.
+# password lies, never what it is: file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME,
+# oauth:NAME or command:WORDS.
 [source]
 {source}
 # connections_each = 2

@@ -4,6 +4,7 @@
     env:NAME               a variable of the process that logs in
     keyring:SERVICE/USER   the desktop's or the system's keyring
     vault:NAME             mailhaul's own sealed file (`vault.sealed`)
+    oauth:NAME             a login by OAuth 2 (`vault.oauth`), or oauth:NAME/PERSON
     command:WORDS          a program that prints an OAuth 2 access token, run at every login
 
 They are resolved at the moment of a login, so that a secret that was changed meanwhile is found.
@@ -20,6 +21,8 @@ from pathlib import Path
 from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, RetryLater
 from mailhaul.core.text import Secret, printable
+from mailhaul.vault.oauth import PREFIX, grant_names
+from mailhaul.vault.oauth_tokens import Tokens, no_login
 from mailhaul.vault.places import (
     command_words,
     is_sendable,
@@ -33,7 +36,7 @@ TOKEN_DEADLINE = 60.0
 TOKEN_PAUSE = 30.0
 _OURS = "MAILHAUL_"
 """Variables of that name are kept from token commands: the vault's key is among them."""
-_FORMS = "file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME or command:WORDS"
+_FORMS = "file:PATH, env:NAME, keyring:SERVICE/USER, vault:NAME, oauth:NAME or command:WORDS"
 
 
 class Kind(StrEnum):
@@ -43,6 +46,7 @@ class Kind(StrEnum):
     ENV = "env"
     KEYRING = "keyring"
     VAULT = "vault"
+    OAUTH = "oauth"
     COMMAND = "command"
 
 
@@ -71,6 +75,10 @@ def parse_reference(text: str) -> Reference:
         raise BadInput(f"{kind}: names nothing; write {_FORMS}")
     if reference.kind is Kind.KEYRING and not all(place.partition("/")):
         raise BadInput(f"{reference} names no user; write keyring:SERVICE/USER")
+    if reference.kind is Kind.OAUTH and (place.startswith("/") or place.endswith("/")):
+        raise BadInput(
+            "that login has no name, or acts for nobody; write oauth:NAME or oauth:NAME/PERSON"
+        )
     if reference.kind is Kind.COMMAND:
         try:
             shlex.split(place)
@@ -85,12 +93,15 @@ async def resolve(
     environ: Mapping[str, str],
     vault: Vault | None,
     *,
+    tokens: Tokens | None = None,
     learn: Callable[[Secret], None] = lambda secret: None,
     warn: Callable[[str], None] = lambda text: None,
 ) -> Credentials:
-    """What the reference leads to now; for a command a token source that runs it at every login.
+    """What the reference leads to now; for a command a token source that runs it at every login,
+    for `oauth:` one that `tokens` keeps in time.
 
-    Relative paths count from `directory`. `learn` is told every secret before it is used, for the
+    Relative paths count from `directory`. `tokens` are the vault's, for all logins of a process;
+    without them each login has its own. `learn` is told every secret before it is used, for the
     scrubber; `warn` what a person should know. Raises `Closed` (credentials) for what is no
     reference, and when there is nothing usable at that place, or not now.
     """
@@ -101,6 +112,10 @@ async def resolve(
             raise Closed(str(error), ClosedReason.CREDENTIALS) from error
     if reference.kind is Kind.COMMAND:
         return Credentials(token=_token_source(reference, directory, environ, learn))
+    if reference.kind is Kind.OAUTH:
+        if tokens is None and vault is not None:
+            tokens = Tokens(vault, learn=learn)
+        return await _login_by_token(reference, tokens, learn)
     # A keyring may ask a service, and opening a vault takes a moment by design.
     try:
         found = await asyncio.to_thread(_found, reference, directory, environ, vault, warn)
@@ -157,9 +172,45 @@ def _found(
             return _in_vault(reference, vault)
 
 
+async def _login_by_token(
+    reference: Reference, tokens: Tokens | None, learn: Callable[[Secret], None]
+) -> Credentials:
+    """Whoever logs in gets the token of that moment, and another one if a server refuses it."""
+    name, _, person = reference.place.partition("/")
+    if tokens is None:
+        raise no_login(name)
+    source = tokens
+    await asyncio.to_thread(_check_login, source.vault, name)
+    last: Secret | None = None
+
+    async def token() -> Secret:
+        nonlocal last
+        found = await source.token(name, person)
+        if last is None or found.reveal() != last.reveal():
+            learn(found)
+        last = found
+        return found
+
+    async def another() -> bool:
+        return last is not None and await source.another(name, last, person)
+
+    return Credentials(token=token, another=another)
+
+
+def _check_login(vault: Vault, name: str) -> None:
+    """Raises `Closed` where nobody has logged in under that name: before anything is connected."""
+    try:
+        if name not in grant_names(vault):
+            raise no_login(name)
+    except BadInput as error:
+        raise Closed(str(error), ClosedReason.CREDENTIALS) from error
+
+
 def _in_vault(reference: Reference, vault: Vault | None) -> str:
     if vault is None:
         raise BadInput(f"{reference}: there is no vault here; mailhaul vault set makes one")
+    if reference.place.startswith(PREFIX):
+        raise BadInput(f"{reference} is no password; write {printable(reference.place, 200)}")
     secret = vault.get(reference.place)
     if secret is None:
         raise BadInput(
