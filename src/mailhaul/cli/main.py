@@ -59,6 +59,10 @@ SUMMARIES = {
     "vault list": "list the names in the vault",
     "vault remove": "forget a secret of the vault",
     "vault rekey": "change the key or passphrase that opens the vault",
+    "oauth login": "log in by OAuth 2 once; tokens are renewed from then on",
+    "oauth list": "list the logins by OAuth 2 in the vault, and how they stand",
+    "oauth check": "have a fresh token given for each login, and say what is wrong",
+    "oauth remove": "take a login by OAuth 2 back at its issuer, and forget it",
 }
 """Each command's own summary, so that the list can be shown without importing any. A command is
 named by one word or two; its module is called like it, unless Python has that word for itself."""

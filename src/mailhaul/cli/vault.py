@@ -7,10 +7,16 @@ from pathlib import Path
 from mailhaul.cli.options import Arguments
 from mailhaul.cli.surroundings import Surroundings
 from mailhaul.core.errors import BadInput
-from mailhaul.core.text import Secret
-from mailhaul.vault.outer_keys import KEY_VARIABLE, PASSPHRASE_VARIABLE, OuterKey, key_from
-from mailhaul.vault.sealed import Vault
-from mailhaul.vault.usual import key_file_path, vault_path
+from mailhaul.core.text import Secret, printable
+from mailhaul.vault.outer_keys import (
+    KEY_VARIABLE,
+    PASSPHRASE_VARIABLE,
+    OuterKey,
+    key_from,
+    make_key_file,
+)
+from mailhaul.vault.sealed import Vault, make_vault
+from mailhaul.vault.usual import key_file_path, usual_key_file, vault_path
 
 LONGEST = 64 * 1024
 
@@ -37,9 +43,25 @@ def vault_given(arguments: Arguments, surroundings: Surroundings) -> Vault:
     return Vault(path_given(arguments, surroundings), outer)
 
 
-def has_key(surroundings: Surroundings) -> bool:
-    """Whether a variable says what opens the vault."""
-    return any(surroundings.environ.get(name) for name in (KEY_VARIABLE, PASSPHRASE_VARIABLE))
+def vault_or_new(arguments: Arguments, surroundings: Surroundings) -> Vault:
+    """The vault that is meant; where there is none yet, a new one, and a key file that opens it.
+    Raises `BadInput`."""
+    path = path_given(arguments, surroundings)
+    if path.exists():
+        return vault_given(arguments, surroundings)
+    console = surroundings.console
+    key_file = key_file_given(arguments, surroundings)
+    if key_file is None and not _has_key(surroundings):
+        key_file = usual_key_file(surroundings.environ)
+    if key_file is not None and not key_file.exists():
+        outer = make_key_file(key_file)
+        console.tell(f"made a key for the vault: {printable(str(key_file), 300)}")
+        console.tell("keep a copy of it apart from the vault; without it nothing opens it")
+    else:
+        outer = key_from(surroundings.environ, key_file)
+    vault = make_vault(path, outer)
+    console.tell(f"made a vault: {printable(str(path), 300)}")
+    return vault
 
 
 def secret_given(name: str, surroundings: Surroundings) -> Secret:
@@ -62,6 +84,11 @@ def secret_given(name: str, surroundings: Surroundings) -> Secret:
     secret = Secret(found)
     surroundings.scrubber.learn(secret)
     return secret
+
+
+def _has_key(surroundings: Surroundings) -> bool:
+    """Whether a variable says what opens the vault."""
+    return any(surroundings.environ.get(name) for name in (KEY_VARIABLE, PASSPHRASE_VARIABLE))
 
 
 def _passphrase() -> str:

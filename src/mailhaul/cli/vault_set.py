@@ -12,37 +12,13 @@ from mailhaul.core.text import printable
 
 def set_secret(arguments: Arguments, surroundings: Surroundings) -> Exit:
     """Keeps the secret; makes vault and key file when there are none. Raises `BadInput`."""
-    from mailhaul.cli.vault import (
-        has_key,
-        key_file_given,
-        path_given,
-        secret_given,
-        vault_given,
-    )
-    from mailhaul.vault.outer_keys import key_from, make_key_file
-    from mailhaul.vault.sealed import make_vault
-    from mailhaul.vault.usual import usual_key_file
+    from mailhaul.cli.vault import secret_given, vault_or_new
 
     name = arguments.text("NAME") or ""
-    path = path_given(arguments, surroundings)
     secret = secret_given(name, surroundings)
-    console = surroundings.console
-    if path.exists():
-        vault = vault_given(arguments, surroundings)
-    else:
-        key_file = key_file_given(arguments, surroundings)
-        if key_file is None and not has_key(surroundings):
-            key_file = usual_key_file(surroundings.environ)
-        if key_file is not None and not key_file.exists():
-            outer = make_key_file(key_file)
-            console.tell(f"made a key for the vault: {printable(str(key_file), 300)}")
-            console.tell("keep a copy of it apart from the vault; without it nothing opens it")
-        else:
-            outer = key_from(surroundings.environ, key_file)
-        vault = make_vault(path, outer)
-        console.tell(f"made a vault: {printable(str(path), 300)}")
+    vault = vault_or_new(arguments, surroundings)
     vault.set(name, secret)
-    console.tell(f"kept; a plan refers to it by vault:{printable(name, 200)}")
+    surroundings.console.tell(f"kept; a plan refers to it by vault:{printable(name, 200)}")
     return Exit.COMPLETE
 
 

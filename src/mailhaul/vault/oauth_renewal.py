@@ -7,7 +7,7 @@ from dataclasses import replace
 from mailhaul.core.errors import Closed, ClosedReason
 from mailhaul.core.text import Secret, printable
 from mailhaul.vault.oauth import Flow, Grant
-from mailhaul.vault.oauth_answers import Given, given
+from mailhaul.vault.oauth_answers import Given, given, refusal
 from mailhaul.vault.oauth_http import Wire, post_form
 from mailhaul.vault.oauth_issuers import shown_issuer
 
@@ -60,6 +60,24 @@ def renewed_grant(grant: Grant, found: Given, asked: float) -> Grant:
         asked=asked,
         life=found.life,
     )
+
+
+async def take_back(
+    wire: Wire, grant: Grant, now: float, *, learn: Callable[[Secret], None] = lambda secret: None
+) -> bool:
+    """Has the issuer end what was granted (RFC 7009); False where it can't be told, or nothing is
+    there to end. Raises `RetryLater` and `Closed`."""
+    token, issuer = grant.refresh or grant.access, grant.issuer
+    if token is None or not issuer.revoke:
+        return False
+    learn(token)
+    proof, basic = client_proof(grant, now)
+    kind = "refresh_token" if grant.refresh is not None else "access_token"
+    form = {"token": token.reveal(), "token_type_hint": kind, **proof}
+    answer = await post_form(wire, issuer.revoke, form, inside=issuer.inside, basic=basic)
+    if answer.status != 200:
+        raise refusal(answer, grant.account, shown_issuer(issuer))
+    return True
 
 
 def client_proof(grant: Grant, now: float) -> tuple[dict[str, str], tuple[str, Secret] | None]:
