@@ -10,7 +10,9 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 from mailhaul.providers.provider import Provider
 
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "microsoft365": "microsoft365",
+}
 """Kind of provider, as plans call it, and its module, which is imported when it is asked for and
 has `open_provider(settings: Settings) -> Provider`. The module opens no connection by that."""
 
