@@ -112,6 +112,8 @@ async def house() -> AsyncIterator[GraphHouse]:
 
 
 class TestMicrosoft365(ProviderSuite):
+    keeps_old_names = True
+
     @pytest.fixture
     async def house(self, house: GraphHouse) -> GraphHouse:
         return house
