@@ -114,6 +114,12 @@ def test_the_services_quota_is_that_of_accounts_which_tell_none() -> None:
     assert pick([unconfigured("a")], 10, quota=9).placeholder is None
 
 
+def test_no_small_mailbox_takes_the_only_place_of_a_large_one() -> None:
+    picked = pick_all([unconfigured("a", 9)], {"small@x.test": 1, "large@x.test": 9})
+    assert picked["large@x.test"].placeholder == "a@configureme.me"
+    assert [each.code for each in picked["small@x.test"].findings] == ["PLACEHOLDER_RESERVED"]
+
+
 @given(
     some.lists(some.integers(1, 9), max_size=6),
     some.lists(some.integers(1, 9), max_size=6),
