@@ -101,7 +101,7 @@ CASES = [
     Case(Unlock(A), ABSENT, {A: L}),
     Case(Delete(A), HOLDS),
     Case(Delete(A), ABSENT, {A: C}),
-    Case(Delete(A), PARTLY, {A: L}),
+    Case(Delete(A), ABSENT, {A: L}),
     Case(Delete(A), UNKNOWN, {A: B}),
     Case(Add(Alias(A, Z)), ABSENT, {A: C}),
     Case(Add(Alias(A, Z)), HOLDS, {A: C}, (Alias(A, Z.upper()),)),

@@ -83,7 +83,10 @@ async def holding(provider: Provider, action: Action, other: Provider | None = N
         case SetMode():
             return _mode(action, await _domain(provider, action.domain))
         case HandOver(address=address, placeholder=placeholder):
-            gone = _absent(await provider.account(address))
+            source = await provider.account(address)
+            gone = _absent(source)
+            if source is not None and source.state is AccountState.LOCKED:
+                gone = Holding.PARTLY  # shut for the hand-over
             if other is None:
                 return gone
             empty, filled = await other.account(placeholder), await other.account(address)
@@ -118,16 +121,9 @@ def _present(found: Account | None) -> Holding:
 
 
 def _absent(found: Account | None) -> Holding:
-    """Whether there is none; a locked one may be half gone."""
     if found is None:
         return Holding.HOLDS
-    match found.state:
-        case AccountState.BUSY:
-            return Holding.UNKNOWN
-        case AccountState.LOCKED:
-            return Holding.PARTLY
-        case _:
-            return Holding.ABSENT
+    return Holding.UNKNOWN if found.state is AccountState.BUSY else Holding.ABSENT
 
 
 def _in_state(found: Account | None, wanted: AccountState) -> Holding:
