@@ -1,14 +1,7 @@
-"""The report's documents from one value: a page that prints well, tables, JSON. Same figures.
+"""The report's documents from one value: a page that prints well, tables, JSON. Same figures."""
 
-CSV cells that a spreadsheet would take for a formula are quoted by an apostrophe: what a mail or a
-server says is hostile.
-"""
-
-import csv
 import dataclasses
-import io
 import json
-from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,9 +11,9 @@ from mailhaul.core.text import octets
 from mailhaul.journey.account import FIGURES
 from mailhaul.report import words
 from mailhaul.report.figures import Report
+from mailhaul.report.spreadsheet import csv_text
 
 FATES = FIGURES[1:]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_json(report: Report) -> str:
@@ -51,7 +44,7 @@ def mailboxes_csv(report: Report) -> str:
         for mailbox in report.mailboxes
     ]
     heads = [*names, *FIGURES, "octets", "passes", "reason"]
-    return _csv(heads, rows)
+    return csv_text(heads, rows)
 
 
 def folders_csv(report: Report) -> str:
@@ -66,7 +59,7 @@ def folders_csv(report: Report) -> str:
         for mailbox in report.mailboxes
         for folder in mailbox.folders
     ]
-    return _csv(["address", "source", "target", *FIGURES], rows)
+    return csv_text(["address", "source", "target", *FIGURES], rows)
 
 
 def leftovers_csv(report: Report) -> str:
@@ -77,7 +70,7 @@ def leftovers_csv(report: Report) -> str:
         for mailbox in report.mailboxes
         for each in mailbox.leftovers
     ]
-    return _csv(["address", *names], rows)
+    return csv_text(["address", *names], rows)
 
 
 def as_html(report: Report, key: str = "") -> str:
@@ -97,16 +90,3 @@ def as_html(report: Report, key: str = "") -> str:
     environment.filters["number"] = words.number
     page = environment.get_template("page.html")
     return page.render(report=report, fates=FATES, key=key, version=__version__)
-
-
-def _csv(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(heads)
-    for row in rows:
-        writer.writerow([_harmless(cell) for cell in row])
-    return out.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
