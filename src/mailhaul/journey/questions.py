@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, or_, select
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.journey.bulk import gate_lines
 from mailhaul.journey.grades import Grade, may_be_signed
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.rows import MailboxRow, from_row
@@ -104,6 +105,7 @@ def _objects(connection: Connection, plan: PlanRow) -> Question:
     text = [f"The accounts of plan {plan.name} at {plan.plan.target.url} have been looked at."]
     text += _counted(rows, "mailbox", "mailboxes")
     text += _named([row for row in rows if row.state is State.BLOCKED], "blocked")
+    text += gate_lines(connection, plan)
     text += ["With this yes the initial copy begins."]
     return Question(
         Gate.OBJECTS, "", "\n".join(text), tuple(lacking), tuple(row.id for row in rows)

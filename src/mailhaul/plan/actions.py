@@ -16,6 +16,8 @@ ACTIONS = (
     "account_retired",
     # What persons have had written to zones apart from the switch.
     *("zone_writing", "zone_written", "zone_put_back", "zone_failed"),
+    # What a person has had made at the target.
+    "objects_made",
     # What moves a mailbox on, in the order of its journey.
     *("checked", "blocked", "admitted", "begun", "sliced", "carried", "touched_up", "went"),
     *("swept", "quiet", "verified", "signed", "again", "refused", "answered", "failed"),
