@@ -90,7 +90,7 @@ def _listed(arguments: Arguments) -> "Wanted | None":
 
 
 async def _work(desk: Desk, stop: "Stop") -> Exit:
-    from mailhaul.providers.making import look, settled
+    from mailhaul.providers.making import address_of, look, settled
 
     console = desk.surroundings.console
     section = sections_meant(desk.plan, "target")["target"]
@@ -100,7 +100,8 @@ async def _work(desk: Desk, stop: "Stop") -> Exit:
         service = await provider.service()
         if desk.arguments.given("--go"):
             await settled(provider, _pause(desk))
-        looked = [await look(provider, each, _reserved(desk)) for each in wanted.phases]
+        coming = [address_of(each) for each in wanted.accounts]
+        looked = [await look(provider, each, _reserved(desk), coming) for each in wanted.phases]
         every = [each for phase in looked for each in phase]
         code = _show(desk, every, service.free)
         if not desk.arguments.given("--go"):
@@ -153,7 +154,7 @@ async def _make(
 
     from mailhaul.cli.accounts_report import made_blocks, made_end, made_line, made_remark
     from mailhaul.journey.bulk import key_of
-    from mailhaul.providers.making import Fate
+    from mailhaul.providers.making import Fate, look
     from mailhaul.providers.making import make as make_all
 
     console, name = desk.surroundings.console, desk.plan.name
@@ -167,8 +168,10 @@ async def _make(
         return key_of(name, action, attempt)
 
     try:
-        for phase in phases:
-            making = make_all(provider, phase, key, secret, _pause(desk))
+        for number, phase in enumerate(phases):
+            # What the phases before have made wasn't there at the first look.
+            again = await look(provider, [e.action for e in phase]) if number else phase
+            making = make_all(provider, again, key, secret, _pause(desk))
             async with aclosing(making) as open_making:  # type: ignore[type-var]
                 async for made in open_making:
                     done.append(made)

@@ -16,7 +16,7 @@ from mailhaul.journey.plans import PlanRow
 from mailhaul.plan.model import Plan
 from mailhaul.plan.objects import ListedObject, ObjectKind
 from mailhaul.plan.templates import filled_reference
-from mailhaul.providers.actions import Action, Add, Configure, Create
+from mailhaul.providers.actions import Action, Add, Create
 from mailhaul.providers.addresses import folded
 from mailhaul.providers.extras import Alias, Extra, Group
 from mailhaul.providers.making import Fate, Made, address_of
@@ -70,10 +70,8 @@ def wanted_of_list(objects: Sequence[ListedObject]) -> Wanted:
 
 
 def key_of(plan: str, action: Action, attempt: int) -> str:
-    """By which the provider knows it again. Which placeholder becomes the account is no part of it:
-    a run that was interrupted may have chosen another one."""
-    what = "account" if isinstance(action, Create | Configure) else repr(action)
-    text = "\0".join((plan, what, folded(address_of(action)), str(attempt)))
+    """By which the provider knows it again, in every process."""
+    text = "\0".join((plan, repr(action), str(attempt)))
     return f"make-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:32]}"
 
 

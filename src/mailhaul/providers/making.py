@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mailhaul.core.errors import BadInput, RetryLater
-from mailhaul.core.finding import Severity
+from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.text import Secret, plural, printable
 from mailhaul.providers.actions import Action, Add, Configure, Create
 from mailhaul.providers.addresses import folded
 from mailhaul.providers.effects import Holding, holding
+from mailhaul.providers.obstacles import KNOWN
 from mailhaul.providers.provider import (
     OVER,
     Planned,
@@ -28,6 +29,7 @@ from mailhaul.providers.service import Account, AccountState, Verb
 AT_ONCE = 4
 """Microsoft Graph allows an application four requests beside each other."""
 ATTEMPTS = 3
+ABSENT = "ACCOUNT_EMPTY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +83,29 @@ def address_of(action: Action) -> str:
 
 
 async def look(
-    provider: Provider, wanted: Sequence[Action], reserved: Collection[str] = ()
+    provider: Provider,
+    wanted: Sequence[Action],
+    reserved: Collection[str] = (),
+    coming: Collection[str] = (),
 ) -> list[Looked]:
     """What making each of them would do now; changes nothing. Accounts are made from placeholders
-    where the service has these, `reserved` ones left out. Raises as the provider does, but not for
-    one that can't be made."""
-    chosen = await _placed(provider, wanted, reserved)
-    found = []
-    for each in chosen:
+    where the service has these, `reserved` ones left out. That an account isn't there yet stands in
+    nobody's way where it is `coming`. Raises as the provider does, but not for one that can't be
+    made."""
+    soon = {folded(each) for each in coming}
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(each: Looked) -> Looked:
         if each.why or each.holds:
-            found.append(each)
-            continue
-        try:
-            planned = await provider.plan(each.action)
-        except (Unsupported, BadInput) as error:
-            found.append(Looked(each.action, why=printable(str(error), 500)))
-        else:
-            found.append(_judged(each.action, planned))
-    return found
+            return each
+        async with free:
+            try:
+                planned = await provider.plan(each.action)
+            except (Unsupported, BadInput) as error:
+                return Looked(each.action, why=printable(str(error), 500))
+            return _judged(each.action, planned, soon)
+
+    return await asyncio.gather(*map(one, await _placed(provider, wanted, reserved)))
 
 
 def lacking(looked: Iterable[Looked], free: int | None) -> str:
@@ -206,10 +213,24 @@ def _none_left(action: Create, some: bool) -> str:
     return "the service has no unconfigured account left; order one"
 
 
-def _judged(action: Action, planned: Planned) -> Looked:
-    against = [each for each in planned.findings if each.severity is Severity.BLOCKS]
-    why = "; ".join(f"{each.evidence}; {each.remedy}" for each in against)
+def _judged(action: Action, planned: Planned, soon: Collection[str]) -> Looked:
+    awaited = isinstance(action, Add) and folded(action.extra.address) in soon
+    against = [
+        each
+        for each in planned.findings
+        if each.severity is Severity.BLOCKS and not (awaited and each.code == ABSENT)
+    ]
+    why = "; ".join(map(_told, against))
     return Looked(action, planned.holds, planned.lines, "" if planned.holds else why)
+
+
+def _told(found: Finding) -> str:
+    """Fact, value, cure: a code's meaning is no part of the finding."""
+    known = KNOWN.get(found.code)
+    fact = found.evidence
+    if known is not None and known.means != fact:
+        fact = f"{known.means}: {fact}"
+    return printable(f"{fact}; {found.remedy}", 500)
 
 
 async def _made(
@@ -232,7 +253,9 @@ async def _made(
                 return Made(action, Fate.MADE)
             # A task of an earlier run, whose work somebody has taken away since.
             await waiting.some(pause.every)
-    except (Refused, Unsupported, BadInput) as error:
+    except Refused as error:
+        return Made(action, Fate.FAILED, "; ".join(map(_told, error.findings)))
+    except (Unsupported, BadInput) as error:
         return Made(action, Fate.FAILED, printable(str(error), 500))
     except RetryLater as error:
         return Made(action, Fate.WAITS, printable(str(error), 500))
