@@ -71,10 +71,14 @@ def _desk(arguments: Arguments, surroundings: Surroundings, stack: ExitStack) ->
     file = started_from(arguments.text("PLAN"))
     if file is not None and not arguments.given("--go"):
         return Desk(arguments, surroundings, load_plan(file), file.parent, listed)
+
+    from mailhaul.journey.bulk import with_mailboxes
+
     home = stack.enter_context(installation(arguments, surroundings))
     with home.database.read() as connection:
         row = plan_meant(connection, arguments.text("PLAN"))
-    return Desk(arguments, surroundings, row.plan, row.directory, listed, home, row)
+        plan = with_mailboxes(connection, row)
+    return Desk(arguments, surroundings, plan, row.directory, listed, home, row)
 
 
 def _listed(arguments: Arguments) -> "Wanted | None":
@@ -142,7 +146,8 @@ def _show(desk: Desk, looked: "Sequence[Looked]", free: int | None) -> Exit:
         console.json(looked_end(desk.plan.name, looked, free, lack, code))
     else:
         console.show(looked_blocks(looked, free, lack, dry=not desk.arguments.given("--go")))
-    if lack and desk.arguments.given("--go"):
+    able = [each for each in looked if not each.why]
+    if desk.arguments.given("--go") and lacking(able, free):
         raise BadInput(lack)
     return code
 
@@ -171,9 +176,8 @@ async def _make(
         for number, phase in enumerate(phases):
             # What the phases before have made wasn't there at the first look.
             again = await look(provider, [e.action for e in phase]) if number else phase
-            making = make_all(provider, again, key, secret, _pause(desk))
-            async with aclosing(making) as open_making:  # type: ignore[type-var]
-                async for made in open_making:
+            async with aclosing(make_all(provider, again, key, secret, _pause(desk))) as making:
+                async for made in making:
                     done.append(made)
                     if desk.as_json:
                         console.json(made_line(made))

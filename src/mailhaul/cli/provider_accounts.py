@@ -28,7 +28,8 @@ def accounts(arguments: Arguments, surroundings: Surroundings) -> Exit:
             every = await each.provider.accounts()
             beside = await each.provider.extras() if arguments.given("--beside") else ()
             return each.service, every, beside
-        found, extras = [], []
+        found: list[Account] = []
+        extras: list[Extra] = []
         for address in wanted:
             account = await each.provider.account(address)
             if account is None:

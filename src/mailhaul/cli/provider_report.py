@@ -13,7 +13,8 @@ from mailhaul.core.text import printable
 from mailhaul.dns.names import shown
 from mailhaul.dns.records import RecordSet, zone_lines
 from mailhaul.providers.extras import Extra
-from mailhaul.providers.obstacles import KNOWN, UNHEARD_OF, Known, Obstacle
+from mailhaul.providers.obstacle_codes import UNHEARD_OF, Known
+from mailhaul.providers.obstacles import KNOWN, Obstacle
 from mailhaul.providers.provider import Task, TaskState
 from mailhaul.providers.service import (
     Account,

@@ -13,7 +13,8 @@ from mailhaul.core.text import plural, printable
 from mailhaul.db import tables
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.plans import PlanRow
-from mailhaul.plan.model import Plan
+from mailhaul.journey.states import ENDED
+from mailhaul.plan.model import ListedMailbox, Plan
 from mailhaul.plan.objects import ListedObject, ObjectKind
 from mailhaul.plan.templates import filled_reference
 from mailhaul.providers.actions import Action, Add, Create
@@ -117,6 +118,18 @@ def password_reference(plan: Plan, address: str) -> str:
     listed = {folded(each.address): each.target_secret for each in plan.mailboxes}
     own = plan.accounts.password if plan.accounts is not None else ""
     return filled_reference(own or listed.get(folded(address), "") or plan.target.secret, address)
+
+
+def with_mailboxes(connection: Connection, plan: PlanRow) -> Plan:
+    """The plan with the mailboxes that were loaded with it and are still meant."""
+    table = tables.mailbox
+    rows = connection.execute(
+        select(table.c.address, table.c.target_secret)
+        .where(table.c.plan_id == plan.id, table.c.state.not_in([each.value for each in ENDED]))
+        .order_by(table.c.position, table.c.id)
+    )
+    listed = tuple(ListedMailbox(address=row[0], target_secret=row[1]) for row in rows)
+    return plan.plan.model_copy(update={"mailboxes": listed})
 
 
 def reserved_placeholders(connection: Connection) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ interrupted is finished by saying it again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,9 +34,10 @@ ABSENT = "ACCOUNT_EMPTY"
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """How waiting is done: `every` seconds between two looks at a task, `patience` seconds in all;
-    `sleep` waits."""
+    """How waiting is done: between two looks at a task `first` seconds, then longer each time up to
+    `every`; `patience` seconds in all. `sleep` waits."""
 
+    first: float = 0.2
     every: float = 5.0
     patience: float = 3600.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -126,7 +127,7 @@ async def make(
     key: Callable[[Action, int], str],
     secret: Callable[[Action], Awaitable[Secret | None]],
     pause: Pause,
-) -> AsyncIterator[Made]:
+) -> AsyncGenerator[Made, None]:
     """Makes all that can be and isn't there, a few beside each other, in the order in which they
     end. `key` is by which the provider knows each again, the same for the same action and number
     of attempts in every process. Raises what is wrong with the whole control plane (`Closed`);
@@ -154,15 +155,14 @@ async def make(
 async def settled(provider: Provider, pause: Pause) -> None:
     """Waits until no account of the service is being changed: what an earlier run began is over
     then, and no placeholder is chosen twice. Raises `RetryLater` when patience ends."""
-    waited = 0.0
+    waiting = _Waiting(pause)
     while any(each.state is AccountState.BUSY for each in await provider.accounts()):
-        if waited >= pause.patience:
+        if waiting.left <= 0:
             raise RetryLater(
                 "accounts of the service are still being changed; wait for the provider's tasks, "
                 "then say it again"
             )
-        await pause.sleep(pause.every)
-        waited += pause.every
+        await waiting.some()
 
 
 async def _placed(
@@ -252,7 +252,7 @@ async def _made(
             if await holding(provider, action) is Holding.HOLDS:
                 return Made(action, Fate.MADE)
             # A task of an earlier run, whose work somebody has taken away since.
-            await waiting.some(pause.every)
+            await waiting.some()
     except Refused as error:
         return Made(action, Fate.FAILED, "; ".join(map(_told, error.findings)))
     except (Unsupported, BadInput) as error:
@@ -268,8 +268,12 @@ class _Waiting:
     def __init__(self, pause: Pause) -> None:
         self.pause = pause
         self.left = pause.patience
+        self.next = pause.first
 
-    async def some(self, seconds: float) -> None:
+    async def some(self, seconds: float = 0.0) -> None:
+        """So long, or until the next look."""
+        if not seconds:
+            seconds, self.next = self.next, min(self.pause.every, 2 * self.next)
         self.left -= max(seconds, 0.1)
         await self.pause.sleep(seconds)
 
@@ -297,7 +301,7 @@ async def _over(
         number = task.id
         if task.state in OVER or task.by_person or waiting.left <= 0:
             return task
-        await waiting.some(waiting.pause.every)
+        await waiting.some()
 
 
 async def _asked(provider: Provider, action: Action, number: str) -> Task:
