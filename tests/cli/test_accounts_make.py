@@ -109,7 +109,7 @@ def test_what_is_lacking_is_counted_before_anything_is_begun(started: HosterDesk
     for words in ((), GO, (*GO, "--despite")):
         ran = started.run("accounts", "make", "acme", *words)
         assert ran.code is not Exit.COMPLETE
-        assert "no unconfigured account left" in ran.out
+        assert "all of them reserved" in ran.out
         if "--despite" not in words:
             assert started.ex.asked["begin"] == 0
     assert there(started) == {A}

@@ -56,6 +56,7 @@ from mailhaul.plan.forecast import Amount, Forecast, Relief
 from mailhaul.plan.mistakes import Mistake
 from mailhaul.plan.model import ListedMailbox, Plan, System
 from mailhaul.plan.waves import waves
+from tests.cli.provider_lines import LINES as PROVIDERS
 from tests.cli.running import maildir, mailhaul
 from tests.cli.steering_lines import LINES as STEERING
 from tests.cli.zone_lines import LINES as ZONES
@@ -118,6 +119,7 @@ ASPECT = Aspect(
     (RecordSet("example.org", DnsKind.MX, 300, ("10 mx.new.example",)),),
 )
 LINES += ZONES
+LINES += PROVIDERS
 LINES += [
     aspect_line("example.org", ASPECT),
     aspect_line("example.org", Aspect("DANE", "_25._tcp.mx.new.example", DnsKind.TLSA)),

@@ -99,7 +99,7 @@ async def test_placeholders_become_accounts_and_reserved_ones_are_left() -> None
         shop.state.placeholder(place)
     found = await look(shop.provider, [Create(ANNA, "Anna"), Create(BERT)], [PLACES[0]])
     assert found[0].action == Configure(PLACES[1], ANNA, "Anna")
-    assert "no unconfigured account left" in found[1].why
+    assert "all of them reserved" in found[1].why
     done = await shop.make(found)
     assert (done[ANNA].fate, done[BERT].fate) == (Fate.MADE, Fate.FAILED)
     assert shop.state.found(PLACES[0]) is not None
@@ -111,7 +111,7 @@ async def test_a_placeholder_that_is_too_small_is_not_taken() -> None:
     shop.state.placeholder(PLACES[1], quota=9_000)
     found = await look(shop.provider, [Create(ANNA, quota=5_000), Create(BERT, quota=5_000)])
     assert found[0].action == Configure(PLACES[1], ANNA)
-    assert "large enough" in found[1].why
+    assert "the largest free account takes" in found[1].why
 
 
 async def test_an_alias_waits_for_its_account_and_for_no_other() -> None:

@@ -35,6 +35,7 @@ def inventory_line(each: Entry) -> dict[str, Json]:
         "kind": kind_of(each.extra),
         "text": words_of(each.extra),
         "course": each.course.name.lower(),
+        "why": each.why,
     }
 
 
@@ -49,7 +50,8 @@ def inventory_end(plan: str, found: Sequence[Entry]) -> dict[str, Json]:
 
 def _row(each: Entry) -> tuple[str, ...]:
     address = printable(each.extra.address, 200)
-    return address, kind_of(each.extra), words_of(each.extra), each.course.value
+    course = f"{each.course}: {each.why}" if each.why else each.course.value
+    return address, kind_of(each.extra), words_of(each.extra), course
 
 
 def _counted(found: Sequence[Entry]) -> str:

@@ -199,7 +199,7 @@ def record_line(side: str, domain: str, entry: Entry) -> dict[str, Json]:
         "kind": entry.records.kind.value,
         "values": list(entry.records.values),
         "lines": list(zone_lines(entry.records)),
-        "stands": entry.stands,
+        "stands": {True: "yes", False: "no", None: "unknown"}[entry.stands],
     }
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mailhaul.plan.model import ExtrasRule, Plan
-from mailhaul.providers.actions import verb_of_extra
+from mailhaul.plan.model import Plan
 from mailhaul.providers.addresses import folded
-from mailhaul.providers.extras import Extra, Filter, Group, Remark
+from mailhaul.providers.extras import Extra, Group, Remark
+from mailhaul.providers.paths import Path
+from mailhaul.providers.saga import ExtrasRule, Move, left_behind
 from mailhaul.providers.service import Service, Verb
 
 
@@ -22,10 +23,11 @@ class Course(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of them."""
+    """One of them; `why` it is left to a person."""
 
     extra: Extra
     course: Course
+    why: str = ""
 
 
 def inventory(plan: Plan, extras: Iterable[Extra], target: Service | None) -> Iterator[Entry]:
@@ -33,18 +35,20 @@ def inventory(plan: Plan, extras: Iterable[Extra], target: Service | None) -> It
     groups, contacts, footers. `target` None: nothing is known of what it can have."""
     addresses = {folded(each.address) for each in plan.mailboxes}
     domains = {each.rpartition("@")[2] for each in addresses}
-    verbs = target.verbs if target is not None else frozenset()
     for extra in extras:
         own = folded(extra.address)
         shared = isinstance(extra, Group | Remark)
         if own in addresses or (shared and own.rpartition("@")[2] in {*domains, ""}):
-            yield Entry(extra, _course(plan, extra, verbs))
+            yield _entry(plan, extra, target)
 
 
-def _course(plan: Plan, extra: Extra, verbs: frozenset[Verb]) -> Course:
-    if verb_of_extra(extra) not in verbs or (isinstance(extra, Filter) and not extra.script):
-        return Course.BY_HAND
-    if isinstance(extra, Group):
-        return Course.ORDERED
-    carries = plan.accounts is not None and plan.accounts.extras is ExtrasRule.CARRY
-    return Course.CARRIED if carries else Course.BY_HAND
+def _entry(plan: Plan, extra: Extra, target: Service | None) -> Entry:
+    if target is None:
+        return Entry(extra, Course.BY_HAND, "the plan names no provider of the target")
+    if isinstance(extra, Group) and Verb.GROUPS in target.verbs:
+        return Entry(extra, Course.ORDERED)
+    if plan.accounts is None:
+        return Entry(extra, Course.BY_HAND, "the plan moves no accounts")
+    move = Move(extra.address, extras=(extra,), rule=ExtrasRule(plan.accounts.extras.value))
+    left = left_behind(Path.NEW, move, target)
+    return Entry(extra, Course.BY_HAND, left[0].text) if left else Entry(extra, Course.CARRIED)

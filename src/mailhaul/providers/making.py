@@ -4,7 +4,15 @@ interrupted is finished by saying it again.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +23,7 @@ from mailhaul.providers.actions import Action, Add, Configure, Create
 from mailhaul.providers.addresses import folded
 from mailhaul.providers.effects import Holding, holding
 from mailhaul.providers.obstacles import KNOWN
+from mailhaul.providers.picking import Picked, pick_all
 from mailhaul.providers.provider import (
     OVER,
     Planned,
@@ -24,7 +33,7 @@ from mailhaul.providers.provider import (
     TaskState,
     Unsupported,
 )
-from mailhaul.providers.service import Account, AccountState, Verb
+from mailhaul.providers.service import AccountState, Verb
 
 AT_ONCE = 4
 """Microsoft Graph allows an application four requests beside each other."""
@@ -171,46 +180,33 @@ async def _placed(
     """Each with its placeholder, where accounts are made so."""
     service = await provider.service()
     accounts = await provider.accounts()
-    there = {folded(each.address) for each in accounts if _is_real(each)}
-    kept = {folded(each) for each in reserved}
-    spare = [
-        each
-        for each in accounts
-        if each.state is AccountState.PLACEHOLDER and folded(each.address) not in kept
-    ]
-    found = []
-    for action in wanted:
-        if not isinstance(action, Create):
-            found.append(Looked(action))
-        elif folded(action.address) in there:
-            found.append(Looked(action, holds=True))
-        elif Verb.CONFIGURE not in service.verbs or (not spare and Verb.CREATE in service.verbs):
-            found.append(Looked(action))
-        else:
-            place = next((each for each in spare if _fits(each, action.quota)), None)
-            if place is None:
-                found.append(Looked(action, why=_none_left(action, bool(spare))))
-            else:
-                spare.remove(place)
-                found.append(Looked(Configure(place.address, action.address, action.name)))
-    return found
+    there = {
+        folded(each.address) for each in accounts if each.state is not AccountState.PLACEHOLDER
+    }
+    sizes = {
+        each.address: each.quota
+        for each in wanted
+        if isinstance(each, Create) and folded(each.address) not in there
+    }
+    places: Mapping[str, Picked] = {}
+    if Verb.CONFIGURE in service.verbs:
+        places = pick_all(accounts, sizes, reserved, service.quota)
+    return [_at(each, there, places, Verb.CREATE in service.verbs) for each in wanted]
 
 
-def _is_real(account: Account) -> bool:
-    return account.state is not AccountState.PLACEHOLDER
-
-
-def _fits(account: Account, quota: int | None) -> bool:
-    return quota is None or account.quota is None or account.quota >= quota
-
-
-def _none_left(action: Create, some: bool) -> str:
-    if some:
-        return (
-            f"no unconfigured account of the service is large enough for {action.quota} octets; "
-            "order a larger one"
-        )
-    return "the service has no unconfigured account left; order one"
+def _at(
+    action: Action, there: Collection[str], places: Mapping[str, Picked], creates: bool
+) -> Looked:
+    if not isinstance(action, Create):
+        return Looked(action)
+    if folded(action.address) in there:
+        return Looked(action, holds=True)
+    place = places.get(action.address)
+    if place is None or (place.placeholder is None and creates):
+        return Looked(action)
+    if place.placeholder is None:
+        return Looked(action, why="; ".join(map(_told, place.findings)))
+    return Looked(Configure(place.placeholder, action.address, action.name))
 
 
 def _judged(action: Action, planned: Planned, soon: Collection[str]) -> Looked:
