@@ -23,7 +23,7 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a plan says of it. `temporary` has {user} and {domain} in it, or is empty; `reserved`
+    """What a plan says of it. `temporary` is what is added to a name, or empty; `reserved`
     are unconfigured accounts that other moves have chosen, `relay` the host of a relay guard."""
 
     path: Path | None = None
@@ -159,7 +159,7 @@ def _moves(
     for address in addresses:
         temporary = ""
         if path is Path.NEW:
-            temporary = temporary_address(address, taken, _wanted(rules, address)) or ""
+            temporary = temporary_address(address, taken, rules.temporary) or ""
             taken.add(folded(temporary))
         move = Move(
             address,
@@ -238,10 +238,3 @@ def _domain(side: _Side | None, address: str) -> HostedDomain | None:
     name = parts(address).domain
     domains = side.domains if side is not None else ()
     return next((each for each in domains if each.name.casefold() == name), None)
-
-
-def _wanted(rules: Rules, address: str) -> str:
-    if not rules.temporary:
-        return ""
-    user, _, domain = address.rpartition("@")
-    return rules.temporary.replace("{user}", user).replace("{domain}", domain)
