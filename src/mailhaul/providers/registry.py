@@ -12,6 +12,8 @@ from mailhaul.providers.provider import Provider
 
 MODULES: dict[str, str] = {
     "microsoft365": "microsoft365",
+    "cyrus": "cyrus",
+    "dovecot": "dovecot",
 }
 """Kind of provider, as plans call it, and its module, which is imported when it is asked for and
 has `open_provider(settings: Settings) -> Provider`. The module opens no connection by that."""
