@@ -83,6 +83,7 @@ class Graph:
         self._web = web
         self._login = login
         self._token: Secret | None = None
+        self._logging_in = asyncio.Lock()
         self._root = urlsplit(web.origin).path
 
     async def ask(self, call: Call) -> Fields:
@@ -173,31 +174,45 @@ class Graph:
 
     async def _exchange(self, call: Call) -> Answer:
         body = b"" if call.body is None else json.dumps(call.body).encode()
-        for fresh in (False, True):
-            headers = {"Accept": "application/json", **call.headers}
-            headers["Authorization"] = f"Bearer {await self._proof(fresh=fresh)}"
-            if call.method != "GET":
-                headers["Content-Type"] = "application/json"
-            answer = await self._web.exchange(call.method, call.path, headers, body)
-            if answer.status != 401:
-                return answer
-        said = _error(json_fields("error", answer.body)).text("message")
-        raise Closed(
-            f"Graph won't have the token ({printable(said, 200) or 401}); log in again with "
-            "`mailhaul oauth login`, for the scope https://graph.microsoft.com/.default",
-            ClosedReason.CREDENTIALS,
-        )
+        token = await self._proof()
+        answer = await self._send(call, body, token)
+        if answer.status == 401 and (another := await self._another(token)) is not None:
+            answer = await self._send(call, body, another)
+        if answer.status == 401:
+            raise Closed(
+                f"Graph won't have the token ({_said(answer.body) or 401}); log in again by "
+                "`mailhaul oauth login` with --scope https://graph.microsoft.com/.default",
+                ClosedReason.CREDENTIALS,
+            )
+        return answer
 
-    async def _proof(self, *, fresh: bool) -> str:
-        if self._token is None or fresh:
-            credentials = await self._login()
-            if credentials.token is None:
-                raise BadInput(
-                    "Microsoft Graph takes access tokens and no password; name one in the plan "
-                    'as secret = "oauth:NAME" (docs/oauth.md)'
-                )
-            self._token = await credentials.token()
-        return self._token.reveal()
+    async def _send(self, call: Call, body: bytes, token: Secret) -> Answer:
+        headers = {"Accept": "application/json", **call.headers}
+        headers["Authorization"] = f"Bearer {token.reveal()}"
+        if call.method != "GET":
+            headers["Content-Type"] = "application/json"
+        return await self._web.exchange(call.method, call.path, headers, body)
+
+    async def _proof(self) -> Secret:
+        async with self._logging_in:
+            if self._token is None:
+                self._token = await _token_of(await self._login())
+            return self._token
+
+    async def _another(self, refused: Secret) -> Secret | None:
+        """Another token than the one that Graph refused; None where there is none. Calls that are
+        refused together ask for it once."""
+        async with self._logging_in:
+            if self._token is refused:
+                self._token = None
+                credentials = await self._login()
+                if credentials.another is not None and not await credentials.another():
+                    return None
+                self._token = await _token_of(credentials)
+            found = self._token
+        if found is None or found.reveal() == refused.reveal():
+            return None
+        return found
 
     def _judge(self, call: Call, status: int, body: bytes) -> None:
         if 200 <= status < 300:
@@ -240,6 +255,23 @@ async def _wait(seconds: float, tries: int) -> None:
     if seconds > _PATIENCE or tries >= _MOST_TRIES:
         raise RetryLater("Graph asks for a pause inside a batch", after=seconds, throttled=True)
     await asyncio.sleep(seconds)
+
+
+async def _token_of(credentials: Credentials) -> Secret:
+    if credentials.token is None:
+        raise BadInput(
+            "Microsoft Graph takes access tokens and no password; name one in the plan as "
+            'secret = "oauth:NAME" (docs/oauth.md)'
+        )
+    return await credentials.token()
+
+
+def _said(body: bytes) -> str:
+    """What a refusal says, printable; empty where it is no answer of Graph's."""
+    try:
+        return printable(_error(json_fields("error", body)).text("message"), 200)
+    except Closed:
+        return ""
 
 
 def _option(name: str) -> str:
