@@ -78,6 +78,8 @@ class House:
     wrong: dict[str, Wrong] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    """Whose secrets are tokens, and by what their login is known again."""
     logins: list[str] = field(default_factory=list)
     sources: dict[str, MemoryMailbox] = field(default_factory=dict)
     targets: dict[str, MemoryMailbox] = field(default_factory=dict)
@@ -161,10 +163,18 @@ class House:
         return faults
 
     async def _resolve(self, reference: str, directory: Path) -> Credentials:
-        found = self.secrets.get(reference.removeprefix("env:"))
+        name = reference.removeprefix("env:")
+        found = self.secrets.get(name)
         if found is None:
             raise Closed("there is no secret", ClosedReason.CREDENTIALS)
-        return Credentials(password=Secret(found))
+        secret = Secret(found)
+
+        async def token() -> Secret:
+            return secret
+
+        if name in self.marks:
+            return Credentials(password=secret, token=token, mark=self.marks[name])
+        return Credentials(password=secret)
 
     async def _examine(self, source: Source, target: Target, plan: PlanRow, row: MailboxRow):  # type: ignore[no-untyped-def]
         return await check_mailbox(

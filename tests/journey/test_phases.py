@@ -153,6 +153,35 @@ async def test_refused_credentials_wait_until_they_have_changed(tmp_path: Path) 
     assert sum("target: wrong" in each for each in found.logins) == 1
 
 
+@pytest.mark.parametrize("mark", ["first", ""], ids=["by oauth", "by a command"])
+async def test_a_refused_token_is_tried_each_hour_or_once_somebody_logs_in_anew(
+    tmp_path: Path, mark: str
+) -> None:
+    found = house(tmp_path)
+    await found.drive(State.READY)
+    found.secrets["anna-target"] = "wrong"
+    found.marks["anna-target"] = mark
+    await found.drive(State.WAITING)
+    assert found.row().refused_secret == ("target:token-first" if mark else "target:token")
+
+    def tried() -> int:
+        return sum("target: wrong" in each for each in found.logins)
+
+    assert tried() == 1
+    await found.drive(hours=0.9)
+    assert tried() == 1
+    await found.drive(hours=0.2)
+    assert tried() == 2
+    await found.drive(State.WAITING)
+    if mark:
+        found.marks["anna-target"] = "second"
+        await found.drive(hours=0.1)
+        assert tried() == 3
+    found.secrets["anna-target"] = "right"
+    await found.drive(State.SYNCED)
+    assert at_target(found) == 3
+
+
 async def test_the_check_waits_for_credentials_too(tmp_path: Path) -> None:
     found = house(tmp_path)
     del found.secrets["anna-source"]

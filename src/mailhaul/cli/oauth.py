@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.options import Arguments
@@ -35,7 +36,8 @@ async def asked_for(arguments: Arguments, surroundings: Surroundings, wire: Wire
         )
     if not scope:
         raise BadInput("which right is asked for? give --scope, as the issuer's documents name it")
-    return Grant(flow, known.issuer, client, scope, arguments.text("--account") or "")
+    account = arguments.text("--account") or ""
+    return Grant(flow, known.issuer, client, scope, account, mark=token_hex(8))
 
 
 def tokens_of(vault: "Vault", surroundings: Surroundings) -> "Tokens":

@@ -54,11 +54,14 @@ class Credentials:
 
     `another` is asked when a server has refused the last token: whether `token` now gives another
     one that is worth one more login. Raises `RetryLater` and `Closed`; None: there never is.
+    `mark` is by what a source of tokens is known again: another one once somebody has logged in
+    anew; empty where that can't be known.
     """
 
     password: Secret | None = None
     token: Callable[[], Awaitable[Secret]] | None = None
     another: Callable[[], Awaitable[bool]] | None = None
+    mark: str = ""
 
 
 def parse_endpoint(text: str) -> Endpoint:

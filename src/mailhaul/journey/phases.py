@@ -154,7 +154,7 @@ async def _answer(means: Means, standing: Standing) -> Next | None:
     for each in (row.refused_secret or "").split():
         side, _, refused = each.partition(":")
         now = await secret_of(means, standing, Side(side))
-        if now == TOKEN == refused:
+        if now == refused and now.startswith(TOKEN):
             # Tokens differ from one login to the next: it is the account that has to change.
             answered &= means.clock.now() - row.since_at >= TOKEN_EVERY
         else:

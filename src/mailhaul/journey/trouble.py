@@ -83,13 +83,14 @@ async def secrets_of(means: Means, standing: Standing, sides: Collection[Side]) 
 
 
 async def secret_of(means: Means, standing: Standing, side: Side) -> str:
-    """By what that side's present secret is known again, `NO_SECRET` or `TOKEN`."""
+    """By what that side's present secret is known again: `NO_SECRET`, `TOKEN` and the login's mark,
+    or its fingerprint."""
     try:
         login = await login_of(means, standing.plan, standing.row, side)
     except Closed:
         return NO_SECRET
     if login.token is not None:
-        return TOKEN
+        return f"{TOKEN}-{login.mark}" if login.mark else TOKEN
     return await asyncio.to_thread(means.fingerprint, login) or NO_SECRET
 
 

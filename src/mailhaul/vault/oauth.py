@@ -62,7 +62,8 @@ class Client:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A login that lasts. `account` is who logged in, or is acted for, where that was said. `asked`
-    is when (POSIX time) the access token was asked for, and `life` how many seconds it lasts."""
+    is when (POSIX time) the access token was asked for, and `life` how many seconds it lasts.
+    `mark` is another one for each time that somebody logged in, and is no secret."""
 
     flow: Flow
     issuer: Issuer
@@ -73,6 +74,7 @@ class Grant:
     access: Secret | None = None
     asked: float = 0.0
     life: float = 0.0
+    mark: str = ""
 
     def is_fresh(self, now: float) -> bool:
         """Whether its access token is to be used as it is. None is that was asked for in the
@@ -139,6 +141,7 @@ def _written(grant: Grant) -> str:
         "access": _revealed(grant.access),
         "asked": grant.asked,
         "life": grant.life,
+        "mark": grant.mark,
     }
     return json.dumps(shape, separators=(",", ":"))
 
@@ -174,6 +177,7 @@ def _read(name: str, secret: Secret) -> Grant:
             access=_hidden(whole["access"]),
             asked=_number(whole["asked"]),
             life=_number(whole["life"]),
+            mark=_words(whole["mark"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # Its text would hold tokens: nothing of the cause is kept.

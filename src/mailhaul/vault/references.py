@@ -21,7 +21,7 @@ from pathlib import Path
 from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, RetryLater
 from mailhaul.core.text import Secret, printable
-from mailhaul.vault.oauth import PREFIX, grant_names
+from mailhaul.vault.oauth import PREFIX, kept_grant
 from mailhaul.vault.oauth_tokens import Tokens, no_login
 from mailhaul.vault.places import (
     command_words,
@@ -180,7 +180,7 @@ async def _login_by_token(
     if tokens is None:
         raise no_login(name)
     source = tokens
-    await asyncio.to_thread(_check_login, source.vault, name)
+    mark = await asyncio.to_thread(_mark, source.vault, name)
     last: Secret | None = None
 
     async def token() -> Secret:
@@ -194,16 +194,19 @@ async def _login_by_token(
     async def another() -> bool:
         return last is not None and await source.another(name, last, person)
 
-    return Credentials(token=token, another=another)
+    return Credentials(token=token, another=another, mark=mark)
 
 
-def _check_login(vault: Vault, name: str) -> None:
-    """Raises `Closed` where nobody has logged in under that name: before anything is connected."""
+def _mark(vault: Vault, name: str) -> str:
+    """That of the login. Raises `Closed`, before anything is connected, where nobody has logged in
+    under that name."""
     try:
-        if name not in grant_names(vault):
-            raise no_login(name)
+        grant = kept_grant(vault, name)
     except BadInput as error:
         raise Closed(str(error), ClosedReason.CREDENTIALS) from error
+    if grant is None:
+        raise no_login(name)
+    return grant.mark
 
 
 def _in_vault(reference: Reference, vault: Vault | None) -> str:
