@@ -182,9 +182,8 @@ def change_settings(box: Box, body: Json) -> Json:
         box.replies.update(given)
         # Exchange writes its own HTML around what it is given.
         for name in ("internalReplyMessage", "externalReplyMessage"):
-            text = str(box.replies[name])
-            if text and "\r\n<body>" not in text:
-                box.replies[name] = text.replace("<body>", "\r\n<body>\r\n")
+            if name in given:
+                box.replies[name] = str(given[name]).replace("<body>", "\r\n<body>\r\n")
     return settings(box)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailhaul.core.errors import BadInput
 from mailhaul.providers.extras import Alias, Delegation, Group, Redirection, Right
-from mailhaul.providers.microsoft365_runbook import Needs, runbook
+from mailhaul.providers.microsoft365_runbook import Needs, needs_of, runbook
 from mailhaul.providers.powershell import command, quoted, remark
 
 CLIENT = "0a6f1c2e-5b7d-4c1f-9d0e-112233445566"
@@ -103,6 +103,15 @@ def test_ids_that_nobody_knows_are_shown_where_they_go() -> None:
     assert "Put in the two ids first" in said
     assert "-AppId 'CLIENT-ID'" in said
     assert "-DomainType" not in said
+
+
+def test_a_plan_says_what_it_needs() -> None:
+    values = {"application": CLIENT, "enterprise": ENTERPRISE, "licence": "E3"}
+    alias = Alias("ann@example.org", "a@example.org")
+    found = needs_of("contoso.onmicrosoft.com", values, ["ann@b.org", "bob@a.org"], [alias])
+    assert (found.tenant, found.domains) == ("contoso.onmicrosoft.com", ("a.org", "b.org"))
+    assert "Connect-ExchangeOnline -Organization 'contoso.onmicrosoft.com'" in runbook(found)
+    assert needs_of("Contoso Ltd", {}, []).tenant == ""
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ VERBS = frozenset(
         *(Verb.REDIRECTIONS, Verb.RESPONDERS),
     }
 )
-VALUES = frozenset({"licence", "location", "change_password"})
+VALUES = frozenset({"licence", "location", "change_password", "application", "enterprise"})
+"""Of a plan's section; the last two are the runbook's."""
 _WAITS = 5.0
 """Seconds after which the directory shows what was just made, as a rule."""
 

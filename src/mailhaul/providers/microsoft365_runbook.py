@@ -45,6 +45,21 @@ class Needs:
     former: Mapping[str, str] = field(default_factory=dict)
 
 
+def needs_of(
+    service: str, values: Mapping[str, str], addresses: Sequence[str], extras: Sequence[Extra] = ()
+) -> Needs:
+    """What a plan needs, by its provider's section: `service` as Exchange Online is told the tenant
+    when it is a domain name, `application` and `enterprise` among the values. Raises `BadInput`."""
+    return Needs(
+        addresses=tuple(addresses),
+        tenant=service if "." in service else "",
+        application=values.get("application", ""),
+        enterprise=values.get("enterprise", ""),
+        extras=tuple(extras),
+        domains=tuple(sorted({parts(address).domain for address in addresses})),
+    )
+
+
 def runbook(needs: Needs) -> str:
     """The whole runbook. Raises `BadInput` for what is no address, id or text to be reviewed."""
     for address in needs.addresses:
