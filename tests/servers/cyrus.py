@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.servers.packages import cyrus_imapd
 from tests.servers.process import (
@@ -29,8 +30,10 @@ class Cyrus(RunningServer):
     `altnamespace` false: everything lies below `INBOX`. `unixhierarchysep` false: the delimiter is
     a dot. `reject8bit`, `munge8bit`: what becomes of 8-bit header octets (refused; replaced by X;
     with both off they are kept). `quota` in octets for each mailbox, rounded down to KiB.
-    `special_use`: mailboxes are born with the five usual folders and their attributes. `settings`:
-    any further lines of imapd.conf.
+    `special_use`: mailboxes are born with the five usual folders and their attributes. `hosting`:
+    as a hoster runs it: accounts of many domains, LMTP at `lmtp`, ManageSieve on `sieve_port`,
+    CalDAV and CardDAV on `http_port`; what Sieve sends goes to `smtp`, and accounts are made by
+    whoever hosts. `settings`: any further lines of imapd.conf.
     """
 
     name = "cyrus"
@@ -44,6 +47,8 @@ class Cyrus(RunningServer):
         munge8bit: bool = True,
         quota: int | None = None,
         special_use: bool = False,
+        hosting: bool = False,
+        smtp: int = 0,
         settings: str = "",
     ) -> None:
         super().__init__()
@@ -53,6 +58,10 @@ class Cyrus(RunningServer):
         self.munge8bit = munge8bit
         self.quota = quota
         self.special_use = special_use
+        self.hosting = hosting
+        self.smtp = smtp
+        self.sieve_port = 0
+        self.http_port = 0
         self.settings = settings
 
     @property
@@ -60,12 +69,20 @@ class Cyrus(RunningServer):
         """The server's name: it stands in its greeting, and its users' passwords belong to it."""
         return f"t{self.token}.test"
 
+    @property
+    def lmtp(self) -> Path:
+        """The socket that takes mail, when `hosting`."""
+        return self.directory / "run/lmtp"
+
     def start(self) -> None:
         if not is_root():
             raise Unavailable("Cyrus' master has to be started by root: run make test as root")
         master = program("/usr/lib/cyrus/bin/master", "cyrus-common")
         binary = cyrus_imapd()
         self.port = free_port()
+        if self.hosting:
+            program("/usr/lib/cyrus/bin/httpd", "cyrus-caldav")
+            self.sieve_port, self.http_port = free_port(), free_port()
         self._accounts = 0
         for name in ("conf", "conf/socket", "spool", "run", "run/proc", "run/lock"):
             (self.directory / name).mkdir()
@@ -150,14 +167,27 @@ class Cyrus(RunningServer):
             f"sasl_sasldb_path: {self.directory}/sasldb2",
             "sasl_mech_list: PLAIN LOGIN CRAM-MD5",
             "allowplaintext: yes",
-            "virtdomains: off",
-            f"autocreate_quota: {quota}",
+            f"virtdomains: {'userid' if self.hosting else 'off'}",
+            f"autocreate_quota: {-1 if self.hosting else quota}",
             "hashimapspool: yes",
             "delete_mode: immediate",
             "expunge_mode: immediate",
             "failedloginpause: 0",
             "skiplist_unsafe: yes",
         ]
+        if self.hosting:
+            lines += [
+                # Administrators have no domain of their own, and may rename across all.
+                f"defaultdomain: {self.realm}",
+                "allowusermoves: yes",
+                "httpmodules: caldav carddav",
+                "caldav_allowscheduling: off",
+                "caldav_create_default: no",
+                f"sievedir: {self.directory}/sieve",
+                f"lmtpsocket: {self.lmtp}",
+                "smtp_backend: host",
+                f"smtp_host: {self.host}:{self.smtp}/noauth",
+            ]
         if self.special_use:
             lines.append("autocreate_inbox_folders: " + "|".join(SPECIAL_USE))
             lines += [f"xlist-{name.lower()}: {name}" for name in SPECIAL_USE]
@@ -165,12 +195,22 @@ class Cyrus(RunningServer):
 
     def _cyrus_conf(self) -> str:
         configuration = self.directory / "imapd.conf"
+        programs = "/usr/lib/cyrus/bin"
+        hosting = (
+            f'  lmtp cmd="{programs}/lmtpd -C {configuration} -a" listen="{self.lmtp}" '
+            "prefork=1 maxchild=20\n"
+            f'  sieve cmd="{programs}/timsieved -C {configuration}" '
+            f'listen="{self.host}:{self.sieve_port}" prefork=0 maxchild=20\n'
+            f'  http cmd="{programs}/httpd -C {configuration} -U 30" '
+            f'listen="{self.host}:{self.http_port}" prefork=0 maxchild=20\n'
+        )
         return (
             "START {\n"
             f'  recover cmd="/usr/sbin/cyrus ctl_cyrusdb -C {configuration} -r"\n'
             "}\nSERVICES {\n"
             f'  imap cmd="{self.directory}/imapd -C {configuration} -U 30" '
             f'listen="{self.host}:{self.port}" prefork=1 maxchild=100\n'
+            f"{hosting if self.hosting else ''}"
             "}\nEVENTS {\n}\n"
         )
 

@@ -38,7 +38,9 @@ class Dovecot(RunningServer):
     carry their attributes once they exist. `quota` and `largest_message` in octets. `tls`: imaps on
     `tls_port` and STARTTLS on `port`, with `certificates` made for it (`tls="expired"`: out of
     date). `oauth`: XOAUTH2 and OAUTHBEARER with tokens from `token()`. `fsync`: as in `mail_fsync`.
-    `settings`: any further lines of dovecot.conf.
+    `hosting`: as a hoster runs it: whoever hosts writes `logins` and `boxes` in `hosted`, mail is
+    taken by LMTP at `lmtp`, Sieve acts on it and sends to the port `smtp`. `settings`: any further
+    lines of dovecot.conf.
     """
 
     name = "dovecot"
@@ -56,6 +58,8 @@ class Dovecot(RunningServer):
         tls: bool | str = False,
         oauth: bool = False,
         fsync: str = "never",
+        hosting: bool = False,
+        smtp: int = 0,
         settings: str = "",
     ) -> None:
         super().__init__()
@@ -69,11 +73,23 @@ class Dovecot(RunningServer):
         self.tls = tls
         self.oauth = oauth
         self.fsync = fsync
+        self.hosting = hosting
+        self.smtp = smtp
         self.settings = settings
         self.tls_port = 0
         self.certificates: Certificates | None = None
         self._homes: dict[str, Path] = {}
         self._rows: dict[str, str] = {}
+
+    @property
+    def hosted(self) -> Path:
+        """Where whoever hosts writes, when `hosting`."""
+        return self.directory / "hosted"
+
+    @property
+    def lmtp(self) -> Path:
+        """The socket that takes mail, when `hosting`."""
+        return self.directory / "run/lmtp"
 
     def start(self) -> None:
         command = program("dovecot", "dovecot-imapd")
@@ -88,6 +104,17 @@ class Dovecot(RunningServer):
         (self.directory / "mail").mkdir()
         os.chown(self.directory / "mail", owner.pw_uid, group.gr_gid)
         (self.directory / "run").mkdir(mode=0o755)
+        if self.hosting:
+            program("sievec", "dovecot-sieve")
+            for name in ("logins", "boxes"):
+                (self.hosted / name).mkdir(parents=True)
+            # A file for each, for what a passwd-file says is seen a second later.
+            (self.hosted / "dict.conf").write_text(
+                f"uri = fs:posix:prefix={self.hosted}/\n"
+                "key passdb {\n  key = logins/%u\n  format = json\n}\n"
+                "key userdb {\n  key = boxes/%u\n  format = json\n}\n"
+                "passdb_objects = passdb\nuserdb_objects = userdb\n"
+            )
         self._write_users()
         (self.directory / "masters").write_text(f"{MASTER.user}:{{PLAIN}}{MASTER.password}\n")
         if self.tls:
@@ -238,6 +265,8 @@ service anvil {{
                 "passdb {\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n"
                 f"  args = {self.directory}/oauth.conf\n}}\n"
             )
+        if self.hosting:
+            blocks.append(self._hosting_block(owner, group))
         if self.quota is not None or self.largest_message is not None:
             blocks.append(self._quota_block())
         if not is_root():
@@ -252,6 +281,42 @@ service anvil {{
             f"ssl = yes\nssl_cert = <{self.certificates.certificate}\n"
             f"ssl_key = <{self.certificates.key}\n"
         )
+
+    def _hosting_block(self, owner: pwd.struct_passwd, group: grp.struct_group) -> str:
+        return f"""
+protocols = imap lmtp
+passdb {{
+  driver = dict
+  args = {self.hosted}/dict.conf
+}}
+userdb {{
+  driver = dict
+  args = {self.hosted}/dict.conf
+}}
+service lmtp {{
+  unix_listener lmtp {{
+    mode = 0666
+  }}
+}}
+hostname = localhost
+postmaster_address = postmaster@localhost
+submission_host = {self.host}:{self.smtp}
+mail_plugins = quota
+protocol imap {{
+  mail_plugins = quota imap_quota
+}}
+protocol lmtp {{
+  mail_plugins = quota sieve
+}}
+plugin {{
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_grace = 0
+  sieve = file:~/sieve;active=~/.dovecot.sieve
+  sieve_vacation_min_period = 0
+  sieve_vacation_dont_check_recipient = yes
+}}
+"""
 
     def _quota_block(self) -> str:
         rule = f"*:bytes={self.quota}" if self.quota is not None else "*:storage=0"

@@ -15,7 +15,10 @@ from tests.servers.process import SYSTEM_PATH, Unavailable, is_root
 
 INSTALLED = (
     "dovecot-imapd",
+    "dovecot-lmtpd",
+    "dovecot-sieve",
     "cyrus-common",
+    "cyrus-caldav",
     "cyrus-admin",
     "cyrus-clients",
     "sasl2-bin",
