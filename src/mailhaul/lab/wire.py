@@ -1,6 +1,7 @@
 """A plain, blocking IMAP connection to the lab's own servers: it fills mailboxes, changes them, and
 reads them back by other code than mailhaul's. It trusts its server; never use it on another."""
 
+import base64
 import hashlib
 import re
 import socket
@@ -19,6 +20,9 @@ BATCH = 25
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+_DATE = re.compile(rb'INTERNALDATE ("[^"]*")')
+_LISTED = re.compile(rb'\* LIST \(([^)]*)\) (?:NIL|"[^"]*") (.+?)\r\n')
+_STATUS = re.compile(rb"(MESSAGES|SIZE) (\d+)")
 
 
 class Refusal(Exception):
@@ -40,14 +44,33 @@ class Content:
     messages: tuple[tuple[str, Flags], ...]
 
 
-class PlainConnection:
-    """Logged in from the start; close it, or use it as a context manager."""
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A message as it lies on a server; `flags` without `\\Recent` and `date` as they are sent."""
 
-    def __init__(self, host: str, port: int, user: str, password: str) -> None:
+    content: bytes
+    flags: bytes
+    date: bytes
+
+
+class PlainConnection:
+    """Logged in from the start, by PLAIN on behalf of `for_user` where that is given (RFC 4616);
+    close it, or use it as a context manager."""
+
+    def __init__(
+        self, host: str, port: int, user: str, password: str, *, for_user: str = ""
+    ) -> None:
         self._socket = socket.create_connection((host, port), TIMEOUT)
         self._reader = self._socket.makefile("rb")
         self._reader.readline()
-        self.command(b"LOGIN %b %b" % (_quoted(user), _quoted(password)))
+        if for_user:
+            proof = base64.b64encode(f"{for_user}\0{user}\0{password}".encode())
+            self._socket.sendall(b"a AUTHENTICATE PLAIN\r\n")
+            self._reader.readline()
+            self._socket.sendall(proof + b"\r\n")
+            self._answers()
+        else:
+            self.command(b"LOGIN %b %b" % (_quoted(user), _quoted(password)))
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +121,28 @@ class PlainConnection:
         lines = self.command(b"SELECT %b" % wire_name(path))
         return next(int(line.text.split()[1]) for line in lines if b" EXISTS" in line.text)
 
+    def names(self) -> list[bytes]:
+        """Every folder that can hold messages, by its name as the server sends it."""
+        lines = (_LISTED.match(line.text) for line in self.command(b'LIST "" "*"'))
+        return [found[2] for found in lines if found and b"\\noselect" not in found[1].lower()]
+
+    def raw(self, name: bytes) -> list[Raw]:
+        """Every message of the folder, in order; nothing when there is no such folder."""
+        try:
+            lines = self.command(b"EXAMINE " + name)
+        except Refusal:
+            return []
+        if not any(b" EXISTS" in line.text and line.text.split()[1] != b"0" for line in lines):
+            return []
+        return list(_raw(self.command(b"FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])")))
+
+    def append_raw(self, name: bytes, message: Raw) -> None:
+        """Wants LITERAL+."""
+        head = b"APPEND %b (%b) %b {%d+}" % (
+            *(name, message.flags, message.date, len(message.content)),
+        )
+        self.command(head + b"\r\n" + message.content)
+
     def _answers(self) -> list[Line]:
         lines: list[Line] = []
         while True:
@@ -125,6 +170,25 @@ class PlainConnection:
 def wire_name(path: FolderPath, delimiter: str = "/") -> bytes:
     """The folder's name as a quoted string in modified UTF-7 (RFC 3501 5.1.3)."""
     return _quoted(delimiter.join(encode(component) for component in path))
+
+
+def total(connection: PlainConnection) -> tuple[int, int]:
+    """How many messages the mailbox holds, and octets (RFC 8438); the connection is closed."""
+    counts = {b"MESSAGES": 0, b"SIZE": 0}
+    with connection as line:
+        for name in line.names():
+            for each in line.command(b"STATUS %b (MESSAGES SIZE)" % name):
+                for what, count in _STATUS.findall(each.text):
+                    counts[what] += int(count)
+    return counts[b"MESSAGES"], counts[b"SIZE"]
+
+
+def _raw(lines: Sequence[Line]) -> Iterator[Raw]:
+    for line in lines:
+        flags, date = _FLAGS.search(line.text), _DATE.search(line.text)
+        if flags and date and line.literals:
+            words = b" ".join(word for word in flags[1].split() if word != b"\\Recent")
+            yield Raw(line.literals[0], words, date[1])
 
 
 def _append(message: SampleMessage) -> bytes:
