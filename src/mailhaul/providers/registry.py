@@ -11,6 +11,7 @@ from mailhaul.core.text import printable
 from mailhaul.providers.provider import Provider
 
 MODULES: dict[str, str] = {
+    "lab": "lab",
     "microsoft365": "microsoft365",
     "cyrus": "cyrus",
     "dovecot": "dovecot",
