@@ -14,6 +14,7 @@ from tests.engine.tally import tally
 from tests.servers.bind import Bind
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
+from tests.servers.hoster import Hoster
 from tests.servers.knot import Knot
 from tests.servers.postgres import Postgres
 from tests.servers.process import RunningServer, Unavailable
@@ -74,6 +75,13 @@ def unbound() -> Iterator[Unbound]:
     """One Unbound for the whole run; `unbound.serve(zone, servers)`, then ask it."""
     with Unbound() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def hoster(knot: Knot) -> Iterator[Hoster]:
+    """One hoster for the whole run; `hoster.sell(Line.NEW, domain)` a service in each test."""
+    with Hoster(knot) as running:
+        yield running
 
 
 @pytest.fixture(params=list(MAIL))
