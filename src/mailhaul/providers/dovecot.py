@@ -44,12 +44,13 @@ from mailhaul.providers.immediate import (
 )
 from mailhaul.providers.journal import Entry, Journal
 from mailhaul.providers.obstacles import Obstacle
-from mailhaul.providers.passwd_file import Row, rewrite
+from mailhaul.providers.passwd_file import Row
 from mailhaul.providers.password_schemes import SCHEMES, hashed
 from mailhaul.providers.plan_values import chosen, domains, known_only
 from mailhaul.providers.programs import Program, program, run
 from mailhaul.providers.provider import Planned, Task, TaskState, Unsupported, demand
 from mailhaul.providers.registry import Settings
+from mailhaul.providers.rewriting import rewrite
 from mailhaul.providers.service import (
     Account,
     AccountState,

@@ -9,7 +9,8 @@ from pathlib import Path
 from mailhaul.core.errors import BadInput
 from mailhaul.providers.addresses import parts, same
 from mailhaul.providers.immediate import refusal
-from mailhaul.providers.passwd_file import Row, quota_rule, read, row
+from mailhaul.providers.passwd_file import Row, quota_rule, row
+from mailhaul.providers.rewriting import read
 from mailhaul.providers.sieve_directory import Scripts
 
 _LEFT_ALONE = frozenset(":\r\n\0")

@@ -19,9 +19,9 @@ from mailhaul.providers.actions import (
     Unlock,
 )
 from mailhaul.providers.actions_text import written
-from mailhaul.providers.addresses import parts
+from mailhaul.providers.addresses import parts, same
 from mailhaul.providers.effects import Holding, holding, rival, same_extra
-from mailhaul.providers.extras import Extra, Remark
+from mailhaul.providers.extras import Alias, Extra, Group, Remark
 from mailhaul.providers.journal import Entry, Journal
 from mailhaul.providers.obstacles import Obstacle, finding, standing
 from mailhaul.providers.provider import (
@@ -32,7 +32,7 @@ from mailhaul.providers.provider import (
     TaskState,
     demand,
 )
-from mailhaul.providers.service import Account, AccountState
+from mailhaul.providers.service import Account, AccountState, Verb
 
 STOOD = "it stood already"
 _RENEWED = frozenset({TaskState.ERROR, TaskState.CANCELLED})
@@ -92,23 +92,30 @@ async def carried_out(
     """`Provider.begin`: has `do` done, which gives a printable word on it and does no harm when it
     is done twice. What it raises leaves the task DOING, and the same key does it again."""
     async with journal.alone():
-        entry = journal.find(key)
-        if entry is not None and entry.action != written(action):
-            raise BadInput("this key has begun another action; take one key for each")
-        if entry is not None and entry.state is TaskState.DONE:
+        entry = await entered(provider, journal, action, key)
+        if entry.state is TaskState.DONE:
             return entry
-        if entry is None or entry.state in _RENEWED:
-            planned = await provider.plan(action)
-            if planned.holds:
-                return journal.begin(key, written(action), TaskState.DONE, STOOD)
-            refuse(planned)
-            entry = journal.begin(key, written(action), TaskState.DOING)
         try:
             said = await do()
         except Refused as error:
             journal.settle(entry.number, TaskState.CANCELLED, str(error))
             raise
         return journal.settle(entry.number, TaskState.DONE, said)
+
+
+async def entered(provider: Provider, journal: Journal, action: Action, key: str) -> Entry:
+    """What was begun under the key, DONE where it stands already. Where nothing was, or that came
+    to nothing, it is begun now. Raises `Refused` where something blocks."""
+    entry = journal.find(key)
+    if entry is not None and entry.action != written(action):
+        raise BadInput("this key has begun another action; take one key for each")
+    if entry is not None and entry.state not in _RENEWED:
+        return entry
+    planned = await provider.plan(action)
+    if planned.holds:
+        return journal.begin(key, written(action), TaskState.DONE, STOOD)
+    refuse(planned)
+    return journal.begin(key, written(action), TaskState.DOING)
 
 
 def refuse(planned: Planned) -> None:
@@ -131,21 +138,23 @@ def is_over(entry: Entry) -> bool:
 async def _met(provider: Provider, action: Action) -> list[Obstacle]:
     match action:
         case Create(address=address):
-            return _taken(await provider.account(address))
+            return await _taken(provider, address)
         case Configure(placeholder=old, address=new):
-            return [*await _unavailable(provider, old), *_taken(await provider.account(new))]
+            return [*await _unavailable(provider, old), *await _taken(provider, new)]
         case Release(address=old, placeholder=new) | Rename(address=old, to=new):
-            return [*await _missing(provider, old), *_taken(await provider.account(new))]
+            return [*await _missing(provider, old), *await _taken(provider, new)]
         case Lock(address=address) | Unlock(address=address):
             return await _missing(provider, address)
         case Delete(address=address, empty=empty):
             return _filled(await provider.account(address)) if empty else []
+        case Add(extra=Group(address=address) as group):
+            stands = await provider.extras(address)
+            return _rivals(group, stands) or await _taken(provider, address)
         case Add(extra=extra):
-            stands = await provider.extras(extra.address)
-            return [
-                *await _missing(provider, extra.address),
-                *_rivals(extra, stands),
-            ]
+            met = await _missing(provider, extra.address)
+            if isinstance(extra, Alias):
+                met += await _taken(provider, extra.alias)
+            return [*met, *_rivals(extra, await provider.extras(extra.address))]
         case Remove():
             return []
         case _:
@@ -165,10 +174,19 @@ async def _unavailable(provider: Provider, placeholder: str) -> list[Obstacle]:
     return []
 
 
-def _taken(found: Account | None) -> list[Obstacle]:
-    if found is None:
+async def _taken(provider: Provider, address: str) -> list[Obstacle]:
+    """Whether an account, an alias or a group has the address."""
+    found = await provider.account(address)
+    if found is not None:
+        return [Obstacle("ADDRESS_TAKEN", f"there is an account {found.address}")]
+    if not (await provider.service()).verbs & {Verb.ALIASES, Verb.GROUPS}:
         return []
-    return [Obstacle("ADDRESS_TAKEN", f"there is an account {found.address}")]
+    for each in await provider.extras():
+        if isinstance(each, Alias) and same(each.alias, address):
+            return [Obstacle("ADDRESS_TAKEN", f"{address} is an alias of {each.address}")]
+        if isinstance(each, Group) and same(each.address, address):
+            return [Obstacle("ADDRESS_TAKEN", f"{address} is a group")]
+    return []
 
 
 def _filled(found: Account | None) -> list[Obstacle]:
@@ -216,7 +234,8 @@ def _addresses(action: Action) -> tuple[str, ...]:
         case Rename(address=one, to=other):
             return one, other
         case Add(extra=extra) | Remove(extra=extra):
-            return () if isinstance(extra, Remark) else (extra.address,)
+            named = (extra.alias,) if isinstance(extra, Alias) else ()
+            return () if isinstance(extra, Remark) else (extra.address, *named)
         case _:
             return ()
 

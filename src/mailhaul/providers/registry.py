@@ -15,6 +15,7 @@ MODULES: dict[str, str] = {
     "microsoft365": "microsoft365",
     "cyrus": "cyrus",
     "dovecot": "dovecot",
+    "static": "static",
 }
 """Kind of provider, as plans call it, and its module, which is imported when it is asked for and
 has `open_provider(settings: Settings) -> Provider`. The module opens no connection by that."""

@@ -1,7 +1,7 @@
 """The Sieve script that mailhaul writes for an account: redirections, an auto-reply, filters, and
 behind them the script that was active before, which stays as it is.
 
-The script says in remarks what it was made of, and is written from that alone: one that reads
+The script says in a remark what it was made of, and is written from that alone: one that reads
 otherwise has been changed by hand, and is left alone. It names no address of its own, so that it
 goes with an account that is renamed.
 """
@@ -20,9 +20,7 @@ from mailhaul.providers.extras import Extra, Filter, Redirection, Responder
 
 NAME = "mailhaul"
 """Of the script itself."""
-_HEAD = "# Written by mailhaul, and written anew from its lines that begin with “#mailhaul”.\n"
-_MARK = "#mailhaul "
-_BEFORE = re.compile(r'\{"before": (".*")\}')
+_HEAD = "# Written by mailhaul, and written anew from the next line alone.\n#mailhaul "
 _LATEST = 253402300799
 """The last second that four digits of a year can say."""
 
@@ -69,7 +67,6 @@ def written(own: Own) -> str:
     keeps = any(each.copy for each in onward)
     ends = bool(onward) and not keeps
     for extra in _ordered(own.extras):
-        blocks.append(_MARK + written_extra(_kept(extra)))
         match extra:
             case Responder():
                 blocks.append(_responder(extra, needs))
@@ -83,16 +80,15 @@ def written(own: Own) -> str:
                 needs.add("include")
                 blocks.append(f"include :personal {_quoted(filter_name(name))};")
             case _:
-                raise AssertionError(f"{type(extra).__name__} is not written in Sieve")
+                raise ValueError(f"{type(extra).__name__} is not written in Sieve")
     if ends:
         blocks.append("stop;")
     if own.before:
         needs.add("include")
-        blocks.append(_MARK + json.dumps({"before": own.before}))
         blocks.append(f"include :personal :optional {_quoted(own.before)};")
     demanded = ", ".join(_quoted(each) for each in sorted(needs))
     required = f"require [{demanded}];\n" if needs else ""
-    return _HEAD + required + "".join(f"{block}\n" for block in blocks)
+    return f"{_HEAD}{_told(own)}\n{required}" + "".join(f"{block}\n" for block in blocks)
 
 
 def read(text: str, filters: Mapping[str, str]) -> Own | None:
@@ -100,24 +96,28 @@ def read(text: str, filters: Mapping[str, str]) -> Own | None:
     `filters` are the texts of the files that hold filters, by name."""
     if not text.startswith(_HEAD):
         return None
-    extras: list[Extra] = []
-    before = ""
     try:
-        for line in text.splitlines():
-            if line.startswith(_MARK):
-                told = line.removeprefix(_MARK)
-                if (named := _BEFORE.fullmatch(told)) is not None:
-                    before = json.loads(named[1])
-                    continue
-                extra = extra_of(told)
-                if isinstance(extra, Filter):
-                    extra = replace(extra, script=filters.get(filter_name(extra.name), ""))
-                extras.append(extra)
-    except (BadInput, ValueError):
+        told = json.loads(text.removeprefix(_HEAD).partition("\n")[0])
+        extras = [_whole(extra_of(each), filters) for each in told["extras"]]
+        own = Own(tuple(extras), told["before"])
+        return own if written(own) == text else None
+    except (BadInput, ValueError, KeyError, TypeError, RecursionError):
         return None
-    own = Own(tuple(extras), before)
-    sayable = all(isinstance(each, Redirection | Responder | Filter) for each in extras)
-    return own if sayable and written(own) == text else None
+
+
+def _told(own: Own) -> str:
+    """What the script was made of, in one line; filters' scripts are in their own files."""
+    extras = [
+        written_extra(replace(each, script="") if isinstance(each, Filter) else each)
+        for each in own.extras
+    ]
+    return json.dumps({"extras": extras, "before": own.before})
+
+
+def _whole(extra: Extra, filters: Mapping[str, str]) -> Extra:
+    if isinstance(extra, Filter):
+        return replace(extra, script=filters.get(filter_name(extra.name), ""))
+    return extra
 
 
 def _ordered(extras: Sequence[Extra]) -> list[Extra]:
@@ -133,11 +133,6 @@ def _ordered(extras: Sequence[Extra]) -> list[Extra]:
                 return 2
 
     return sorted(extras, key=place)
-
-
-def _kept(extra: Extra) -> Extra:
-    """What stands in the remark: a filter's script is in its own file."""
-    return replace(extra, script="") if isinstance(extra, Filter) else extra
 
 
 def _responder(extra: Responder, needs: set[str]) -> str:
