@@ -26,9 +26,6 @@ DOMAIN = "own.test"
 @pytest.fixture(scope="module")
 def pigeonhole() -> Iterator[Dovecot]:
     with Dovecot(hosting=True) as server:
-        # One file says both who may log in and where the mail lies.
-        (server.hosted / "boxes").unlink()
-        (server.hosted / "boxes").symlink_to("logins")
         yield server
 
 
@@ -48,7 +45,7 @@ class DovecotHouse:
 
     @property
     def users(self) -> Path:
-        return self.server.hosted / "logins"
+        return self.server.directory / "users"
 
     def open(self) -> Provider:
         async def login() -> Credentials:
@@ -56,7 +53,7 @@ class DovecotHouse:
 
         owner, group = mail_owner()
         values = {
-            "users": "logins",
+            "users": "users",
             "domains": DOMAIN,
             "placeholders": "configureme.me",
             "homes": f"{self.server.directory}/mail/%d/%n",
@@ -68,7 +65,7 @@ class DovecotHouse:
             "settle": self.settle_seconds,
         }
         return open_provider(
-            Settings("dovecot", "mail.own.test", login, "", values, self.server.hosted)
+            Settings("dovecot", "mail.own.test", login, "", values, self.server.directory)
         )
 
     async def another(self) -> Provider:
