@@ -276,7 +276,7 @@ def domain(found: Domain) -> Json:
 
 def new_domain(state: TenantState, body: Json) -> Json:
     name = str(body["id"]).casefold()
-    if state.domain(name):
+    if state.domain(name) or name in state.claimed:
         said = f"A conflicting object with the name {name} already exists."
         raise Refusal(409, "ObjectConflict", said)
     made = Domain(name)

@@ -98,6 +98,8 @@ class TenantState:
     domains: list[Domain] = field(default_factory=list)
     groups: list[DirectoryGroup] = field(default_factory=list)
     contacts: list[Json] = field(default_factory=list)
+    claimed: set[str] = field(default_factory=set)
+    """Domains that other tenants have."""
     country: str = "FR"
     bought: int = 1000
     ticks: int = 2

@@ -1,9 +1,12 @@
 """What stands beside a mailbox at Microsoft 365, and its domains."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailhaul.dns.expected import Moment, Wanted
 from mailhaul.dns.records import Kind, MailHost, RecordSet
@@ -15,6 +18,7 @@ from mailhaul.providers.actions import (
     Detach,
     Remove,
 )
+from mailhaul.providers.effects import same_extra
 from mailhaul.providers.extras import (
     Extra,
     Filter,
@@ -23,6 +27,7 @@ from mailhaul.providers.extras import (
     Remark,
     Responder,
 )
+from mailhaul.providers.microsoft365_rules import marked_up, plain
 from mailhaul.providers.provider import TaskState
 from mailhaul.providers.service import DomainStatus, Mode
 from tests.providers.graph_house import (
@@ -209,6 +214,30 @@ async def test_what_exchange_has_not_got_is_refused(extra: Responder, house: Gra
     assert await refused(house.provider, Add(wanted)) == {"EXTRA_REFUSED"}
 
 
+@pytest.mark.parametrize("kind", [Responder, Redirection])
+async def test_beside_a_mailbox_that_is_not_there_yet_stands_nothing(
+    kind: type, house: GraphHouse
+) -> None:
+    address = await house.account("ann")
+    house.state.users[0].box = None
+    assert list(await house.provider.extras(address)) == []
+    codes = await refused(house.provider, Add(kind(address, "b@x.org")))
+    assert codes == {"ACCOUNT_INPROGRESS"}
+
+
+@given(st.text(max_size=200))
+def test_a_text_in_html_is_read_back_as_it_was(text: str) -> None:
+    read = Responder("ann@example.org", plain(marked_up(text)))
+    assert same_extra(read, Responder("ann@example.org", text))
+
+
+@pytest.mark.parametrize("piece", ["<", ">", "\n", " ", "<style", "<style>", "<br", "\n <", "&"])
+def test_long_texts_are_read_as_fast_as_others(piece: str) -> None:
+    began = time.process_time()
+    plain(piece * 100_000)
+    assert time.process_time() - began < 2
+
+
 async def test_groups_contacts_and_shared_mailboxes_are_listed(house: GraphHouse) -> None:
     one, two = await house.account("ann"), await house.account("bob")
     box = house.state.users[1].box
@@ -331,7 +360,9 @@ async def test_where_a_domain_is(
     [
         (Attach("x.test", Mode.NON_AUTHORITATIVE, "mx.old.example"), "EXTRA_REFUSED"),
         (Detach(INITIAL), "DOMAIN_IN_USE"),
+        (Attach("elsewhere.test"), "DOMAIN_CLAIMED"),
     ],
 )
 async def test_what_graph_does_with_no_domain(action: Action, code: str, house: GraphHouse) -> None:
+    house.state.claimed.add("elsewhere.test")
     assert await refused(house.provider, action) == {code}

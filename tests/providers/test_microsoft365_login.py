@@ -90,9 +90,16 @@ async def test_every_permission_is_needed_and_named(right: str, house: GraphHous
     assert f"`{right}`" in PAGE.read_text("utf-8")
 
 
-@pytest.mark.parametrize("values", [{"sku": "E3"}, {"licence": "E3", "password": "x"}])
-def test_values_that_nobody_knows(values: dict[str, str]) -> None:
-    with pytest.raises(BadInput, match="is no value"):
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"sku": "E3"}, "is no value"),
+        ({"licence": "E3", "password": "x"}, "is no value"),
+        ({"change_password": "maybe"}, "neither yes nor no"),
+    ],
+)
+def test_values_that_nobody_knows(values: dict[str, str], why: str) -> None:
+    with pytest.raises(BadInput, match=why):
         open_provider(Settings("microsoft365", "x", login, values=values))
 
 

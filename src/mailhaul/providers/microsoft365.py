@@ -92,6 +92,11 @@ def open_provider(settings: Settings) -> "Microsoft365":
                 f"“{printable(name, 40)}” is no value of Microsoft 365's; there are "
                 + ", ".join(sorted(VALUES))
             )
+    if settings.values.get("change_password", "no") not in ("yes", "no"):
+        raise BadInput(
+            f"change_password = “{printable(settings.values['change_password'], 40)}” is neither "
+            "yes nor no"
+        )
     graph = Graph(Web(settings.url or GRAPH, at_once=AT_ONCE), settings.login)
     return Microsoft365(graph, settings.service, settings.values)
 
@@ -292,7 +297,7 @@ class Microsoft365:
                 if "userPrincipalName already exists" in refusal.said:
                     # Begun before, and made; the directory shows it late.
                     raise RetryLater(str(refusal), after=_WAITS) from refusal
-                raise Refused([finding(refusal_of(refusal))]) from refusal
+                raise Refused([finding(refusal_of(call, refusal))]) from refusal
             if not prepared.task:
                 made = made or new_id(answer)
         return prepared.task or (task_name(CREATE, made) if made else "")

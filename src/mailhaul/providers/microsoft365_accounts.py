@@ -26,12 +26,10 @@ from mailhaul.providers.microsoft365_prepared import (
     Prepared,
     task_name,
 )
-from mailhaul.providers.microsoft365_tenant import WRITE_USERS, Tenant, chosen
+from mailhaul.providers.microsoft365_tenant import WRITE_USERS, Tenant, chosen, is_login
 from mailhaul.providers.obstacles import Obstacle
 from mailhaul.providers.service import DomainStatus
 
-_LOGIN = re.compile(r"[A-Za-z0-9'._!#^~-]{1,64}")
-"""What Microsoft allows before the @ of a name for signing in (create user, userPrincipalName)."""
 _LONGEST_DOMAIN = 48
 _SHORTEST, _LONGEST = 8, 256
 """Characters of a password (Microsoft Entra password policies), of three kinds at least."""
@@ -137,7 +135,7 @@ def unmake(key: str) -> Call:
 async def _address_refusals(tenant: Tenant, address: str, owner: str) -> list[Obstacle]:
     """Why nobody can have that address now; `owner` may have it already."""
     name = parts(address)
-    if not _LOGIN.fullmatch(name.local) or name.local.endswith("."):
+    if not is_login(name.local):
         return [Obstacle("ADDRESS_REFUSED", f"{printable(address, 200)} at Microsoft 365")]
     if len(name.domain) > _LONGEST_DOMAIN:
         return [Obstacle("ADDRESS_REFUSED", f"{name.domain} is longer than {_LONGEST_DOMAIN}")]

@@ -13,7 +13,7 @@ from mailhaul.providers.addresses import parts, same
 from mailhaul.providers.effects import same_extra
 from mailhaul.providers.extras import Extra, Redirection, Responder
 from mailhaul.providers.fields import Fields
-from mailhaul.providers.microsoft365_graph import Call, path
+from mailhaul.providers.microsoft365_graph import Call, GraphRefusal, path
 from mailhaul.providers.microsoft365_prepared import EXTRA, Prepared, task_name
 from mailhaul.providers.microsoft365_rules import (
     OURS,
@@ -49,18 +49,34 @@ async def change(tenant: Tenant, action: Add | Remove) -> Prepared:
         nobody = Obstacle("ACCOUNT_EMPTY", printable(extra.address, 200))
         return Prepared(holds=holds, against=() if holds else (nobody,))
     task = task_name(EXTRA, found.id, _digest(action))
-    if isinstance(extra, Redirection):
-        rules = await tenant.rules(found.id)
-        if isinstance(action, Add):
-            parts(extra.to)
-            return _redirect(task, found.id, extra, rules)
-        return _direct(task, found.id, extra, rules)
-    assert isinstance(extra, Responder), extra
-    replies = await tenant.replies(found.id)
+    try:
+        if isinstance(extra, Redirection):
+            return _by_rule(task, found.id, action, extra, await tenant.rules(found.id))
+        assert isinstance(extra, Responder), extra
+        return _by_setting(task, found.id, action, extra, await tenant.replies(found.id))
+    except GraphRefusal as refusal:
+        if refusal.status != 404:
+            raise
+        late = Obstacle("ACCOUNT_INPROGRESS", f"{extra.address} has no mailbox yet")
+        return Prepared(task, against=(late,))
+
+
+def _by_rule(
+    task: str, key: str, action: Add | Remove, extra: Redirection, rules: Sequence[Fields]
+) -> Prepared:
     if isinstance(action, Add):
-        return _reply(task, found.id, extra, replies)
+        parts(extra.to)
+        return _redirect(task, key, extra, rules)
+    return _direct(task, key, extra, rules)
+
+
+def _by_setting(
+    task: str, key: str, action: Add | Remove, extra: Responder, replies: Fields
+) -> Prepared:
+    if isinstance(action, Add):
+        return _reply(task, key, extra, replies)
     standing = any(same_extra(extra, each) for each in responder(extra.address, replies))
-    call = _settings(found.id, {"status": "disabled"})
+    call = _settings(key, {"status": "disabled"})
     return Prepared(task, (call,) if standing else (), holds=not standing)
 
 

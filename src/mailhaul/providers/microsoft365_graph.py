@@ -17,7 +17,6 @@ from mailhaul.core.errors import (
     BadInput,
     Closed,
     ClosedReason,
-    MailhaulError,
     RetryLater,
 )
 from mailhaul.core.text import Secret, printable
@@ -50,15 +49,16 @@ class Call:
         return printable(f"{self.method} {self.path}{body}", 2000)
 
 
-class GraphRefusal(MailhaulError):
+class GraphRefusal(Closed):
     """Graph refused one call, of which nothing was carried out: `status`, its `code`, and what it
-    said, printable."""
+    said, printable. Where nobody expected that, the talk makes no sense to either side."""
 
     def __init__(self, call: str, status: int, code: str, said: str) -> None:
         self.status = status
         self.code = printable(code, 100)
         self.said = printable(said, 500)
-        super().__init__(f"{call}: {self.said or status} ({self.code or status})")
+        text = f"{call}: {self.said or status} ({self.code or status})"
+        super().__init__(text, ClosedReason.PROTOCOL)
 
 
 def path(*steps: str, **query: str) -> str:

@@ -77,10 +77,15 @@ def at_once(name: str, said: str = "") -> Task:
     return Task(name, TaskState.DONE, said)
 
 
-def refusal_of(refusal: GraphRefusal) -> Obstacle:
-    """What Graph's no means, in the words of `obstacle_codes`."""
+def refusal_of(call: Call, refusal: GraphRefusal) -> Obstacle:
+    """What Graph's no to the call means, in the words of `obstacle_codes`."""
     said = refusal.said.casefold()
-    if refusal.status == 404:
+    domains = call.path.startswith("/domains")
+    if domains and call.method == "POST":
+        code = "DOMAIN_CLAIMED"
+    elif domains:
+        code = "DOMAIN_IN_USE"
+    elif refusal.status == 404:
         code = "ACCOUNT_EMPTY"
     elif "already exists" in said or refusal.code in ("ObjectConflict", "Request_ResourceConflict"):
         code = "ADDRESS_TAKEN"

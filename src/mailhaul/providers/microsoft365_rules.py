@@ -27,11 +27,10 @@ _DROPS = frozenset({"delete", "permanentDelete"})
 _HARMLESS = frozenset({"stopProcessingRules"})
 
 _LONGEST = 200_000
-_UNREAD = re.compile(r"<(?:style|script|head|title)\b[^>]*>[^<]*</[a-z]+\s*>", re.IGNORECASE)
-_AFTER_TAG = re.compile(r">[ \t]*[\r\n]\s*")
-_BEFORE_TAG = re.compile(r"[\r\n]\s*<")
-_LINE_END = re.compile(r"[\r\n]+[ \t]*")
-_BREAK = re.compile(r"<(?:br\b[^>]*|/(?:div|p|li|tr)\s*)>", re.IGNORECASE)
+# None of these looks further than the next tag, however the text is made.
+_UNREAD = re.compile(r"<(?:style|script|head|title)\b[^<>]*>[^<]*</[a-z]+\s{0,9}>", re.IGNORECASE)
+_LINE_END = re.compile(r"[\r\n]\s*")
+_BREAK = re.compile(r"<(?:br\b[^<>]*|/(?:div|p|li|tr)\s{0,9})>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -152,11 +151,10 @@ def marked_up(text: str) -> str:
 
 def plain(text: str) -> str:
     """The words of an HTML text, line by line; only the beginning of a very long one."""
-    shown = _UNREAD.sub("", text[:_LONGEST])
-    for pattern, instead in ((_AFTER_TAG, ">"), (_BEFORE_TAG, "<"), (_LINE_END, " ")):
-        shown = pattern.sub(instead, shown)
+    shown = _LINE_END.sub("\n", _UNREAD.sub("", text[:_LONGEST]))
+    shown = shown.replace(">\n", ">").replace("\n<", "<").replace("\n", " ")
     shown = _TAG.sub("", _BREAK.sub("\n", shown))
-    return "\n".join(line.rstrip() for line in html.unescape(shown).splitlines()).strip("\n")
+    return html.unescape(shown).strip()
 
 
 def _recipients(actions: Fields) -> Iterator[str]:

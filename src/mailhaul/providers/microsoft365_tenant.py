@@ -4,6 +4,7 @@ Each question names the application permission that it needs, the least that Mic
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ WRITE_SETTINGS = "MailboxSettings.ReadWrite"
 
 _SIZE = "LONG 0x0E08"
 """PidTagMessageSizeExtended: the octets in a folder (MS-OXPROPS 2.797)."""
+_LOGIN = re.compile(r"[A-Za-z0-9'._!#^~-]{1,64}")
+"""Microsoft's reference of `userPrincipalName` (create user)."""
 _DEEPEST = 50
 _UTC = {"Prefer": 'outlook.timezone="UTC"'}
 
@@ -108,9 +111,8 @@ class Tenant:
     async def owner(self, address: str) -> Person | None:
         """Whose own address that is, neither alias nor guest; None where it is nobody's. Raises
         `BadInput` for what no address can be."""
-        parts(address)
         # By its name for signing in a new person is found at once; a filter may lag behind.
-        found = await self.person(address)
+        found = await self.person(address) if is_login(parts(address).local) else None
         if found is None or not same(found.address, address):
             text = literal(address)
             call = _get(path("users", filter=f"mail eq {text}", select=USER_FIELDS), READ_USERS)
@@ -232,6 +234,11 @@ class Tenant:
         """The contacts outside that the organization's address book lists."""
         where = path("contacts", select="id,mail,displayName")
         return await self.graph.every(_get(where, READ_CONTACTS))
+
+
+def is_login(local: str) -> bool:
+    """Whether Microsoft allows that before the @ of a name for signing in."""
+    return _LOGIN.fullmatch(local) is not None and not local.endswith(".")
 
 
 def rules_of(key: str) -> Call:
