@@ -211,6 +211,7 @@ async def test_renaming_waits_for_exchange_and_keeps_the_old_name(house: GraphHo
     assert await ended(house, action) is TaskState.DONE
     found = await account(house, action.to)
     assert (found.aliases, found.messages) == ((old,), 2)
+    assert old in (await house.provider.task(task.id)).said
     assert await refused(house.provider, Create(old)) == {"ADDRESS_TAKEN"}
 
 

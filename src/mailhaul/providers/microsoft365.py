@@ -77,8 +77,7 @@ VERBS = frozenset(
         *(Verb.REDIRECTIONS, Verb.RESPONDERS),
     }
 )
-VALUES = frozenset({"licence", "location", "change_password", "application", "enterprise"})
-"""Of a plan's section; the last two are the runbook's."""
+VALUES = frozenset({"licence", "location", "change_password"})
 _WAITS = 5.0
 """Seconds after which the directory shows what was just made, as a rule."""
 
@@ -323,7 +322,9 @@ class Microsoft365:
             return await self._made(number, found)
         if kind == RENAME:
             done = same(found.address, rest[0])
-            said = "" if done else f"Exchange Online still calls it {printable(found.address, 200)}"
+            said = f"Exchange Online still calls it {printable(found.address, 200)}"
+            if done:
+                said = printable(f"aliases that it keeps: {', '.join(found.aliases) or 'none'}")
         else:
             done = found.enabled is (kind != LOCK)
             said = ""

@@ -188,7 +188,7 @@ async def _location(tenant: Tenant, found: Person | None, values: Mapping[str, s
 def _notes(action: Create) -> tuple[Obstacle, ...]:
     if action.quota is None:
         return ()
-    return (Obstacle("FEATURE_GAP", "Graph sets no quota; the runbook does (Set-Mailbox)"),)
+    return (Obstacle("FEATURE_GAP", "Graph sets no quota; Set-Mailbox in PowerShell does"),)
 
 
 def _fit(secret: Secret) -> bool:

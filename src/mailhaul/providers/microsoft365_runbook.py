@@ -30,34 +30,16 @@ _ENTERPRISE = "OBJECT-ID-OF-THE-ENTERPRISE-APPLICATION"
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What the move needs. `application` and `enterprise` are the ids of the application and of its
-    object among the enterprise applications; empty: the runbook shows where they go. `quotas` are
-    octets by address, `relays` mail hosts by domain, `domains` those to be signed with DKIM.
-    `former` are aliases by address that a rename has left and that are to go."""
+    object among the enterprise applications; empty: the runbook shows where they go. `relays` are
+    mail hosts by domain, `domains` those to be signed with DKIM."""
 
     addresses: tuple[str, ...]
     tenant: str = ""
     application: str = ""
     enterprise: str = ""
     extras: tuple[Extra, ...] = ()
-    quotas: Mapping[str, int] = field(default_factory=dict)
     relays: Mapping[str, str] = field(default_factory=dict)
     domains: tuple[str, ...] = ()
-    former: Mapping[str, str] = field(default_factory=dict)
-
-
-def needs_of(
-    service: str, values: Mapping[str, str], addresses: Sequence[str], extras: Sequence[Extra] = ()
-) -> Needs:
-    """What a plan needs, by its provider's section: `service` as Exchange Online is told the tenant
-    when it is a domain name, `application` and `enterprise` among the values. Raises `BadInput`."""
-    return Needs(
-        addresses=tuple(addresses),
-        tenant=service if "." in service else "",
-        application=values.get("application", ""),
-        enterprise=values.get("enterprise", ""),
-        extras=tuple(extras),
-        domains=tuple(sorted({parts(address).domain for address in addresses})),
-    )
 
 
 def runbook(needs: Needs) -> str:
@@ -121,17 +103,6 @@ def _mailboxes(needs: Needs) -> Iterator[str]:
             MaxReceiveSize=LARGEST_MESSAGE,
             MaxSendSize=LARGEST_MESSAGE,
         )
-        if quota := needs.quotas.get(address):
-            yield command(
-                "Set-Mailbox",
-                Identity=address,
-                IssueWarningQuota=str(quota * 9 // 10),
-                ProhibitSendQuota=str(quota),
-                ProhibitSendReceiveQuota=str(quota),
-            )
-        if alias := needs.former.get(address):
-            gone = {"Remove": f"smtp:{alias}"}
-            yield command("Set-Mailbox", Identity=address, EmailAddresses=gone)
 
 
 def _beside(extras: Sequence[Extra]) -> Iterator[str]:
@@ -146,12 +117,14 @@ def _extra(extra: Extra) -> Iterator[str]:
         case Alias(address, alias):
             yield command("Set-Mailbox", Identity=address, EmailAddresses={"Add": f"smtp:{alias}"})
         case Redirection(address, to, copy):
-            yield command(
+            yield remark(f"mailhaul makes an inbox rule of {address} to {to}. Instead of that one:")
+            forwarded = command(
                 "Set-Mailbox",
                 Identity=address,
                 ForwardingSmtpAddress=f"smtp:{to}",
                 DeliverToMailboxAndForward=copy,
             )
+            yield remark(forwarded)
         case Delegation(address, to, Right.FULL):
             yield command(
                 "Add-MailboxPermission", Identity=address, User=to, AccessRights="FullAccess"
