@@ -123,7 +123,7 @@ def new_user(state: TenantState, body: Json) -> Json:
         raise Refusal(400, "Request_BadRequest", said)
     made = User(login, str(body["displayName"]), password=password)
     made.enabled, made.location = bool(body["accountEnabled"]), str(body.get("usageLocation", ""))
-    made.waits = state.ticks
+    made.waits, made.seen = state.ticks, not state.late
     state.users.append(made)
     return user(made)
 
@@ -170,6 +170,7 @@ def assign(state: TenantState, found: User, body: Json) -> None:
             said = f"Subscription with SKU {SKU} does not have any available licenses."
             raise Refusal(400, "Request_BadRequest", said)
         found.licences = [*{*found.licences, SKU}]
+    found.seen = not state.late
 
 
 def settings(box: Box) -> Json:

@@ -274,7 +274,7 @@ def _pattern(method: str, steps: list[str]) -> str:
 
 def _user(simulator: Simulator, steps: list[str]) -> User:
     found = simulator.state.user(steps[1])
-    if found is None:
+    if found is None or not found.seen:
         said = f"Resource '{steps[1]}' does not exist"
         raise Refusal(404, "Request_ResourceNotFound", said)
     return found
@@ -296,7 +296,7 @@ def _rule(simulator: Simulator, steps: list[str]) -> Json:
 
 
 def _users(s: Simulator, steps: list[str], body: Json, query: dict[str, str]) -> tuple[int, object]:
-    found = [answers.user(each) for each in s.state.users]
+    found = [answers.user(each) for each in s.state.users if each.seen]
     wanted = query.get("$filter", "")
     chosen = [each for each in found if answers.matches(wanted, each)]
     return 200, [answers.selected(each, query) for each in chosen]

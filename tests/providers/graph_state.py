@@ -53,6 +53,8 @@ class User:
     box: Box | None = None
     waits: int = 0
     trouble: str = ""
+    seen: bool = True
+    """Whether questions show the user, and licences, yet."""
     revoked: int = 0
 
     @property
@@ -104,6 +106,8 @@ class TenantState:
     bought: int = 1000
     ticks: int = 2
     stalls: bool = False
+    late: bool = False
+    """What is made is shown after a tick."""
     numbers: "count[int]" = field(default_factory=lambda: count(1))
 
     def user(self, key: str) -> User | None:
@@ -137,6 +141,8 @@ class TenantState:
         """A moment passes."""
         for domain in self.domains:
             domain.proven = True
+        for user in self.users:
+            user.seen = True
         if self.stalls:
             return
         for user in self.users:

@@ -154,6 +154,22 @@ async def test_what_the_directory_shows_late_is_asked_for_again(
     assert len(house.state.users) == 1
 
 
+async def test_a_directory_that_shows_everything_late_is_waited_for(house: GraphHouse) -> None:
+    house.state.late = True
+    action = Create(f"ann@{DOMAIN}")
+    for _ in range(2):
+        # Made, and not shown; then asked for again, and taken by what isn't shown.
+        with pytest.raises(RetryLater):
+            await house.provider.begin(action, "key", house.secret)
+    await house.settle()
+    task = await house.provider.begin(action, "key", house.secret)
+    assert (task.state, "doesn't show" in task.said) == (TaskState.DOING, True)
+    for _ in range(3):
+        await house.settle()
+    assert (await house.provider.task(task.id)).state is TaskState.DONE
+    assert len(house.state.users) == 1
+
+
 @pytest.mark.parametrize("password", ["short1A", "onlysmallletters", "x" * 300 + "A1", "ab1\nAB2!"])
 async def test_passwords_that_microsoft_does_not_take(password: str, house: GraphHouse) -> None:
     codes = await refused(house.provider, Create(f"ann@{DOMAIN}"), Secret(password))

@@ -316,10 +316,10 @@ class Microsoft365:
         found = await self._tenant.person(about)
         if kind == DELETE:
             return Task(number, TaskState.DONE if found is None else TaskState.DOING)
-        if found is None:
-            return Task(number, TaskState.ERROR, "the person isn't in the directory any more")
         if kind == CREATE:
             return await self._made(number, found)
+        if found is None:
+            return Task(number, TaskState.ERROR, "the person isn't in the directory any more")
         if kind == RENAME:
             done = same(found.address, rest[0])
             said = f"Exchange Online still calls it {printable(found.address, 200)}"
@@ -330,10 +330,10 @@ class Microsoft365:
             said = ""
         return Task(number, TaskState.DONE if done else TaskState.DOING, said)
 
-    async def _made(self, number: str, found: Person) -> Task:
-        licences = await self._tenant.licences()
-        if not found.licensed(licences) and not found.mail:
-            return Task(number, TaskState.ERROR, "no licence that gives a mailbox is assigned")
+    async def _made(self, number: str, found: Person | None) -> Task:
+        """What was just made or licensed may be shown late, so that nothing missing is an error."""
+        if found is None:
+            return Task(number, TaskState.DOING, "the directory doesn't show the person yet")
         if found.trouble:
             return Task(number, TaskState.ERROR, found.trouble)
         if found.mail and await self._tenant.answers(found.id):

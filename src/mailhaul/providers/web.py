@@ -91,6 +91,8 @@ class Web:
                 verify=self._trust or truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
                 follow_redirects=False,
                 timeout=self._seconds,
+                # What stays on this machine is no proxy's to see.
+                trust_env=self.origin.startswith("https:"),
             )
         request = self._client.build_request(method, url, headers=dict(headers), content=body)
         response = await self._client.send(request, stream=True)
