@@ -31,6 +31,7 @@ account_move = Table(
     Column("reason", Text, nullable=False, default="", comment="why it waits, for a person"),
     Column("failures", Integer, nullable=False, default=0, comment="temporary ones in a row"),
     Column("refused_secret", Text, comment="fingerprint of what a control plane refused"),
+    Column("round", Integer, nullable=False, default=0, comment="its generation when agreed to"),
     # what the last look found
     Column("looked_at", Double, comment="when the last look ended"),
     Column(
@@ -68,10 +69,10 @@ account_step = Table(
     METADATA,
     number(),
     Column("move_id", ForeignKey("account_move.id"), nullable=False),
-    Column("round", Integer, nullable=False, comment="the move's generation when it was planned"),
+    Column("round", Integer, nullable=False, comment="the move's"),
     Column("position", Integer, nullable=False),
     Column("part", String(10), nullable=False, comment="move, undo or retire"),
-    Column("kind", String(20), nullable=False, comment="action, or what else is done"),
+    Column("kind", String(40), nullable=False, comment="what it is for"),
     Column("side", String(10), nullable=False),
     Column("action", Text, nullable=False, default="", comment="JSON of providers.actions_text"),
     Column("inverse", Text, nullable=False, default="", comment="as action; empty: there is none"),

@@ -47,6 +47,7 @@ class MoveRow:
     reason: str
     failures: int
     refused_secret: str | None
+    round: int
     looked_at: float | None
     ready: bool
     path: str

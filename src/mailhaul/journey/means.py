@@ -22,6 +22,7 @@ from mailhaul.db.database import Database
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Options, Side
 from mailhaul.journey.clock import Clock
+from mailhaul.journey.control import Providers
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.post import Post
 from mailhaul.journey.rows import MailboxRow
@@ -138,6 +139,8 @@ class Means:
     """How DNS is looked at and changed; None: this worker leaves domains to others."""
     post: Post | None = None
     """How mail hosts are asked and given canaries; None: this worker leaves them to others."""
+    providers: Providers | None = None
+    """How control planes are reached; None: this worker leaves accounts to others."""
     aside: Opener | None = None
     """Opens mailboxes for a look beside the passes, which it keeps out meanwhile, as they do it;
     None: the usual opener does."""

@@ -43,6 +43,7 @@ def upgrade() -> None:
             nullable=True,
             comment="fingerprint of what a control plane refused",
         ),
+        sa.Column("round", sa.Integer(), nullable=False, comment="its generation when agreed to"),
         sa.Column("looked_at", sa.Double(), nullable=True, comment="when the last look ended"),
         sa.Column("ready", sa.Boolean(), nullable=False, comment="and found nothing that blocks"),
         sa.Column("path", sa.String(length=20), nullable=False, comment="legacy, new or create"),
@@ -95,17 +96,10 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("move_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "round",
-            sa.Integer(),
-            nullable=False,
-            comment="the move's generation when it was planned",
-        ),
+        sa.Column("round", sa.Integer(), nullable=False, comment="the move's"),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("part", sa.String(length=10), nullable=False, comment="move, undo or retire"),
-        sa.Column(
-            "kind", sa.String(length=20), nullable=False, comment="action, or what else is done"
-        ),
+        sa.Column("kind", sa.String(length=40), nullable=False, comment="what it is for"),
         sa.Column("side", sa.String(length=10), nullable=False),
         sa.Column("action", sa.Text(), nullable=False, comment="JSON of providers.actions_text"),
         sa.Column("inverse", sa.Text(), nullable=False, comment="as action; empty: there is none"),

@@ -1,0 +1,316 @@
+"""What a run does for an account: a look, the next step forward, back, or of its old account's end.
+
+A run does one thing at a provider. Steps are rows (`account_steps`); what came of one is written
+together with the move's next step number, so that of two who do the same only one is heard.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from mailhaul.core.text import printable
+from mailhaul.journey.account_end import moved, retired, undone
+from mailhaul.journey.account_look import Look, look, looked, others_have
+from mailhaul.journey.account_places import secret_for
+from mailhaul.journey.account_rows import MoveRow, advance, move_run, write_move
+from mailhaul.journey.account_safety import keep
+from mailhaul.journey.account_states import MoveTrigger
+from mailhaul.journey.account_steps import (
+    Part,
+    StepRow,
+    StepState,
+    plan_steps,
+    write_step,
+)
+from mailhaul.journey.account_taking import Came, Taken, take
+from mailhaul.journey.account_undo import backwards, in_the_way
+from mailhaul.journey.engine import Next
+from mailhaul.journey.events import Figure, Record, record
+from mailhaul.journey.means import Means
+from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.rows import MailboxRow
+from mailhaul.journey.states import ENDED
+from mailhaul.plan.durations import duration_text
+
+AGAIN_AFTER = 30.0
+"""Seconds, times the tries so far, before what ended in error is begun once more."""
+SOONEST, LATEST = 2.0, 300.0
+"""Seconds between two questions after a task: the longer it takes, the more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An account whose turn it is: its move, its mailbox, its plan, the steps of this round."""
+
+    row: MoveRow
+    person: MailboxRow
+    plan: PlanRow
+    steps: tuple[StepRow, ...]
+
+    def of(self, part: Part) -> list[StepRow]:
+        """The steps of that part."""
+        return [each for each in self.steps if each.part is part]
+
+
+def fail(connection: Connection, row: MoveRow, why: str, now: float) -> MoveRow:
+    """A person must act; until then nothing is done about it."""
+    said = printable(why, 1000)
+    return advance(connection, row, MoveTrigger.ACCOUNT_FAILED, at=now, due=None, why=said)
+
+
+async def look_at(means: Means, turn: Turn) -> Next | None:
+    """What is told before anybody is asked."""
+    row = turn.row
+    others = await means.database.run(lambda c: others_have(c, turn.plan, row))
+    found = await look(means, turn.plan, row, turn.person, others)
+    await means.database.run(lambda c: looked(c, turn.plan, row, found, means.clock.now()))
+    return None
+
+
+async def forward(means: Means, turn: Turn) -> Next | None:
+    row = turn.row
+    if turn.person.state in ENDED and not _past_return(turn):
+        return await _turn(means, turn, "its mailbox was cancelled")
+    if turn.of(Part.MOVE):
+        return await step_on(means, turn, Part.MOVE)
+    # The moment of the switch: what was true when a person agreed may be so no longer.
+    others = await means.database.run(lambda c: others_have(c, turn.plan, row))
+    found = await look(means, turn.plan, row, turn.person, others)
+    if why := _differs(row, found):
+        return await _turn(means, turn, why)
+
+    def planned(connection: Connection) -> Next:
+        now = means.clock.now()
+        after = write_move(connection, row, step=row.step + 1, due_at=now, failures=0, reason="")
+        plan_steps(connection, after, Part.MOVE, found.steps)
+        return Next(move_run(after))
+
+    return await means.database.run(planned)
+
+
+def _differs(row: MoveRow, found: Look) -> str:
+    """Why what a person agreed to can't be done any more; empty where it can."""
+    if found.blocking:
+        return "; ".join(each.evidence for each in found.blocking[:3])
+    agreed, now = (row.path, row.placeholder), (found.path, found.placeholder)
+    if agreed != now or (row.temporary and row.temporary != found.temporary):
+        return "it would be done otherwise by now than a person agreed to"
+    return ""
+
+
+async def _turn(means: Means, turn: Turn, why: str) -> Next | None:
+    """What was done before is taken back."""
+    said = printable(why, 1000)
+
+    def turned(connection: Connection) -> Next:
+        now = means.clock.now()
+        trigger = MoveTrigger.ACCOUNT_TURNED
+        return Next(move_run(advance(connection, turn.row, trigger, at=now, due=now, why=said)))
+
+    return await means.database.run(turned)
+
+
+def _past_return(turn: Turn) -> bool:
+    """Whether what nothing takes back has been begun, and may hold."""
+    begun = (StepState.BEGUN, StepState.DONE, StepState.BROKEN)
+    return any(each.last and each.state in begun for each in turn.of(Part.MOVE))
+
+
+# a step, of whatever part
+
+
+async def step_on(means: Means, turn: Turn, part: Part) -> Next | None:
+    """The first step that is not done, as far as it goes now."""
+    step = next((each for each in turn.of(part) if each.state not in _OVER), None)
+    if step is None:
+        return await means.database.run(lambda c: _through(c, means, turn, part))
+    if step.action is None:
+        return await _keep(means, turn, step)
+    assert means.providers is not None
+    secret = None
+    if step.needs_secret:
+        secret = await secret_for(means, turn.plan, turn.row, turn.person, step.action)
+    first = step.state is StepState.PLANNED
+    row = turn.row
+    if first:
+        row, step = await means.database.run(lambda c: _intended(c, row, step, means.clock.now()))
+    taken = await take(means.providers, turn.plan, step, secret, first=first)
+    later = Turn(row, turn.person, turn.plan, turn.steps)
+    return await means.database.run(lambda c: _came(c, means, later, step, taken))
+
+
+_OVER = (StepState.DONE, StepState.TAKEN_BACK)
+
+
+def _intended(
+    connection: Connection, row: MoveRow, step: StepRow, now: float
+) -> tuple[MoveRow, StepRow]:
+    """Written down before the provider hears of it. The same run goes on, or another in its
+    place: it is due at once."""
+    after = write_move(connection, row, step=row.step + 1, due_at=now)
+    begun = {"state": StepState.BEGUN.value, "begun_at": now, "tries": 1}
+    return after, write_step(connection, step, **begun)
+
+
+async def _keep(means: Means, turn: Turn, step: StepRow) -> Next | None:
+    """A slice of the safety copy."""
+    row = turn.row
+    if step.state is StepState.PLANNED:
+        row, step = await means.database.run(lambda c: _intended(c, row, step, means.clock.now()))
+    said = await keep(means, turn.plan, row, turn.person)
+    taken = Taken(Came.DONE if said.whole else Came.WAITS, said.words)
+    later = Turn(row, turn.person, turn.plan, turn.steps)
+    return await means.database.run(lambda c: _came(c, means, later, step, taken))
+
+
+def _came(
+    connection: Connection, means: Means, turn: Turn, step: StepRow, taken: Taken
+) -> Next | None:
+    """Writes down how far the step is, and what is to follow."""
+    row, now = turn.row, means.clock.now()
+    values: dict[str, Any] = {"said": taken.said, "by_person": taken.by_person}
+    match taken.came:
+        case Came.DONE:
+            after = write_move(
+                connection, row, step=row.step + 1, due_at=now, failures=0, reason=""
+            )
+            ended = {"state": StepState.DONE.value, "task": taken.task, "ended_at": now}
+            write_step(connection, step, **values, **ended)
+            _tell(connection, row, step, now)
+            return Next(move_run(after))
+        case Came.WAITS:
+            if why := _impatient(turn, step, now):
+                failed = fail(connection, row, f"{why}{taken.said and f': {taken.said}'}", now)
+                write_step(connection, step, **values, task=taken.task)
+                return None if failed.due_at is None else Next(move_run(failed))
+            due = now + min(max(SOONEST, (now - _since(row, step)) / 10), LATEST)
+            reason = printable(f"{step.words}: {taken.said or 'the provider is at it'}", 1000)
+            write_move(
+                connection, row, step=row.step + 1, due_at=due, failures=0, reason=reason
+            )
+            write_step(connection, step, **values, task=taken.task)
+        case Came.AGAIN:
+            pause = AGAIN_AFTER * step.tries
+            reason = printable(f"{step.words}: {taken.said}; it is begun again", 1000)
+            write_move(connection, row, step=row.step + 1, due_at=now + pause, reason=reason)
+            write_step(connection, step, **values, task="", tries=step.tries + 1)
+        case Came.REFUSED | Came.BROKEN:
+            return _stopped(connection, means, turn, step, taken, values)
+    return None
+
+
+def _stopped(
+    connection: Connection,
+    means: Means,
+    turn: Turn,
+    step: StepRow,
+    taken: Taken,
+    values: dict[str, Any],
+) -> Next | None:
+    """The step won't be done. Forward: what was done before it is taken back, where that can be;
+    else a person must act."""
+    now = means.clock.now()
+    broken = taken.came is Came.BROKEN
+    why = printable(f"{step.words}: {taken.said}", 1000)
+    earlier = [each for each in turn.of(Part.MOVE) if each.id != step.id]
+    final = any(each.last and each.state is StepState.DONE for each in earlier)
+    if step.part is not Part.MOVE or final or (broken and step.last):
+        fail(connection, turn.row, why, now)
+        following = None
+    else:
+        trigger = MoveTrigger.ACCOUNT_TURNED
+        after = advance(connection, turn.row, trigger, at=now, due=now, why=why)
+        following = Next(move_run(after))
+    state = StepState.BROKEN if broken else StepState.REFUSED
+    write_step(connection, step, **values, state=state.value, ended_at=now)
+    return following
+
+
+def _through(connection: Connection, means: Means, turn: Turn, part: Part) -> Next | None:
+    """All its steps are done."""
+    now = means.clock.now()
+    match part:
+        case Part.MOVE:
+            moved(connection, means, turn.plan, turn.row, turn.of(Part.MOVE), now)
+        case Part.UNDO:
+            undone(connection, turn.row, turn.of(Part.MOVE), now)
+        case Part.RETIRE:
+            retired(connection, turn.row, now)
+    return None
+
+
+def _impatient(turn: Turn, step: StepRow, now: float) -> str:
+    """Why a person is asked what to make of a task that doesn't end; empty while it is waited for.
+    What only a person does, or is a copy of ours, takes its time."""
+    accounts = turn.plan.plan.accounts
+    if accounts is None or step.action is None or step.by_person:
+        return ""
+    if now - _since(turn.row, step) < accounts.patience.total_seconds():
+        return ""
+    waited = duration_text(accounts.patience)
+    return f"{step.words}: it has not ended within {waited}; mailhaul accounts status tells of it"
+
+
+def _since(row: MoveRow, step: StepRow) -> float:
+    """Since when it is waited for: a person may have let it go on."""
+    return max(row.since_at, step.begun_at or row.since_at)
+
+
+def _tell(connection: Connection, row: MoveRow, step: StepRow, now: float) -> None:
+    seconds = round(now - (step.begun_at or now), 3)
+    figures: dict[str, Figure] = {"part": step.part.value, "kind": step.kind, "seconds": seconds}
+    what = Record("account_step", mailbox=row.mailbox, why=step.words, figures=figures)
+    record(connection, row.plan, what, now)
+
+
+# back
+
+
+async def back(means: Means, turn: Turn) -> Next | None:
+    """Back to where it was: first it is looked whether nobody's mail would be left behind."""
+    assert means.providers is not None
+    if turn.of(Part.UNDO):
+        return await step_on(means, turn, Part.UNDO)
+    row = turn.row
+    if row.moved_at is not None and (why := await in_the_way(means, turn.plan, turn.person)):
+        said = printable(why, 1000)
+        kept = MoveTrigger.ACCOUNT_KEPT
+        await means.database.run(
+            lambda c: advance(c, row, kept, at=means.clock.now(), due=None, why=said)
+        )
+        return None
+    found = await backwards(means.providers, turn.plan, turn.of(Part.MOVE))
+    if found is None:
+        if why := _undo_late(turn, means.clock.now()):
+            await means.database.run(lambda c: fail(c, row, why, means.clock.now()))
+            return None
+        due = means.clock.now() + SOONEST * 5
+        why = "the provider is at work on it; it is taken back once that has ended"
+        await means.database.run(
+            lambda c: write_move(c, row, step=row.step + 1, due_at=due, reason=why)
+        )
+        return None
+
+    def planned(connection: Connection) -> Next | None:
+        now = means.clock.now()
+        if not found:
+            undone(connection, row, turn.of(Part.MOVE), now)
+            return None
+        after = write_move(connection, row, step=row.step + 1, due_at=now, failures=0)
+        plan_steps(connection, after, Part.UNDO, found)
+        return Next(move_run(after))
+
+    return await means.database.run(planned)
+
+
+def _undo_late(turn: Turn, now: float) -> str:
+    accounts = turn.plan.plan.accounts
+    if accounts is None or now - turn.row.since_at < accounts.patience.total_seconds():
+        return ""
+    return (
+        f"the provider has been at work on it for {duration_text(accounts.patience)}: "
+        "it can't be taken back before that ends"
+    )
+
+

@@ -1,0 +1,82 @@
+"""The way back of an account: what is to be taken back, and whose mail would be left behind."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from mailhaul.core.text import plural
+from mailhaul.core.store import Source
+from mailhaul.engine.ledger import Ledger
+from mailhaul.engine.outcomes import Side
+from mailhaul.journey.account_steps import Planned, StepRow, StepState
+from mailhaul.journey.control import Providers
+from mailhaul.journey.means import Means, opened_pair
+from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.rows import MailboxRow
+from mailhaul.providers.actions_text import told
+from mailhaul.providers.effects import Holding, holding
+from mailhaul.providers.provider import Provider
+
+_UNSURE = (StepState.BEGUN, StepState.BROKEN)
+
+
+async def backwards(
+    providers: Providers, plan: PlanRow, steps: Sequence[StepRow]
+) -> list[Planned] | None:
+    """The steps that take these back, the last first; None while the provider is at work on one.
+    What was begun and doesn't stand needs nothing, and neither does what is a whole domain's."""
+    found: list[Planned] = []
+    async with AsyncExitStack() as stack:
+        opened: dict[Side, Provider] = {}
+        for step in reversed(steps):
+            if step.action is None or step.inverse is None:
+                continue
+            if step.state in _UNSURE:
+                if step.side not in opened:
+                    entered = providers.opened(plan, step.side)
+                    opened[step.side] = await stack.enter_async_context(entered)
+                held = await holding(opened[step.side], step.action)
+                if held is Holding.UNKNOWN:
+                    return None
+                if held is Holding.ABSENT:
+                    continue
+            elif step.state is not StepState.DONE:
+                continue
+            words = f"{told(step.inverse)}, at the {step.side.value}"
+            found.append(Planned(step.side, step.kind, words, step.inverse))
+    return found
+
+
+async def in_the_way(means: Means, plan: PlanRow, person: MailboxRow) -> str:
+    """Why the account at the target can't be given up: it holds mail that mailhaul has not carried
+    there, nor back. Empty where it holds none."""
+    strange = 0
+    async with opened_pair(means, plan, person, rationed=False, back=True) as pair:
+        new = pair.source
+        await new.open()
+        with means.open_ledger(person) as forward, means.open_back(person, forward) as back:
+            strange = await _strange(new, forward, back)
+    if not strange:
+        return ""
+    return (
+        f"{plural(strange, 'message has', 'messages have')} arrived in the new account that the old "
+        "one hasn't got; mailhaul return brings them back first"
+    )
+
+
+async def _strange(new: Source, forward: Ledger, back: Ledger) -> int:
+    """How many messages of the new account no ledger knows."""
+    strange = 0
+    forth = {row.target: row for row in forward.folders()}
+    home = {row.source: row for row in back.folders()}
+    for folder in await new.folders():
+        there, here = forth.get(folder.path), home.get(folder.path)
+        keys = []
+        async for page in new.changes(folder, None):
+            keys += [each.key for each in page.entries]
+        for start in range(0, len(keys), 500):
+            some = keys[start : start + 500]
+            known = set() if here is None else set(back.among(here, some))
+            if there is not None:
+                known |= forward.target_keys(there, min(some), max(some))
+            strange += len({*some} - known)
+    return strange

@@ -1,0 +1,50 @@
+"""The providers of real journeys: from a plan's sections to control planes on the network."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from mailhaul.core.endpoint import Credentials
+from mailhaul.core.errors import BadInput, MailhaulError
+from mailhaul.engine.outcomes import Side
+from mailhaul.journey.control import section_of
+from mailhaul.journey.plans import PlanRow
+from mailhaul.providers.provider import Provider
+from mailhaul.providers.registry import Settings, open_provider
+
+
+class WiredProviders:
+    """See `journey.control.Providers`. `resolve` finds what a reference leads to."""
+
+    def __init__(self, resolve: Callable[[str, Path], Awaitable[Credentials]]) -> None:
+        self._resolve = resolve
+
+    @asynccontextmanager
+    async def opened(self, plan: PlanRow, side: Side) -> AsyncIterator[Provider]:
+        """See `Providers`."""
+        section = section_of(plan, side)
+        if section is None:
+            raise BadInput(f"the plan names no provider of its {side}; add [{side}.provider]")
+
+        async def login() -> Credentials:
+            if not section.secret:
+                return Credentials()
+            return await self._resolve(section.secret, plan.directory)
+
+        provider = open_provider(
+            Settings(
+                kind=section.kind,
+                service=section.service,
+                login=login,
+                url=section.url,
+                values=section.values,
+                directory=plan.directory,
+            )
+        )
+        try:
+            yield provider
+        except MailhaulError as error:
+            error.side = error.side or side
+            raise
+        finally:
+            await provider.close()
