@@ -23,9 +23,11 @@ from mailhaul.db import tables
 from mailhaul.db.database import Database, open_database
 from mailhaul.db.migrate import migrate
 from mailhaul.journey import orders
+from mailhaul.journey.account_rows import MoveRow, move_run, moves
 from mailhaul.journey.canary_rows import CanaryRow, canary_run, due_canaries
 from mailhaul.journey.canary_wants import want
 from mailhaul.journey.clock import HandClock
+from mailhaul.journey.control import Providers
 from mailhaul.journey.domains import DomainRow, domain_run, domains
 from mailhaul.journey.engine import Next, Run
 from mailhaul.journey.events import Logged, log
@@ -45,6 +47,7 @@ from mailhaul.journey.zones import Zones
 from mailhaul.plan.model import ListedMailbox, Plan, System
 from mailhaul.stores.memory import Faults, MemorySource, MemoryTarget
 from mailhaul.stores.memory_mailbox import MemoryMailbox
+from mailhaul.stores.registry import open_source
 
 BEGIN = 1_800_000_000.0
 HOUR = 3600.0
@@ -85,9 +88,10 @@ class House:
     targets: dict[str, MemoryMailbox] = field(default_factory=dict)
     zones: Zones | None = None
     post: Post | None = None
+    providers: Providers | None = None
     domain: str = "x"
     tend: Callable[[Means, Run], Awaitable[Next | None]] = perform
-    """What performs the runs of canary mail."""
+    """What performs the runs of canary mail, and of accounts."""
 
     def __post_init__(self) -> None:
         self.database: Database = open_database(self.database_url, self.directory)
@@ -128,12 +132,15 @@ class House:
             opener=self,
             zones=self.zones,
             post=self.post,
+            providers=self.providers,
             look_seconds=0.02,
         )
 
     # the opener
 
     def source(self, opening: Opening) -> Source:
+        if opening.endpoint.is_file:
+            return open_source(opening.endpoint, opening.login, spool=opening.spool)
         person = opening.endpoint.user
         side, mailboxes = ("target", self.targets) if opening.back else ("source", self.sources)
         faults = self._faults(person, side, opening.login)
@@ -236,8 +243,11 @@ class House:
             await self.run(due)
         raise AssertionError(f"{self.row(person)} after {most} runs")
 
-    async def run(self, row: MailboxRow | DomainRow | CanaryRow) -> None:
+    async def run(self, row: MailboxRow | DomainRow | CanaryRow | MoveRow) -> None:
         """Performs what the row's state asks for."""
+        if isinstance(row, MoveRow):
+            await self.tend(self.means, move_run(row))
+            return
         if isinstance(row, CanaryRow):
             await self.tend(self.means, canary_run(row))
             return
@@ -251,7 +261,7 @@ class House:
             (row,) = domains(connection, self.number)
         return row
 
-    def _due(self) -> Iterator[MailboxRow | DomainRow | CanaryRow]:
+    def _due(self) -> Iterator[MailboxRow | DomainRow | CanaryRow | MoveRow]:
         table = tables.mailbox
         with self.database.begin() as connection:
             pass_gates(connection, self.hand.time)
@@ -263,11 +273,13 @@ class House:
             found = [from_row(row) for row in rows]
             zones = domains(connection, self.number)
             canaries = self._canaries(connection)
-        due: list[MailboxRow | DomainRow | CanaryRow] = [
+            accounts = [] if self.providers is None else moves(connection, self.number)
+        due: list[MailboxRow | DomainRow | CanaryRow | MoveRow] = [
             row for row in found if run_of(row) is not None
         ]
         due += [row for row in zones if row.due_at is not None]
         due += canaries
+        due += [row for row in accounts if row.due_at is not None]
         yield from sorted(due, key=lambda row: (row.due_at or 0.0, isinstance(row, MailboxRow)))
 
     def _canaries(self, connection: Connection) -> list[CanaryRow]:

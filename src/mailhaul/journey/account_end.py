@@ -80,7 +80,7 @@ def stopped(connection: Connection, row: MoveRow, now: float) -> None:
     person = held_mailbox(connection, row.mailbox)
     if row.source is None or person.state in ENDED:
         return
-    before = {"source": row.source, "source_secret": row.source_secret or ""}
+    before: dict[str, Any] = {"source": row.source, "source_secret": row.source_secret or ""}
     if person.passes == 0 and person.state in UNBEGUN:
         why = "its account is being taken back"
         move(connection, person, Trigger.CHANGED, at=now, why=why, **before)
@@ -96,9 +96,7 @@ def undone(connection: Connection, row: MoveRow, steps: Sequence[StepRow], now: 
     table, placeholder = tables.account_step, tables.placeholder
     numbers = [each.id for each in steps if each.state in _STANDS]
     connection.execute(
-        update(table)
-        .where(table.c.id.in_(numbers))
-        .values(state=StepState.TAKEN_BACK.value)
+        update(table).where(table.c.id.in_(numbers)).values(state=StepState.TAKEN_BACK.value)
     )
     connection.execute(delete(placeholder).where(placeholder.c.move_id == row.id))
     return advance(
@@ -122,9 +120,7 @@ def undone(connection: Connection, row: MoveRow, steps: Sequence[StepRow], now: 
 
 def retired(connection: Connection, row: MoveRow, now: float) -> MoveRow:
     """The old account is disabled."""
-    return advance(
-        connection, row, MoveTrigger.ACCOUNT_RETIRED, at=now, due=None, retired_at=now
-    )
+    return advance(connection, row, MoveTrigger.ACCOUNT_RETIRED, at=now, due=None, retired_at=now)
 
 
 def _goes_on(

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailhaul.core.text import printable
-from mailhaul.journey.account_end import moved, retired, undone
-from mailhaul.journey.account_look import Look, look, looked, others_have
+from mailhaul.journey.account_end import moved, retired, stopped, undone
+from mailhaul.journey.account_look import Look, look
 from mailhaul.journey.account_places import secret_for
 from mailhaul.journey.account_rows import MoveRow, advance, move_run, write_move
 from mailhaul.journey.account_safety import keep
@@ -25,6 +25,7 @@ from mailhaul.journey.account_steps import (
 )
 from mailhaul.journey.account_taking import Came, Taken, take
 from mailhaul.journey.account_undo import backwards, in_the_way
+from mailhaul.journey.account_written import looked, others_have
 from mailhaul.journey.engine import Next
 from mailhaul.journey.events import Figure, Record, record
 from mailhaul.journey.means import Means
@@ -35,6 +36,8 @@ from mailhaul.plan.durations import duration_text
 
 AGAIN_AFTER = 30.0
 """Seconds, times the tries so far, before what ended in error is begun once more."""
+BEGINNING = 60.0
+"""Seconds of a clock on the wall that a provider may take to answer when something begins."""
 SOONEST, LATEST = 2.0, 300.0
 """Seconds between two questions after a task: the longer it takes, the more."""
 
@@ -64,7 +67,7 @@ async def look_at(means: Means, turn: Turn) -> Next | None:
     row = turn.row
     others = await means.database.run(lambda c: others_have(c, turn.plan, row))
     found = await look(means, turn.plan, row, turn.person, others)
-    await means.database.run(lambda c: looked(c, turn.plan, row, found, means.clock.now()))
+    await means.database.run(lambda c: looked(c, means, turn.plan, row, found, means.clock.now()))
     return None
 
 
@@ -134,30 +137,35 @@ async def step_on(means: Means, turn: Turn, part: Part) -> Next | None:
     first = step.state is StepState.PLANNED
     row = turn.row
     if first:
-        row, step = await means.database.run(lambda c: _intended(c, row, step, means.clock.now()))
+        row, step = await _begun(means, row, step)
     taken = await take(means.providers, turn.plan, step, secret, first=first)
     later = Turn(row, turn.person, turn.plan, turn.steps)
     return await means.database.run(lambda c: _came(c, means, later, step, taken))
 
 
-_OVER = (StepState.DONE, StepState.TAKEN_BACK)
+_OVER = (StepState.DONE, StepState.TAKEN_BACK, StepState.LEFT)
 
 
-def _intended(
-    connection: Connection, row: MoveRow, step: StepRow, now: float
-) -> tuple[MoveRow, StepRow]:
-    """Written down before the provider hears of it. The same run goes on, or another in its
-    place: it is due at once."""
-    after = write_move(connection, row, step=row.step + 1, due_at=now)
-    begun = {"state": StepState.BEGUN.value, "begun_at": now, "tries": 1}
-    return after, write_step(connection, step, **begun)
+async def _begun(means: Means, row: MoveRow, step: StepRow) -> tuple[MoveRow, StepRow]:
+    """Written down before the provider hears of it. This run goes on; should it end, another does
+    in its place, but not before its time is over."""
+
+    def written(connection: Connection) -> tuple[MoveRow, StepRow]:
+        now = means.clock.now()
+        lasts = BEGINNING if step.action is not None else BEGINNING + means.slice_seconds
+        due = now + lasts * means.clock.speed
+        after = write_move(connection, row, step=row.step + 1, due_at=due)
+        begun = {"state": StepState.BEGUN.value, "begun_at": now, "tries": 1}
+        return after, write_step(connection, step, **begun)
+
+    return await means.database.run(written)
 
 
 async def _keep(means: Means, turn: Turn, step: StepRow) -> Next | None:
     """A slice of the safety copy."""
     row = turn.row
     if step.state is StepState.PLANNED:
-        row, step = await means.database.run(lambda c: _intended(c, row, step, means.clock.now()))
+        row, step = await _begun(means, row, step)
     said = await keep(means, turn.plan, row, turn.person)
     taken = Taken(Came.DONE if said.whole else Came.WAITS, said.words)
     later = Turn(row, turn.person, turn.plan, turn.steps)
@@ -186,9 +194,7 @@ def _came(
                 return None if failed.due_at is None else Next(move_run(failed))
             due = now + min(max(SOONEST, (now - _since(row, step)) / 10), LATEST)
             reason = printable(f"{step.words}: {taken.said or 'the provider is at it'}", 1000)
-            write_move(
-                connection, row, step=row.step + 1, due_at=due, failures=0, reason=reason
-            )
+            write_move(connection, row, step=row.step + 1, due_at=due, failures=0, reason=reason)
             write_step(connection, step, **values, task=taken.task)
         case Came.AGAIN:
             pause = AGAIN_AFTER * step.tries
@@ -294,6 +300,7 @@ async def back(means: Means, turn: Turn) -> Next | None:
 
     def planned(connection: Connection) -> Next | None:
         now = means.clock.now()
+        stopped(connection, row, now)
         if not found:
             undone(connection, row, turn.of(Part.MOVE), now)
             return None
@@ -312,5 +319,3 @@ def _undo_late(turn: Turn, now: float) -> str:
         f"the provider has been at work on it for {duration_text(accounts.patience)}: "
         "it can't be taken back before that ends"
     )
-
-

@@ -152,27 +152,37 @@ def move_of(connection: Connection, mailbox: int) -> MoveRow | None:
     return None if found is None else _from(found)
 
 
+def waiting_mailboxes(connection: Connection, plan: int) -> frozenset[int]:
+    """The mailboxes (ids) of the plan whose accounts are still to be moved."""
+    return frozenset(row.mailbox for row in moves(connection, plan) if row.open)
+
+
+def working_plans(connection: Connection) -> frozenset[int]:
+    """Plans (ids) for whose accounts something is being done at a provider, ended ones too."""
+    table, mailbox = tables.account_move, tables.mailbox
+    query = select(mailbox.c.plan_id).join(table, table.c.mailbox_id == mailbox.c.id)
+    working = table.c.state.in_([each.value for each in WORKING])
+    return frozenset(connection.execute(query.where(working).distinct()).scalars())
+
+
 def move_run(row: MoveRow) -> Run:
     """The run that the row asks for, once it is due."""
     return Run(0, row.generation, row.step, Phase.ACCOUNT, f"{row.plan}:account", row.id)
 
 
 def due_moves(connection: Connection, now: float, most: int) -> list[MoveRow]:
-    """Moves that are due, of mailboxes that a person has let begin; what is being done at a
-    provider comes first. Of a plan that was cancelled only what is being undone."""
+    """Moves that are due, of plans that have been started; what is being done at a provider comes
+    first, and is brought to its end whatever becomes of the plan: the address may be nowhere."""
     table, plan = tables.account_move, tables.plan
-    running = (
-        (plan.c.state == PlanState.RUNNING.value)
-        & plan.c.started_at.is_not(None)
-        & tables.mailbox.c.started_at.is_not(None)
-    )
-    undoing = (plan.c.state == PlanState.CANCELLED.value) & (
-        table.c.state == MoveState.UNDOING.value
-    )
+    running = (plan.c.state == PlanState.RUNNING.value) & plan.c.started_at.is_not(None)
+    working = table.c.state.in_([each.value for each in WORKING])
     rows = connection.execute(
         _select()
         .join(plan, plan.c.id == tables.mailbox.c.plan_id)
-        .where(table.c.due_at <= now, running | undoing)
+        .where(
+            table.c.due_at <= now,
+            working | (running & tables.mailbox.c.started_at.is_not(None)),
+        )
         .order_by(table.c.state == MoveState.WAITING.value, table.c.due_at, table.c.id)
         .limit(most)
     )

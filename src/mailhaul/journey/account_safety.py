@@ -4,6 +4,7 @@ It is made by an ordinary pass, with a ledger of its own, and is what the mailbo
 once the account has been handed over: so every message is proven to be at the target.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -15,7 +16,7 @@ from mailhaul.core.errors import MailhaulError
 from mailhaul.core.pair import pair_name
 from mailhaul.core.text import plural, printable
 from mailhaul.engine.ledger import Ledger
-from mailhaul.engine.outcomes import Event, Finished, Options, Side
+from mailhaul.engine.outcomes import Carried, Event, Finished, Options, Side
 from mailhaul.engine.passes import run_pass
 from mailhaul.journey.account_places import kept_at, kept_endpoint
 from mailhaul.journey.account_rows import MoveRow
@@ -65,8 +66,9 @@ async def _followed(means: Means, events: object) -> Kept:
         async for event in stream:
             if isinstance(event, Finished):
                 finished = event
-            carried += isinstance(event, MessageDone)
-            late = time.monotonic() - began >= means.slice_seconds and carried
+            if isinstance(event, Carried):
+                carried += event.messages
+            late = carried and time.monotonic() - began >= means.slice_seconds
             if late or means.stopping.is_set():
                 break
     if finished is None:

@@ -56,6 +56,8 @@ class MoveTransition:
 
 MOVE_TRANSITIONS = (
     MoveTransition(MoveState.WAITING, MoveTrigger.ACCOUNT_AGREED, MoveState.MOVING),
+    # There was nothing to be done.
+    MoveTransition(MoveState.WAITING, MoveTrigger.ACCOUNT_MOVED, MoveState.MOVED),
     MoveTransition(MoveState.MOVING, MoveTrigger.ACCOUNT_MOVED, MoveState.MOVED),
     MoveTransition(MoveState.MOVING, MoveTrigger.ACCOUNT_TURNED, MoveState.UNDOING),
     MoveTransition(MoveState.MOVING, MoveTrigger.ACCOUNT_RECALLED, MoveState.UNDOING),

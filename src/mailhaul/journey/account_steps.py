@@ -42,6 +42,7 @@ class StepState(StrEnum):
     BROKEN = "broken"
     """It ended half way, and what it left is for the way back, or a person."""
     TAKEN_BACK = "taken back"
+    LEFT = "left to a person"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,11 @@ class Taken:
     by_person: bool = False
 
 
-async def take(providers: Providers, plan: PlanRow, step: StepRow, secret: Secret | None) -> Taken:
-    """Begins the step, or asks how far it is. The step's row says BEGUN already. Raises what
-    providers raise; it may have been begun by then."""
+async def take(
+    providers: Providers, plan: PlanRow, step: StepRow, secret: Secret | None, *, first: bool
+) -> Taken:
+    """Begins the step, or asks how far it is. The step's row says BEGUN already; `first`: nobody
+    has begun it before. Raises what providers raise; it may have been begun by then."""
     assert step.action is not None
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(providers.opened(plan, step.side))
@@ -100,7 +102,9 @@ async def _forgotten(provider: Provider, other: Provider | None, step: StepRow) 
             return Taken(Came.REFUSED if held is Holding.ABSENT else Came.BROKEN, why)
 
 
-async def _refused(provider: Provider, other: Provider | None, step: StepRow, why: str) -> Taken:
+async def _refused(
+    provider: Provider, other: Provider | None, step: StepRow, why: str, first: bool
+) -> Taken:
     """An earlier try, of which nothing was heard, may have left something."""
     assert step.action is not None
     said = printable(why, 1000)

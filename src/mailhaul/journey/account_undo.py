@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from mailhaul.core.text import plural
+from mailhaul.core.message import Key
 from mailhaul.core.store import Source
+from mailhaul.core.text import plural
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey.account_steps import Planned, StepRow, StepState
 from mailhaul.journey.control import Providers
+from mailhaul.journey.ledgers import read_ledger
 from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
@@ -49,34 +51,35 @@ async def backwards(
 async def in_the_way(means: Means, plan: PlanRow, person: MailboxRow) -> str:
     """Why the account at the target can't be given up: it holds mail that mailhaul has not carried
     there, nor back. Empty where it holds none."""
-    strange = 0
     async with opened_pair(means, plan, person, rationed=False, back=True) as pair:
         new = pair.source
         await new.open()
-        with means.open_ledger(person) as forward, means.open_back(person, forward) as back:
+        where = (means.database, means.directory, person)
+        with read_ledger(*where) as forward, read_ledger(*where, back=True) as back:
             strange = await _strange(new, forward, back)
     if not strange:
         return ""
     return (
-        f"{plural(strange, 'message has', 'messages have')} arrived in the new account that the old "
-        "one hasn't got; mailhaul return brings them back first"
+        f"{plural(strange, 'message has', 'messages have')} arrived in the new account that the "
+        "old one hasn't got; mailhaul return brings them back first"
     )
 
 
 async def _strange(new: Source, forward: Ledger, back: Ledger) -> int:
     """How many messages of the new account no ledger knows."""
     strange = 0
-    forth = {row.target: row for row in forward.folders()}
     home = {row.source: row for row in back.folders()}
     for folder in await new.folders():
-        there, here = forth.get(folder.path), home.get(folder.path)
-        keys = []
+        if not folder.selectable:
+            continue
+        here = home.get(folder.path)
+        keys: list[Key] = []
         async for page in new.changes(folder, None):
             keys += [each.key for each in page.entries]
         for start in range(0, len(keys), 500):
             some = keys[start : start + 500]
-            known = set() if here is None else set(back.among(here, some))
-            if there is not None:
-                known |= forward.target_keys(there, min(some), max(some))
+            known = forward.written_keys(folder.path, min(some), max(some))
+            if here is not None:
+                known |= back.among(here, some).keys()
             strange += len({*some} - known)
     return strange

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, bindparam, exists, insert, select, update
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.journey.account_rows import advance, moves, waiting_mailboxes
+from mailhaul.journey.account_states import MoveTrigger
 from mailhaul.journey.domains import domain_of, domains, held_names, hold_domains
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.plans import PlanRow, PlanState, all_plans
@@ -113,6 +115,8 @@ def open_gate(
     name = check_name(plan.plan, question.gate, who)
     # Two who open it at the same time come one after the other, and nothing moves meanwhile.
     hold_domains(connection, plan.id)
+    if question.gate is Gate.ACCOUNTS:
+        moves(connection, plan.id, hold=True)
     connection.execute(
         select(tables.plan.c.id).where(tables.plan.c.id == plan.id).with_for_update(key_share=True)
     ).one()
@@ -134,6 +138,8 @@ def open_gate(
         )
     )
     _leave_out(connection, now)
+    if now.gate is Gate.ACCOUNTS:
+        _agree(connection, plan, now, name, printable(login, 200), at)
     overrides = [
         {
             "plan_id": plan.id,
@@ -178,7 +184,8 @@ def is_open(connection: Connection, plan: PlanRow, gate: Gate, wave: str = "") -
 
 def admissible(connection: Connection) -> list[MailboxRow]:
     """Mailboxes of all plans for which `ADMITTED` is due: checked and started, in a plan that
-    runs, whose objects gate is open or which has none."""
+    runs, whose objects gate is open or which has none; not those whose account is still to be
+    moved."""
     table = tables.mailbox
     found: list[MailboxRow] = []
     for plan in all_plans(connection):
@@ -194,7 +201,8 @@ def admissible(connection: Connection) -> list[MailboxRow]:
                 )
                 .order_by(table.c.position)
             )
-            found += map(from_row, rows)
+            waiting = waiting_mailboxes(connection, plan.id)
+            found += [row for row in map(from_row, rows) if row.id not in waiting]
     return found
 
 
@@ -221,6 +229,29 @@ def going(connection: Connection) -> list[MailboxRow]:
     found = [*map(from_row, rows)]
     held = {plan: held_names(connection, plan) for plan in {row.plan for row in found}}
     return [row for row in found if domain_of(row.address) not in held[row.plan]]
+
+
+def _agree(
+    connection: Connection, plan: PlanRow, question: Question, who: str, login: str, at: float
+) -> None:
+    """The accounts are moved from now on, or from when the plan says."""
+    accounts = plan.plan.accounts
+    begin = None if accounts is None or accounts.begin is None else accounts.begin.timestamp()
+    for row in moves(connection, plan.id):
+        if row.mailbox in question.mailboxes:
+            advance(
+                connection,
+                row,
+                MoveTrigger.ACCOUNT_AGREED,
+                at=at,
+                due=max(at, begin or at),
+                actor=who,
+                round=row.generation + 1,
+                acknowledged_at=at,
+                acknowledged_by=who,
+                login=login,
+                text=question.text,
+            )
 
 
 def _leave_out(connection: Connection, question: Question) -> None:

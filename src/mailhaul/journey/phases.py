@@ -9,24 +9,25 @@ which it is due again. So any run may be performed again, at any time, by anybod
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection
 
-from mailhaul.check.checked import Checked
 from mailhaul.core.errors import (
     MailhaulError,
     Superseded,
 )
 from mailhaul.core.finding import Severity
 from mailhaul.core.text import printable
-from mailhaul.db import tables
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey import passing
+from mailhaul.journey.account_rows import move_of
+from mailhaul.journey.account_written import findings
+from mailhaul.journey.accounts import account_defect, carry_on
 from mailhaul.journey.canaries import canary_defect, tend
 from mailhaul.journey.engine import Next, Run
 from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanState, plan_row
 from mailhaul.journey.proving import compared, proven, write_proof
-from mailhaul.journey.rows import MailboxRow, Stale, mailbox, move, write
+from mailhaul.journey.rows import Stale, mailbox, move, write
 from mailhaul.journey.runs import run_of
 from mailhaul.journey.states import Phase, Trigger
 from mailhaul.journey.taking_back import undo_pass
@@ -56,6 +57,8 @@ async def perform(means: Means, run: Run) -> Next | None:
     """Does what the run is for, if it is still to be done; what is to follow at once."""
     if run.phase is Phase.CANARY:
         return await tend(means, run)
+    if run.phase is Phase.ACCOUNT:
+        return await carry_on(means, run)
     if run.domain:
         return await watch(means, run)
     standing = await means.database.run(lambda c: _standing(c, run, means.clock.now()))
@@ -84,6 +87,12 @@ def _standing(connection: Connection, run: Run, at: float) -> Standing | None:
         # It is the same work for another run, once the plan goes on.
         write(connection, row, step=row.step + 1)
         return None
+    account = move_of(connection, row.id)
+    if account is not None and account.open and run.phase in (Phase.CHECK, Phase.COPY):
+        # Where its mail is, and where it goes, is what the move makes of it.
+        why = "its account is to be moved first"
+        write(connection, row, step=row.step + 1, due_at=None, reason=why)
+        return None
     return Standing(run, row, plan)
 
 
@@ -98,7 +107,7 @@ async def _check(means: Means, standing: Standing) -> Next | None:
 
     def done(connection: Connection) -> None:
         now = means.clock.now()
-        _write_findings(connection, row, checked, now)
+        findings(connection, row.id, tuple(checked.findings), now)
         blocking = [each for each in checked.findings if each.severity is Severity.BLOCKS]
         why = printable("; ".join(each.evidence for each in blocking[:3]), 1000)
         if refused:
@@ -127,24 +136,6 @@ async def _check(means: Means, standing: Standing) -> Next | None:
 
     await means.database.run(done)
     return None
-
-
-def _write_findings(connection: Connection, row: MailboxRow, checked: Checked, at: float) -> None:
-    table = tables.finding
-    connection.execute(delete(table).where(table.c.mailbox_id == row.id))
-    rows = [
-        {
-            "mailbox_id": row.id,
-            "code": each.code,
-            "severity": each.severity.value,
-            "evidence": printable(each.evidence, 2000),
-            "remedy": printable(each.remedy, 2000),
-            "found_at": at,
-        }
-        for each in checked.findings
-    ]
-    if rows:
-        connection.execute(insert(table), rows)
 
 
 async def _answer(means: Means, standing: Standing) -> Next | None:
@@ -241,6 +232,9 @@ async def failed_by_defect(means: Means, run: Run, why: str) -> None:
     """The run ended in a way that mailhaul itself is to blame for: a person must look."""
     if run.phase is Phase.CANARY:
         await canary_defect(means, run, why)
+        return
+    if run.phase is Phase.ACCOUNT:
+        await account_defect(means, run, why)
         return
     if run.domain:
         await domain_defect(means, run, why)

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, func, or_, select
 from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.journey.account_questions import asked_about
+from mailhaul.journey.account_rows import moves_accounts
 from mailhaul.journey.bulk import gate_lines
 from mailhaul.journey.grades import Grade, may_be_signed
 from mailhaul.journey.plans import PlanRow, PlanState
@@ -28,6 +30,7 @@ class Gate(StrEnum):
     OBJECTS = "objects"
     GO = "go"
     SIGN_OFF = "sign off"
+    ACCOUNTS = "accounts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ def may_open(plan: Plan, gate: Gate) -> tuple[str, ...] | None:
             return plan.gates.go
         case Gate.SIGN_OFF:
             return plan.gates.sign_off
+        case Gate.ACCOUNTS:
+            return plan.gates.accounts if moves_accounts(plan) else None
 
 
 def ask(
@@ -72,12 +77,13 @@ def ask(
 
     `at` is the present moment, which a plan with [dns] needs. `despite` is the reason for which a
     wave goes although DNS speaks against it: what does is part of the text then. `without` are
-    addresses of mailboxes that are to stay behind when the wave goes. Raises `BadInput` for a gate,
+    addresses of mailboxes that are to stay behind when the wave goes, or whose accounts are to stay
+    for now. Raises `BadInput` for a gate,
     wave or address that the plan hasn't got.
     """
     if may_open(plan.plan, gate) is None:
         raise BadInput(f"plan {plan.name} has no gate “{gate}”; nothing waits for it")
-    if gate is not Gate.GO and (wave or without):
+    if (wave and gate is not Gate.GO) or (without and gate not in (Gate.GO, Gate.ACCOUNTS)):
         raise BadInput(f"the gate “{gate}” is the whole plan's; leave --wave and --without out")
     match gate:
         case Gate.OBJECTS:
@@ -86,6 +92,8 @@ def ask(
             question = _go(connection, plan, wave, without, at, despite)
         case Gate.SIGN_OFF:
             question = _sign_off(connection, plan)
+        case Gate.ACCOUNTS:
+            question = _accounts(connection, plan, without)
     lacking = [*_plan_lacks(plan), *question.lacking]
     return replace(question, lacking=tuple(lacking))
 
@@ -203,6 +211,22 @@ def _sign_off(connection: Connection, plan: PlanRow) -> Question:
     text += ["With this yes the plan is complete; nothing is carried any more."]
     return Question(
         Gate.SIGN_OFF, "", "\n".join(text), tuple(lacking), tuple(row.id for row in rows)
+    )
+
+
+def _accounts(connection: Connection, plan: PlanRow, without: Collection[str]) -> Question:
+    rows = _mailboxes(connection, plan.id)
+    unknown = set(without) - {row.address for row in rows}
+    if unknown:
+        raise BadInput(f"--without {printable(min(unknown), 100)}: no such mailbox is in the plan")
+    text, lacking, going, staying = asked_about(connection, plan, rows, without)
+    return Question(
+        Gate.ACCOUNTS,
+        "",
+        "\n".join(text),
+        tuple(lacking),
+        tuple(row.mailbox for row in going),
+        tuple(row.mailbox for row in staying),
     )
 
 

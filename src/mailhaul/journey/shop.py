@@ -27,6 +27,7 @@ from mailhaul.journey.post import WiredPost
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.slots import take_slot
 from mailhaul.journey.webhooks import deliver_due
+from mailhaul.journey.wired_providers import WiredProviders
 from mailhaul.journey.wired_zones import WiredZones
 from mailhaul.journey.worker import Shop, Tell
 from mailhaul.plan.presets import Side, budget_of
@@ -87,6 +88,7 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
         opener=opener,
         zones=WiredZones(key),
         post=WiredPost(clock),
+        providers=WiredProviders(resolved),
         # Under another name, so that a pass and a look never have the same mailbox open.
         aside=BudgetedOpener(database, clock, f"{slot.name} aside"),
     )

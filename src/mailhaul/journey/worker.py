@@ -21,6 +21,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from mailhaul import __version__
 from mailhaul.core.text import printable
 from mailhaul.db import tables
+from mailhaul.journey.account_rows import (
+    MoveRow,
+    due_moves,
+    move_run,
+    moves_accounts,
+    working_plans,
+    write_move,
+)
 from mailhaul.journey.budgets import PERMIT_LASTS, renew
 from mailhaul.journey.canary_rows import (
     CanaryRow,
@@ -48,6 +56,8 @@ USUAL_PLACES = 16
 LOOKING_PLACES = 50
 SOUGHT_PLACES = 4
 """Canaries that are looked for at the same time; of one plan one is spoken of at a time."""
+ACCOUNT_PLACES = 4
+"""Accounts of a plan about which providers are asked at the same time; hosters bear few more."""
 WANT_EVERY = 30.0
 """Seconds between two looks which canaries are wanted."""
 QUEUED = 3
@@ -65,7 +75,7 @@ DATABASE_TRIES = 12
 _URGENT = (State.FINAL, State.SWEEPING, State.RETURNING, State.UNDOING, State.VERIFYING)
 
 _Done = TypeVar("_Done")
-_Due = MailboxRow | DomainRow | CanaryRow
+_Due = MailboxRow | DomainRow | CanaryRow | MoveRow
 Deliver = Callable[[], Awaitable[int]]
 Tell = Callable[[BaseException], str]
 """Keeps a report of a defect; what a person is told of it."""
@@ -160,9 +170,12 @@ class Reconciler:
             for number in connection.execute(
                 select(tables.plan.c.id).where(
                     tables.plan.c.state.in_((PlanState.RUNNING.value, PlanState.CANCELLED.value))
+                    | tables.plan.c.id.in_(working_plans(connection))
                 )
             ).scalars()
         }
+        ending = (PlanState.RUNNING, PlanState.CANCELLED)
+        active = [plan.id for plan in plans.values() if plan.state in ending]
         if not plans:
             return [], []
         urgent = case((table.c.state.in_([each.value for each in _URGENT]), 0), else_=1)
@@ -170,7 +183,7 @@ class Reconciler:
             select(table)
             .where(
                 table.c.due_at <= now,
-                table.c.plan_id.in_(plans),
+                table.c.plan_id.in_(active),
                 table.c.state.in_([each.value for each in PHASES]),
             )
             .order_by(urgent, table.c.due_at, table.c.position)
@@ -181,13 +194,16 @@ class Reconciler:
         asked: list[tuple[_Due, Run | None]] = []
         if self._shop.means.zones is not None:
             asked += [(row, domain_run(row)) for row in due_domains(connection, now)]
+        if self._shop.means.providers is not None:
+            moves = due_moves(connection, now, QUEUED * ACCOUNT_PLACES * len(plans))
+            asked += [(row, move_run(row)) for row in moves if row.plan in plans]
         asked += [(row, run_of(row)) for row in map(from_row, rows)]
         if self._shop.means.post is not None:
-            self._want(connection, plans.values(), now)
+            self._want(connection, [plans[number] for number in active], now)
             asked += [
                 (row, canary_run(row))
                 for row in due_canaries(connection, now, QUEUED * SOUGHT_PLACES)
-                if row.plan in plans
+                if row.plan in active
             ]
         for row, run in asked:
             assert run is not None
@@ -212,6 +228,8 @@ class Reconciler:
         partitions = {"carry": most, "switch": most, "look": LOOKING_PLACES}
         if plan.plan.dns is not None:
             partitions["zone"] = LOOKING_PLACES
+        if moves_accounts(plan.plan):
+            partitions["account"] = ACCOUNT_PLACES
         if plan.plan.canary is not None:
             partitions |= {"spoken": 1, "sought": SOUGHT_PLACES}
         for name, count in partitions.items():
@@ -228,6 +246,8 @@ def _step_on(connection: Connection, row: _Due) -> None:
         return
     if isinstance(row, DomainRow):
         write_domain(connection, row, step=row.step + 1)
+    elif isinstance(row, MoveRow):
+        write_move(connection, row, step=row.step + 1)
     else:
         write(connection, row, step=row.step + 1)
 

@@ -13,7 +13,7 @@ ACTIONS = (
     # What moves an account on at its providers.
     *("account_agreed", "account_moved", "account_turned", "account_recalled"),
     *("account_kept", "account_undone", "account_failed", "account_retried", "account_released"),
-    "account_retired",
+    *("account_retired", "account_step"),
     # What persons have had written to zones apart from the switch.
     *("zone_writing", "zone_written", "zone_put_back", "zone_failed"),
     # What a person has had made at the target.
