@@ -29,6 +29,7 @@ account_move = Table(
     Column("due_at", Double, comment="when the next thing is done; NULL: not by itself"),
     Column("since_at", Double, nullable=False, comment="in this state since"),
     Column("reason", Text, nullable=False, default="", comment="why it waits, for a person"),
+    Column("cause", Text, nullable=False, default="", comment="why it was taken back"),
     Column("failures", Integer, nullable=False, default=0, comment="temporary ones in a row"),
     Column("refused_secret", Text, comment="fingerprint of what a control plane refused"),
     Column("round", Integer, nullable=False, default=0, comment="its generation when agreed to"),

@@ -105,7 +105,7 @@ def undone(connection: Connection, row: MoveRow, steps: Sequence[StepRow], now: 
         MoveTrigger.ACCOUNT_UNDONE,
         at=now,
         due=None,
-        why=row.reason,
+        why=row.cause,
         figures={"steps": len(numbers)},
         ready=False,
         placeholder="",

@@ -95,7 +95,7 @@ async def forward(means: Means, turn: Turn) -> Next | None:
 def _differs(row: MoveRow, found: Look) -> str:
     """Why what a person agreed to can't be done any more; empty where it can."""
     if found.blocking:
-        return "; ".join(each.evidence for each in found.blocking[:3])
+        return found.why_not
     agreed, now = (row.path, row.placeholder), (found.path, found.placeholder)
     if agreed != now or (row.temporary and row.temporary != found.temporary):
         return "it would be done otherwise by now than a person agreed to"

@@ -27,7 +27,7 @@ from mailhaul.providers.actions import Action, Configure, Create, HandOver
 from mailhaul.providers.addresses import parts
 from mailhaul.providers.before import Sight, before
 from mailhaul.providers.extras import Extra
-from mailhaul.providers.obstacles import Obstacle, finding
+from mailhaul.providers.obstacles import KNOWN, Obstacle, finding
 from mailhaul.providers.paths import Path, route
 from mailhaul.providers.picking import Picked, addresses_taken, pick, temporary_address
 from mailhaul.providers.provider import Provider
@@ -81,6 +81,11 @@ class Look:
         """What is in the way."""
         return [each for each in self.findings if each.severity is Severity.BLOCKS]
 
+    @property
+    def why_not(self) -> str:
+        """The first of it in words; empty where nothing is in the way."""
+        return printable("; ".join(map(_sentence, self.blocking[:3])), 1000)
+
 
 @dataclass(frozen=True, slots=True)
 class _Said:
@@ -92,6 +97,12 @@ class _Said:
     domains: tuple[HostedDomain, ...]
     contacts: Contacts
     obstacles: tuple[Obstacle, ...]
+
+
+def _sentence(finding: Finding) -> str:
+    known = KNOWN.get(finding.code)
+    means = f": {known.means}" if known and known.means != finding.evidence else ""
+    return f"{finding.evidence}{means}; {finding.remedy}"
 
 
 async def look(
@@ -206,7 +217,7 @@ async def _picked(
     if row.placeholder:
         mine = [each for each in accounts if each.address == row.placeholder]
         again = pick(mine, size, (), new.service.quota)
-        if again.placeholder or row.chosen:
+        if again.placeholder or row.chosen or row.acknowledged_at is not None:
             free = pick(accounts, None, others.placeholders, new.service.quota)
             findings = again.findings
             if not mine:

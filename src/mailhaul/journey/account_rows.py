@@ -45,6 +45,7 @@ class MoveRow:
     due_at: float | None
     since_at: float
     reason: str
+    cause: str
     failures: int
     refused_secret: str | None
     round: int
@@ -207,6 +208,8 @@ def advance(
     if target is None:
         raise Stale(f"{row.address} is {row.state}: “{trigger}” means nothing there")
     failed = target is MoveState.FAILED
+    if target is MoveState.UNDOING and trigger is not MoveTrigger.ACCOUNT_RETRIED:
+        values = {"cause": why, **values}
     written = write_move(
         connection,
         row,

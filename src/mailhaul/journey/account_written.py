@@ -52,13 +52,12 @@ def looked(
     findings(connection, row.mailbox, found.findings, now)
     ready = bool(found.path) and not found.blocking
     reserve(connection, plan, row, found.placeholder if ready else "", now)
-    why = "; ".join(f"{each.evidence}: {each.remedy}" for each in found.blocking[:3])
     after = write_move(
         connection,
         row,
         step=row.step + 1,
         due_at=None if ready else now + LOOK_EVERY,
-        reason=ASKED if ready else printable(why, 1000),
+        reason=ASKED if ready else found.why_not,
         failures=0,
         refused_secret=None,
         looked_at=now,

@@ -36,6 +36,7 @@ def upgrade() -> None:
         ),
         sa.Column("since_at", sa.Double(), nullable=False, comment="in this state since"),
         sa.Column("reason", sa.Text(), nullable=False, comment="why it waits, for a person"),
+        sa.Column("cause", sa.Text(), nullable=False, comment="why it was taken back"),
         sa.Column("failures", sa.Integer(), nullable=False, comment="temporary ones in a row"),
         sa.Column(
             "refused_secret",
