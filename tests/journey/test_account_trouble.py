@@ -5,6 +5,7 @@ person has to act first, everything taken back where a step is refused, no mail 
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +258,7 @@ async def test_a_kill_at_every_transaction(name: str, moment: str, tmp_path: Pat
             return await carry_on(replace(means, database=killing), run)
 
         place.house.tend = tend
-        await survived(lambda place=place: through(place))
+        await survived(partial(through, place))
         stands(place, row, before)
         if not killing.killed:
             break
