@@ -41,7 +41,8 @@ class Answer:
 class Web:
     """Connections to one control plane at `origin`, its address without a final slash. At most
     `at_once` exchanges are under way together. Raises `BadInput` for an address that would carry
-    secrets in the clear; plain HTTP is for loopback only."""
+    secrets in the clear; plain HTTP is for loopback only. `transport` takes the network's place, for
+    tests."""
 
     def __init__(
         self,
@@ -50,12 +51,14 @@ class Web:
         at_once: int = 4,
         seconds: float = SECONDS,
         trust: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.origin = checked_origin(origin)
         self._name = httpx.URL(self.origin).host
         self._seconds = seconds
         self._turns = asyncio.Semaphore(at_once)
         self._trust = trust
+        self._transport = transport
         self._client: httpx.AsyncClient | None = None
 
     async def exchange(
@@ -89,6 +92,7 @@ class Web:
         if self._client is None:
             self._client = httpx.AsyncClient(
                 verify=self._trust or truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                transport=self._transport,
                 follow_redirects=False,
                 timeout=self._seconds,
                 # What stays on this machine is no proxy's to see.
