@@ -16,6 +16,10 @@ MODULES: dict[str, str] = {
     "cyrus": "cyrus",
     "dovecot": "dovecot",
     "static": "static",
+    "ovh-domain": "ovh",
+    "ovh-mxplan": "ovh",
+    "ovh-pro": "ovh",
+    "ovh-exchange": "ovh",
 }
 """Kind of provider, as plans call it, and its module, which is imported when it is asked for and
 has `open_provider(settings: Settings) -> Provider`. The module opens no connection by that."""

@@ -1,0 +1,53 @@
+"""OVHcloud: the four kinds of mail service that plans can name, and how each is opened.
+
+`service` is what OVHcloud calls it: the domain for the older MX Plan, the service's name for the
+newer ones, `ORGANISATION/SERVICE` for Exchange where the two differ.
+"""
+
+from mailhaul.core.errors import BadInput
+from mailhaul.core.text import printable
+from mailhaul.dns.names import domain_name
+from mailhaul.providers.ovh_api import Api
+from mailhaul.providers.ovh_legacy import LegacyPlan
+from mailhaul.providers.ovh_platform import Platform, PlatformProvider, Shape
+from mailhaul.providers.provider import Provider
+from mailhaul.providers.registry import Settings
+
+LEGACY = "ovh-domain"
+_VALUES = {Platform.EXCHANGE: frozenset({"place", "license"})}
+_LICENCES = ("basic", "standard", "enterprise")
+
+
+def open_provider(settings: Settings) -> Provider:
+    """See `registry`. Raises `BadInput` for values that the kind doesn't have."""
+    return opened(settings, Api(settings.url or settings.values.get("place", ""), settings.login))
+
+
+def opened(settings: Settings, api: Api) -> Provider:
+    """The provider by that way to OVHcloud. Raises as `open_provider` does."""
+    known = _VALUES.get(Platform(settings.kind)) if settings.kind != LEGACY else None
+    for name in settings.values:
+        if name not in (known or {"place"}):
+            said = printable(name, 60)
+            raise BadInput(f"“{said}” is no value of {settings.kind}; leave it out")
+    if settings.values.get("license", "basic") not in _LICENCES:
+        raise BadInput(f"license is one of {', '.join(_LICENCES)}")
+    if not settings.service:
+        raise BadInput("the service is missing; write its name as OVHcloud's panel shows it")
+    if settings.kind == LEGACY:
+        return LegacyPlan(domain_name(settings.service), api)
+    platform = Platform(settings.kind)
+    return PlatformProvider(
+        Shape(platform, _root(platform, settings.service)), settings.service, api, settings.values
+    )
+
+
+def _root(platform: Platform, service: str) -> tuple[str, ...]:
+    match platform:
+        case Platform.MXPLAN:
+            return "email", "mxplan", service
+        case Platform.PRO:
+            return "email", "pro", service
+        case Platform.EXCHANGE:
+            organisation, slash, name = service.partition("/")
+            return "email", "exchange", organisation, "service", name if slash else service
