@@ -149,7 +149,7 @@ class OvhCloud:
         if path != "/auth/time":
             self._admitted(asked, path)
         given = dict(parse_qsl(query, keep_blank_values=True))
-        typed = {
+        typed: dict[str, object] = {
             name: int(value)
             if name in route.query and route.query[name].type == "long" and value.isdecimal()
             else value
@@ -792,7 +792,7 @@ class _Legacy(_Side):
                 mark = hashlib.sha1(f"{each.address} {each.to}".encode()).hexdigest()[:12]
                 rows[mark] = each, each.to
                 if each.copy:
-                    rows[f"{mark}c"] = each, each.address
+                    rows[f"{mark}-copy"] = each, each.address
         if method == "GET" and not rest:
             asked = str(query.get("from", ""))
             return [n for n, (each, _) in rows.items() if not asked or same(each.address, asked)]
@@ -804,7 +804,7 @@ class _Legacy(_Side):
         its, to = rows[names["id"]]
         if method == "GET":
             return {"from": its.address, "id": names["id"], "to": to}
-        if names["id"].endswith("c"):
+        if names["id"].endswith("-copy"):
             self.state.extras.remove(its)
             self.state.extras.append(Redirection(its.address, its.to))
             number = self.cloud.at_once("delete", its.address)

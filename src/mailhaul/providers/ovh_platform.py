@@ -195,7 +195,7 @@ class PlatformProvider:
         if under_way is not None:
             return under_way[0]
         against = [*await in_the_way(self, "", action), *unfit(action, secret)]
-        # A rename that broke off and a name that is another's look alike; OVHcloud tells them apart.
+        # A rename that broke off and a name that is another's look alike, but not to OVHcloud.
         half = held is Holding.PARTLY and not isinstance(action, Configure | SetMode)
         blocking = refused(against, half=half)
         if blocking:

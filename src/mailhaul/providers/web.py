@@ -41,8 +41,8 @@ class Answer:
 class Web:
     """Connections to one control plane at `origin`, its address without a final slash. At most
     `at_once` exchanges are under way together. Raises `BadInput` for an address that would carry
-    secrets in the clear; plain HTTP is for loopback only. `transport` takes the network's place, for
-    tests."""
+    secrets in the clear; plain HTTP is for loopback only. `transport` takes the network's
+    place, for tests."""
 
     def __init__(
         self,
