@@ -71,7 +71,7 @@ def test_as_many_languages_are_promised_as_there_are(path: str) -> None:
 def test_every_way_of_giving_a_secret_is_in_its_table(name: str) -> None:
     text = page("secrets.md")
     for option in command_named(name).options:
-        if option.name.endswith(("-password-file", "-token-command")):
+        if option.name.endswith(("-password-file", "-token-command", "-oauth")):
             assert f"`{option.name} {option.metavar}`" in text
 
 

@@ -1,6 +1,7 @@
 """`mailhaul oauth …` as a person uses it, and tokens that try to get out."""
 
 import base64
+import itertools
 import json
 import subprocess
 import urllib.request
@@ -14,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mailhaul.vault.oauth import Grant, kept_grant
 from mailhaul.vault.outer_keys import key_in_file
 from mailhaul.vault.sealed import Vault
-from tests.cli.running import Ran, command, environment, mailhaul
+from tests.cli.running import Ran, command, environment, maildir, mailhaul
+from tests.faults.plain import Plain
+from tests.servers.dovecot import Dovecot
 from tests.servers.issuer import Issuer, Reply, error
+from tests.servers.process import Account
 
 CANARY = "CANARY-kanarienvogel"
 
@@ -178,20 +182,110 @@ def test_what_makes_no_sense_is_one_sentence(
     assert not (tmp_path / "state").exists()
 
 
-def test_no_output_and_no_file_holds_a_token(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Dovecot]:
+    with Dovecot(oauth=True) as running:
+        yield running
+
+
+@pytest.fixture
+def fleet(server: Dovecot, tmp_path: Path) -> Iterator[Issuer]:
+    """A service account that acts for everybody at the server, logged in as `fleet`."""
     key = rsa.generate_private_key(65537, 2048)
+    (tmp_path / "key.json").write_text(json.dumps(key_file(key)))
+    minted = itertools.count(3600)
+
+    def mint(account: str) -> str:
+        return server.token_for(Account(account, ""), valid_seconds=next(minted))
+
+    with Issuer(public_key=key.public_key(), mint=mint) as running:
+        words = ("--issuer", running.url, "--inside", "--scope", "mail")
+        done = oauth(tmp_path, "login", "fleet", *words, "--service-account", "key.json")
+        assert done.code == 0, done.err
+        yield running
+        assert running.protests == []
+
+
+def test_a_mailbox_is_listed_and_copied_by_a_login(
+    server: Dovecot, fleet: Issuer, tmp_path: Path
+) -> None:
+    account, other = server.account(), server.account()
+    box = maildir(tmp_path / "mail", {"": 3})
+
+    def run(*words: str) -> Ran:
+        return mailhaul(*words, home=tmp_path, environ=environ(tmp_path))
+
+    login = f"fleet/{account.user}"
+    runs = [
+        run("copy", f"maildir:{box}", server.url(account), "--target-oauth", login),
+        run("ls", server.url(account), "--oauth", login),
+        run("ls", server.url(account), "--oauth", f"fleet/{other.user}"),
+        run("ls", server.url(account), "--oauth", "nobody"),
+        run("ls", server.url(account), "--oauth", "fleet"),
+    ]
+    assert [ran.code for ran in runs] == [0, 0, 4, 4, 4], [ran.err for ran in runs]
+    assert "mailhaul oauth login nobody" in runs[3].err
+    assert "oauth:fleet/{address}" in runs[4].err
+    told = "".join(ran.out + ran.err for ran in runs)
+    assert not any(token in told for token in fleet.given)
+
+
+def test_a_plans_mailboxes_log_in_by_one_login(
+    server: Dovecot, fleet: Issuer, tmp_path: Path
+) -> None:
+    pairs = [(server.account(), server.account()) for _ in range(2)]
+    for source, _ in pairs:
+        with Plain(server.host, server.port, source.user, source.password) as plain:
+            for number in range(4):
+                plain.append(b"INBOX", b"Subject: %d\r\n\r\nx\r\n" % number)
+    rows = [f"{s.user}@x.example,{server.url(s)},{server.url(t)}" for s, t in pairs]
+    (tmp_path / "mailboxes.csv").write_text("\n".join(["address,source,target", *rows]) + "\n")
+    place = f"imap://{{user}}@{server.host}:{server.port}"
+    (tmp_path / "plan.toml").write_text(
+        f"""
+name = "fleet"
+[source]
+url = "{place}"
+secret = "oauth:fleet/{{user}}"
+[target]
+url = "{place}"
+secret = "env:PASSWORD"
+"""
+    )
+    found = {**environ(tmp_path), "PASSWORD": server.password}
+    checked = mailhaul("check", "plan.toml", home=tmp_path, environ=found)
+    assert checked.code == 0, checked.out + checked.err
+    state = ("--state", str(tmp_path / "shop"))
+    ran = mailhaul("run", "plan.toml", *state, home=tmp_path, environ=found)
+    assert (ran.code, "waits for people" in ran.out) == (3, True), ran.err
+    status = mailhaul("status", "fleet", *state, "--json", home=tmp_path, environ=found)
+    assert status.lines[0]["copied"] == 8
+    # One token a mailbox and process.
+    assert fleet.asked["/token"] == 2 * len(pairs)
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for token in fleet.given:
+        assert not any(token.encode() in path.read_bytes() for path in left)
+
+
+def key_file(key: rsa.RSAPrivateKey) -> dict[str, str]:
+    """As Google makes it for a service account."""
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
-    ).decode()
-    file = tmp_path / "key.json"
-    shape = {
+    )
+    return {
         "type": "service_account",
         "client_email": Issuer.client,
-        "private_key": pem,
+        "private_key": pem.decode(),
         "private_key_id": "k1",
     }
+
+
+def test_no_output_and_no_file_holds_a_token(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    file, shape = tmp_path / "key.json", key_file(key)
+    pem = shape["private_key"]
     file.write_text(json.dumps(shape))
     with Issuer(secret=f"{CANARY}-secret", mint=lambda _: f"{CANARY}-access") as issuer:
         issuer.interval = 0.1

@@ -50,6 +50,7 @@ def ask(
     url: str = ENDPOINT,
     file: Path | str | None = None,
     command: str | None = None,
+    oauth: str | None = None,
     environ: dict[str, str] | None = None,
     scrubber: Scrubber | None = None,
     warnings: list[str] | None = None,
@@ -59,8 +60,10 @@ def ask(
         VARIABLE,
         "--source-password-file",
         "--source-token-command",
+        "--source-oauth",
         None if file is None else str(file),
         command,
+        oauth,
     )
     told = warnings if warnings is not None else []
     return credentials_for(
@@ -171,9 +174,22 @@ def test_a_path_needs_no_password(tmp_path: Path) -> None:
         ask(url="maildir:/mail", file=tmp_path / "password")
 
 
-def test_a_password_file_and_a_token_command_exclude_each_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "command", "oauth"),
+    [("password", "true", None), (None, "true", "anna"), ("password", None, "anna")],
+)
+def test_two_places_for_a_secret_exclude_each_other(
+    file: str | None, command: str | None, oauth: str | None
+) -> None:
     with pytest.raises(BadInput, match="exclude each other"):
-        ask(file=tmp_path / "password", command="true")
+        ask(file=file, command=command, oauth=oauth)
+
+
+def test_a_login_that_nobody_made_is_named(tmp_path: Path) -> None:
+    environ = {"XDG_STATE_HOME": str(tmp_path), VARIABLE: "x"}
+    with pytest.raises(Closed, match="mailhaul oauth login anna"):
+        ask(oauth="anna", environ=environ)
+    assert VARIABLE not in environ
 
 
 def test_what_is_found_never_shows(tmp_path: Path) -> None:

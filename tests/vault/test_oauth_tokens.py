@@ -1,21 +1,28 @@
 """Tokens are renewed in time and asked for once; what an issuer gives only once is kept first."""
 
 import asyncio
+import base64
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, RetryLater
-from mailhaul.core.text import Secret
+from mailhaul.core.text import Secret, printable
 from mailhaul.vault.oauth import Flow, keep_grant
-from mailhaul.vault.oauth_http import Wire
+from mailhaul.vault.oauth_answers import given as given_tokens
+from mailhaul.vault.oauth_answers import rights_in
+from mailhaul.vault.oauth_http import Answer, Wire
 from mailhaul.vault.oauth_tokens import AGAIN, HELD, Tokens, only_one
 from mailhaul.vault.sealed import Vault
 from tests.servers.issuer import Issuer, Reply, error
@@ -410,3 +417,76 @@ async def test_the_turn_is_waited_for(issuer: Issuer, tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         assert (waiting.done(), issuer.asked["/token"]) == (False, 0)
     assert (await waiting).reveal() == issuer.given[0]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [(0, ""), (100, ""), (-100, ""), (7200, "120 minutes ahead of"), (-7200, "120 minutes behind")],
+)
+async def test_a_clock_that_is_wrong_is_noticed_when_a_token_is_refused(
+    issuer: Issuer, tmp_path: Path, ahead: float, said: str
+) -> None:
+    tokens = tokens_for(issuer, tmp_path, Clock(time.time() + ahead))
+    issuer.replies.append(error("invalid_grant"))
+    with pytest.raises(Closed) as caught:
+        await tokens.token(NAME)
+    assert ("clock" in str(caught.value)) == bool(said)
+    assert said in str(caught.value)
+
+
+async def test_a_check_has_a_fresh_token_given_and_everybody_finds_it(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    tokens = tokens_for(issuer, tmp_path)
+    await tokens.token(NAME)
+    other = Tokens(vault_in(tmp_path), now=tokens.now)
+    grant = await other.fresh(NAME)
+    assert grant.access is not None and grant.access.reveal() == issuer.given[1]
+    assert (await tokens.token(NAME)).reveal() == issuer.given[1]
+    issuer.replies.append(error("temporarily_unavailable", status=503))
+    with pytest.raises(RetryLater):
+        await other.fresh(NAME)
+    assert (await other.token(NAME)).reveal() == issuer.given[1]
+
+
+def jwt(claims: object) -> Secret:
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in ({}, claims, "")]
+    return Secret(b".".join(part.rstrip(b"=") for part in parts).decode())
+
+
+@pytest.mark.parametrize(
+    ("token", "rights"),
+    [
+        (jwt({"roles": ["IMAP.AccessAsApp"], "tid": "x"}), ("IMAP.AccessAsApp",)),
+        (jwt({"scp": "IMAP.AccessAsUser.All Mail.Read"}), ("IMAP.AccessAsUser.All", "Mail.Read")),
+        (jwt({"tid": "x"}), ()),
+        (jwt({"roles": [1, "a\x1b"], "scp": 5}), ("a\\x1b",)),
+        (jwt({"sub": "x"}), None),
+        (jwt([]), None),
+        (Secret("EwAopaque"), None),
+        (Secret("a.b.c"), None),
+        (Secret("a.é.c"), None),
+    ],
+)
+def test_what_a_token_is_good_for_is_shown_where_it_says(
+    token: Secret, rights: tuple[str, ...] | None
+) -> None:
+    assert rights_in(token) == rights
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["access_token", "token_type", "expires_in", "refresh_token", "error"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()),
+    ),
+    st.sampled_from([200, 201, 400, 401, 403, 404, 429, 500, 503]),
+)
+def test_whatever_an_issuer_answers_is_tokens_or_one_sentence(
+    shape: dict[str, object], status: int
+) -> None:
+    try:
+        found = given_tokens(Answer(status, shape), NAME, "issuer.example")
+    except (Closed, RetryLater) as error:
+        assert printable(str(error), 9999) == str(error)
+    else:
+        assert found.life > 0 and found.access.reveal().isascii()

@@ -42,19 +42,26 @@ def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
 async def _check(
     arguments: Arguments, surroundings: Surroundings, tokens: "Tokens", name: str
 ) -> Exit:
+    from mailhaul.vault.oauth_answers import rights_in
+
     shown, console = printable(name, 120), surroundings.console
-    said, code = "a fresh token was given", Exit.COMPLETE
+    code, seconds, rights = Exit.COMPLETE, 0.0, None
     try:
-        life = await tokens.fresh(name, arguments.text("--account") or "")
+        grant = await tokens.fresh(name, arguments.text("--account") or "")
     except MailhaulError as error:
-        said, code, life = str(error), exit_for(error), 0.0
+        said, code = str(error), exit_for(error)
+    else:
+        seconds = grant.life
+        said = f"a fresh token was given, for {seconds / 60:.0f} minutes"
+        rights = rights_in(grant.access) if grant.access is not None else None
+    if rights is not None:
+        said += f"; it is good for {', '.join(rights) or 'nothing: has an administrator agreed?'}"
     if arguments.given("--json"):
         line: dict[str, Json] = {"event": "login", "name": name, "good": code is Exit.COMPLETE}
-        console.json({**line, "said": said, "seconds": round(life)})
-    elif code is Exit.COMPLETE:
-        console.show([Line(f"{shown}: {said}, for {life / 60:.0f} minutes", Tone.GOOD)])
+        console.json({**line, "said": said, "seconds": round(seconds), "rights": rights})
     else:
-        console.show([Line(f"{shown}: {said}", Tone.BAD)])
+        tone = Tone.GOOD if code is Exit.COMPLETE else Tone.BAD
+        console.show([Line(f"{shown}: {said}", tone)])
     return code
 
 

@@ -104,7 +104,7 @@ async def _by_browser(
     async with listening(
         lambda target: bool(asked) and is_answer(asked[0], target), arguments.number("--port", 0)
     ) as redirect:
-        asked.append(question(grant, f"http://{host}:{redirect.port}/"))
+        asked.append(question(grant, f"http://{host}:{redirect.port}"))
         console.tell("open this in a browser, as the person whose mailbox it is:")
         console.tell(asked[0].url)
         if arguments.given("--paste"):

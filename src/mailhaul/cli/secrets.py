@@ -1,13 +1,13 @@
 """Where a password or token comes from; never from the command line (docs/secrets.md).
 
-Asked in this order, the first that answers counts: the token command, the password file, the
-environment variable, the keyring, the prompt. What is found is made known to the scrubber before
-anything else sees it.
+Asked in this order, the first that answers counts: the login by OAuth 2, the token command, the
+password file, the environment variable, the keyring, the prompt. What is found is made known to the
+scrubber before anything else sees it.
 """
 
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,8 +37,10 @@ class Ways:
     variable: str
     file_option: str
     token_option: str
+    oauth_option: str
     file: str | None = None
     token_command: str | None = None
+    oauth: str | None = None
 
 
 def credentials_for(
@@ -54,15 +56,25 @@ def credentials_for(
     a person at the prompt. Raises `BadInput` when there is nothing, or nothing usable.
     """
     variable = environ.pop(ways.variable, "")
+    given = [
+        option
+        for option, value in (
+            (ways.file_option, ways.file),
+            (ways.token_option, ways.token_command),
+            (ways.oauth_option, ways.oauth),
+        )
+        if value is not None
+    ]
     if endpoint.is_file:
-        if ways.file is not None or ways.token_command is not None:
-            option = ways.file_option if ways.file is not None else ways.token_option
-            raise BadInput(f"{endpoint} needs no password; leave {option} out")
+        if given:
+            raise BadInput(f"{endpoint} needs no password; leave {given[0]} out")
         return Credentials()
-    if ways.file is not None and ways.token_command is not None:
-        raise BadInput(f"{ways.file_option} and {ways.token_option} exclude each other; give one")
+    if len(given) > 1:
+        raise BadInput(f"{' and '.join(given)} exclude each other; give one")
     # With `admin` it is that account's password that opens the mailbox (F7).
     login = replace(endpoint, user=endpoint.options.get("admin") or endpoint.user)
+    if ways.oauth is not None:
+        return _from_login(ways.oauth, login.user, environ, scrubber)
     if ways.token_command is not None:
         words = command_words(ways.token_command, ways.token_option)
         return Credentials(token=_token_from(words, ways, login.user, scrubber))
@@ -87,6 +99,33 @@ def _from_file(ways: Ways, warn: Callable[[str], None]) -> str:
     if ways.file is None:
         return ""
     return password_in_file(Path(ways.file).expanduser(), ways.file_option, warn)
+
+
+def _from_login(
+    text: str, user: str, environ: Mapping[str, str], scrubber: Scrubber
+) -> Credentials:
+    """What `mailhaul oauth login` has kept under that name. Raises `Closed`."""
+    from mailhaul.vault.oauth_tokens import Tokens, no_login  # noqa: PLC0415 - few log in so
+    from mailhaul.vault.references import login_by_token  # noqa: PLC0415
+    from mailhaul.vault.usual import usual_vault  # noqa: PLC0415
+
+    name, _, person = text.partition("/")
+    vault = usual_vault(environ, _ask_passphrase)
+    if vault is None:
+        raise no_login(name)
+    tokens = Tokens(vault, learn=scrubber.learn)
+    return login_by_token(tokens, name, person, lambda secret: scrubber.learn(secret, user))
+
+
+def _ask_passphrase() -> str:
+    if not sys.stdin.isatty():
+        return ""
+    import getpass  # noqa: PLC0415 - only a person at a terminal needs it
+
+    try:
+        return getpass.getpass("the vault's passphrase: ")
+    except EOFError:
+        return ""
 
 
 def _from_prompt(endpoint: Endpoint, ways: Ways) -> str:

@@ -20,6 +20,8 @@ PAIR_SECRETS = Group(
             "CMD",
         ),
         Option("--target-token-command", "the same for the target", "CMD"),
+        Option("--source-oauth", "a login made by mailhaul oauth login (docs/oauth.md)", "NAME"),
+        Option("--target-oauth", "the same for the target", "NAME"),
     ),
 )
 LONE_SECRETS = Group(
@@ -31,6 +33,7 @@ LONE_SECRETS = Group(
             "a command that prints an OAuth 2 access token; run at every login",
             "CMD",
         ),
+        Option("--oauth", "a login made by mailhaul oauth login (docs/oauth.md)", "NAME"),
     ),
 )
 JSON = Option("--json", "events as lines of JSON on standard output (docs/json-events.md)")
@@ -58,8 +61,10 @@ def pair_credentials(
                 variable=f"MAILHAUL_{side.upper()}_PASSWORD",
                 file_option=f"--{side}-password-file",
                 token_option=f"--{side}-token-command",
+                oauth_option=f"--{side}-oauth",
                 file=arguments.text(f"--{side}-password-file"),
                 token_command=arguments.text(f"--{side}-token-command"),
+                oauth=arguments.text(f"--{side}-oauth"),
             ),
             surroundings,
         )
@@ -82,8 +87,10 @@ def lone_credentials(
         variable="MAILHAUL_PASSWORD",
         file_option="--password-file",
         token_option="--token-command",  # noqa: S106 - an option's name
+        oauth_option="--oauth",
         file=arguments.text("--password-file"),
         token_command=arguments.text("--token-command"),
+        oauth=arguments.text("--oauth"),
     )
     return _credentials(endpoint, ways, surroundings)
 

@@ -23,7 +23,7 @@ SYSTEMS = (
         (
             "the account's own password is never accepted: make an app password at "
             "myaccount.google.com/apppasswords (2-step verification must be on), "
-            "or give --token-command",
+            "or log in by OAuth 2: mailhaul oauth login NAME --google",
             "in Google Workspace an administrator allows IMAP in the Admin console under "
             "Apps > Google Workspace > Gmail > End User Access",
             "“web login required”: sign in once with a browser, then try again",
@@ -33,8 +33,8 @@ SYSTEMS = (
         "Exchange Online",
         ("outlook.office365.com", "office365.com", "outlook.com", "partner.outlook.cn"),
         (
-            "passwords are not accepted at all any more: give --token-command with a program that "
-            "prints an OAuth 2 token for https://outlook.office.com/IMAP.AccessAsUser.All",
+            "passwords are not accepted at all any more: log in by OAuth 2, mailhaul oauth login "
+            "NAME --microsoft TENANT (docs/oauth.md)",
             "IMAP may be off for this mailbox: Microsoft 365 admin center > Users > the user > "
             "Mail > Manage email apps > IMAP; or Set-CASMailbox -ImapEnabled $true",
             "“authenticated but not connected”: the mailbox has no Exchange licence, or the login "

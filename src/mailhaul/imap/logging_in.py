@@ -180,7 +180,9 @@ def _behind(ahead: Ahead) -> Ahead:
 async def _secret(mechanism: sasl.Mechanism, credentials: Credentials) -> Secret:
     if mechanism in (sasl.Mechanism.XOAUTH2, sasl.Mechanism.OAUTHBEARER):
         if credentials.token is None:
-            raise BadInput("this login needs an access token; give a token command")
+            raise BadInput(
+                "this login needs an access token; log in by OAuth 2, or give a token command"
+            )
         return await credentials.token()
     if credentials.password is None:
         raise BadInput("this login needs a password; give one")

@@ -253,7 +253,10 @@ def _wanted(
         raise BadInput(f"auth={printable(wanted, 40)} is unknown; there are {names}") from error
     name = mechanism.value.lower()
     if mechanism in _TOKEN_MECHANISMS and credentials.token is None:
-        raise BadInput(f"auth={name} needs an access token, not a password; give a token command")
+        raise BadInput(
+            f"auth={name} needs an access token, not a password; log in by OAuth 2, or give a "
+            "token command"
+        )
     if mechanism not in _TOKEN_MECHANISMS and credentials.password is None:
         raise BadInput(f"auth={name} needs a password, not a token; give a password")
     if authzid and mechanism not in _CARRIES_AUTHZID:
@@ -280,7 +283,10 @@ def _why_none(
     if credentials.token is not None:
         return f"the server takes no access token, but {_names(offered)}; give a password"
     if offered & set(_TOKEN_MECHANISMS):
-        return "the server takes access tokens only, no password; give a token command"
+        return (
+            "the server takes access tokens only, no password; log in by OAuth 2 (mailhaul oauth "
+            "login), or give a token command"
+        )
     return (
         "the server offers no way to log in here that mailhaul knows; passwords may be switched "
         "off, or wanted only under TLS: use imaps:// or imap+starttls://"

@@ -4,6 +4,8 @@ The codes are RFC 6749's (5.2), OpenID Connect's (core 3.1.2.6) and RFC 8628's (
 own numbers (AADSTS…) say more, and are looked at first.
 """
 
+import base64
+import json
 import re
 from dataclasses import dataclass
 
@@ -126,6 +128,25 @@ def refusal(answer: Answer, name: str, issuer: str) -> MailhaulError:
 def error_code(answer: Answer) -> str:
     """The answer's error code; empty where it has none."""
     return _words(answer, "error")
+
+
+def rights_in(token: Secret) -> tuple[str, ...] | None:
+    """What Microsoft's kind of token says that it is good for, printable; None: it doesn't say. To
+    be shown, and never to be relied on: tokens are for whoever takes them."""
+    parts = token.reveal().split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    # `tid` is in all of Microsoft's, `roles` in none of an application without consent.
+    if not isinstance(claims, dict) or not {"roles", "scp", "tid"} & set(claims):
+        return None
+    roles, scopes = claims.get("roles"), claims.get("scp")
+    found = [each for each in roles if isinstance(each, str)] if isinstance(roles, list) else []
+    found += scopes.split() if isinstance(scopes, str) else []
+    return tuple(printable(each, 80) for each in found[:50])
 
 
 def missing_scopes(asked: str, granted: str) -> list[str]:

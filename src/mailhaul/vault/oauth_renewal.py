@@ -11,6 +11,9 @@ from mailhaul.vault.oauth_answers import Given, given, refusal
 from mailhaul.vault.oauth_http import Wire, post_form
 from mailhaul.vault.oauth_issuers import shown_issuer
 
+SKEW = 120.0
+"""Seconds by which clocks may differ before it is said."""
+
 
 async def renewal(
     wire: Wire,
@@ -47,7 +50,18 @@ async def renewal(
         more, basic = client_proof(grant, now)
         form |= more
     answer = await post_form(wire, issuer.token, form, inside=issuer.inside, basic=basic)
-    return given(answer, name, shown_issuer(issuer))
+    try:
+        return given(answer, name, shown_issuer(issuer))
+    except Closed as error:
+        # An issuer that takes our clock to be wrong often says no more than invalid_grant (F2).
+        ahead = now - answer.date if answer.date is not None else 0.0
+        if abs(ahead) < SKEW:
+            raise
+        raise Closed(
+            f"{error}; this machine's clock is {abs(ahead) / 60:.0f} minutes "
+            f"{'ahead of' if ahead > 0 else 'behind'} the issuer's: set it right first",
+            error.reason,
+        ) from error
 
 
 def renewed_grant(grant: Grant, found: Given, asked: float) -> Grant:

@@ -114,9 +114,9 @@ class Tokens:
         finally:
             state.refused = None
 
-    async def fresh(self, name: str, person: str = "") -> float:
-        """Has a new token given, however good the one that is kept; for how many seconds it is.
-        Raises as `token`."""
+    async def fresh(self, name: str, person: str = "") -> Grant:
+        """Has a new token given, however good the one that is kept; the grant with it. Raises as
+        `token`."""
         want, state = self._state(name, person)
         state.refused = (await self._read(want, state)).access
         try:
@@ -124,7 +124,7 @@ class Tokens:
         finally:
             state.refused = None
         assert state.kept is not None
-        return state.kept.grant.life
+        return state.kept.grant
 
     def _state(self, name: str, person: str) -> tuple[_Want, _State]:
         want = _Want(name, person)

@@ -115,7 +115,10 @@ async def resolve(
     if reference.kind is Kind.OAUTH:
         if tokens is None and vault is not None:
             tokens = Tokens(vault, learn=learn)
-        return await _login_by_token(reference, tokens, learn)
+        name, _, person = reference.place.partition("/")
+        if tokens is None:
+            raise no_login(name)
+        return await asyncio.to_thread(login_by_token, tokens, name, person, learn)
     # A keyring may ask a service, and opening a vault takes a moment by design.
     try:
         found = await asyncio.to_thread(_found, reference, directory, environ, vault, warn)
@@ -129,6 +132,27 @@ async def resolve(
             ClosedReason.CREDENTIALS,
         )
     return Credentials(password=secret)
+
+
+def login_by_token(
+    tokens: Tokens, name: str, person: str, learn: Callable[[Secret], None]
+) -> Credentials:
+    """Whoever logs in gets the token of that moment, and another one if a server refuses it. Opens
+    the vault, and raises `Closed` where nobody has logged in under that name."""
+    last: Secret | None = None
+
+    async def token() -> Secret:
+        nonlocal last
+        found = await tokens.token(name, person)
+        if last is None or found.reveal() != last.reveal():
+            learn(found)
+        last = found
+        return found
+
+    async def another() -> bool:
+        return last is not None and await tokens.another(name, last, person)
+
+    return Credentials(token=token, another=another, mark=_mark(tokens.vault, name))
 
 
 def fingerprint(credentials: Credentials, salt: bytes) -> str | None:
@@ -170,31 +194,6 @@ def _found(
             raise BadInput(f"{reference}: {why}; store it: keyring set {printable(service)} …")
         case _:
             return _in_vault(reference, vault)
-
-
-async def _login_by_token(
-    reference: Reference, tokens: Tokens | None, learn: Callable[[Secret], None]
-) -> Credentials:
-    """Whoever logs in gets the token of that moment, and another one if a server refuses it."""
-    name, _, person = reference.place.partition("/")
-    if tokens is None:
-        raise no_login(name)
-    source = tokens
-    mark = await asyncio.to_thread(_mark, source.vault, name)
-    last: Secret | None = None
-
-    async def token() -> Secret:
-        nonlocal last
-        found = await source.token(name, person)
-        if last is None or found.reveal() != last.reveal():
-            learn(found)
-        last = found
-        return found
-
-    async def another() -> bool:
-        return last is not None and await source.another(name, last, person)
-
-    return Credentials(token=token, another=another, mark=mark)
 
 
 def _mark(vault: Vault, name: str) -> str:
