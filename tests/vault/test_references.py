@@ -54,6 +54,7 @@ def vault_in(directory: Path) -> Vault:
         (" env:ANNA ", Kind.ENV, "ANNA"),
         ("keyring:mail/anna/with@slash", Kind.KEYRING, "mail/anna/with@slash"),
         ("vault:anna@old.example", Kind.VAULT, "anna@old.example"),
+        ("oauth:fleet/anna@old.example", Kind.OAUTH, "fleet/anna@old.example"),
         ("command:pass show 'mail anna'", Kind.COMMAND, "pass show 'mail anna'"),
     ],
 )
@@ -78,6 +79,32 @@ def test_what_is_no_reference_is_refused_and_never_repeated(text: str) -> None:
 def test_a_keyring_wants_a_service_and_a_user(text: str) -> None:
     with pytest.raises(BadInput, match="SERVICE/USER"):
         parse_reference(text)
+
+
+@pytest.mark.parametrize("text", ["oauth:/anna", "oauth:fleet/", "oauth:/"])
+def test_a_login_has_a_name_and_acts_for_somebody_or_says_nothing_of_it(text: str) -> None:
+    with pytest.raises(BadInput, match="oauth:NAME/PERSON"):
+        parse_reference(text)
+
+
+async def test_a_grant_is_never_sent_as_a_password(tmp_path: Path) -> None:
+    vault = vault_in(tmp_path)
+    vault.set("oauth:fleet", Secret(SECRET))
+    with pytest.raises(Closed, match="write oauth:fleet"):
+        await resolve("vault:oauth:fleet", tmp_path, {}, vault)
+
+
+@pytest.mark.parametrize("text", ["oauth:fleet", "oauth:odd"])
+async def test_a_login_that_can_not_be_used_is_named_before_anything_is_connected(
+    tmp_path: Path, text: str
+) -> None:
+    vault = vault_in(tmp_path)
+    vault.set("oauth:odd", Secret(SECRET))
+    for found in (vault, None):
+        with pytest.raises(Closed, match=f"oauth login {text.removeprefix('oauth:')}") as caught:
+            await resolve(text, tmp_path, {}, found)
+        assert caught.value.reason is ClosedReason.CREDENTIALS
+        assert SECRET not in str(caught.value)
 
 
 def test_an_open_quote_in_a_command_is_found_when_the_plan_is_read() -> None:
@@ -232,7 +259,7 @@ def test_the_usual_vault_is_where_the_environment_says(tmp_path: Path) -> None:
     [
         *("file:a", "env:ANNA", "keyring:mail/anna", "vault:anna@old.example", "command:pass x"),
         *("keyring:mail", "keyring:/anna", "keyring:mail/", "file:", "vault: ", "secret"),
-        *("FILE:a", "password:x", "command:"),
+        *("FILE:a", "password:x", "command:", "oauth:a", "oauth:a/b", "oauth:/b", "oauth:a/"),
     ],
 )
 def test_a_plan_and_a_login_agree_on_what_is_a_reference(text: str) -> None:
