@@ -1,25 +1,28 @@
 """Cyrus as a control plane keeps the contract: a real one, as a hoster runs it."""
 
 import imaplib
+import smtplib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from mailhaul.core.endpoint import Credentials
-from mailhaul.core.errors import Disconnected
+from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected
 from mailhaul.core.text import Secret
-from mailhaul.providers.cyrus import CyrusProvider
-from mailhaul.providers.extras import Extra
+from mailhaul.providers.actions import Action, Create, Delete, Lock, Rename, Unlock
+from mailhaul.providers.cyrus import CyrusProvider, Naming
+from mailhaul.providers.extras import Delegation, Extra, Remark, Right
 from mailhaul.providers.programs import Program, run
-from mailhaul.providers.provider import Provider
+from mailhaul.providers.provider import Planned, Provider, Refused, TaskState
 from mailhaul.providers.registry import Settings, open_provider
-from mailhaul.providers.service import Verb
+from mailhaul.providers.service import AccountState, Verb
 from tests.providers.memory import Fault
-from tests.providers.suite import ProviderSuite
+from tests.providers.suite import ProviderSuite, done, fresh
 from tests.servers.cyrus import ADMIN, Cyrus
 from tests.servers.process import fast
 
@@ -167,11 +170,180 @@ class CyrusHouse:
         return box
 
 
+async def made(house: CyrusHouse, *actions: Action) -> None:
+    for action in actions:
+        await done(house, action)
+
+
+def delivered(server: Cyrus, address: str, subject: str) -> None:
+    with smtplib.LMTP(str(server.lmtp)) as client:
+        client.sendmail("a@else.test", [address], f"Subject: {subject}\r\n\r\nhi\r\n")
+
+
+@pytest.fixture
+async def house(hosting: Cyrus) -> AsyncIterator[CyrusHouse]:
+    with TemporaryDirectory(dir=fast()) as directory:
+        house = CyrusHouse(hosting, Path(directory))
+        yield house
+        for each in house.opened:
+            await each.close()
+
+
+async def test_a_locked_account_is_shut_for_its_owner_and_open_for_mail(house: CyrusHouse) -> None:
+    address = await house.account(fresh("ann"), messages=1)
+    with house._logged_in(address, house.secret) as before:
+        before.create("Plans")
+    await done(house, Lock(address))
+    delivered(house.server, address, "arrives")
+    with house._logged_in(address, house.secret) as box:
+        for name, *arguments in (
+            ("select", "INBOX"),
+            ("select", "Plans"),
+            ("append", "INBOX", "", "", b"Subject: x\r\n\r\n"),
+            ("delete", "Plans"),
+            ("rename", "Plans", "Mine"),
+            ("setacl", "INBOX", address, "lrswipkxtecdan"),
+            ("deleteacl", "INBOX", "-anyone"),
+            ("setacl", "INBOX", "-anyone", "l"),
+        ):
+            assert getattr(box, name)(*arguments)[0] == "NO", name
+    await done(house, Unlock(address))
+    assert await house.messages(address) == 2
+    with house._logged_in(address, house.secret) as box:
+        assert box.select("Plans")[0] == "OK"
+
+
+async def test_a_locked_account_moves_and_is_deleted_all_the_same(house: CyrusHouse) -> None:
+    address = await house.account(fresh("ann"))
+    to = f"{fresh('bob')}@{DOMAIN}"
+    await made(house, Lock(address), Rename(address, to))
+    found = await house.provider.account(to)
+    assert found is not None
+    assert found.state is AccountState.LOCKED
+    await done(house, Delete(to, empty=True))
+    assert await house.provider.account(to) is None
+
+
+async def test_rights_of_others_are_told_and_small_ones_remarked_on(house: CyrusHouse) -> None:
+    ann, bob, eve = [await house.account(fresh(name)) for name in ("ann", "bob", "eve")]
+    house.server.administer(
+        [f'SETACL "user/{ann}" {bob} lrswipkxte', f'SETACL "user/{ann}" {eve} lrs']
+    )
+    assert await house.provider.extras(ann) == [
+        Delegation(ann, bob, Right.FULL),
+        Remark(ann, "access", f"{eve} has lrs on the inbox"),
+    ]
+    assert [each.code for each in await house.provider.obstacles(ann)] == ["DELEGATION_EXIST"]
+
+
+async def test_a_quota_and_a_size_are_told_in_octets(house: CyrusHouse) -> None:
+    address = f"{fresh('ann')}@{DOMAIN}"
+    await done(house, Create(address, quota=10_000_000), secret=house.secret)
+    with house._logged_in(address, house.secret) as box:
+        box.append("INBOX", "", "", b"Subject: x\r\n\r\n" + b"x" * 50)
+        box.create("Sent")
+        box.append("Sent", "", "", b"Subject: x\r\n\r\n" + b"x" * 50)
+    found = await house.provider.account(address)
+    assert found is not None
+    assert found.quota == 9766 * 1024
+    assert found.used == 128
+    assert found.messages is None
+
+
+async def test_mail_that_comes_before_a_deletion_saves_the_account(house: CyrusHouse) -> None:
+    address = await house.account(fresh("ann"))
+    provider = house.open()
+    assert isinstance(provider, CyrusProvider)
+    plan = provider.plan
+
+    async def planned(action: Action) -> Planned:
+        found = await plan(action)
+        delivered(house.server, address, "just in time")
+        return found
+
+    provider.plan = planned  # type: ignore[method-assign]
+    with pytest.raises(Refused, match=r"holds mail|mail has come"):
+        await provider.begin(Delete(address, empty=True), fresh("key"))
+    assert await house.messages(address) == 1
+
+
+async def test_who_is_no_administrator_is_told_so(house: CyrusHouse) -> None:
+    address = await house.account(fresh("ann"))
+    settings = house.settings()
+
+    async def login() -> Credentials:
+        return Credentials(password=house.secret)
+
+    local = address.replace("@", "%40")
+    url = f"imap://{local}@{house.server.host}:{house.server.port}"
+    provider = open_provider(replace(settings, url=url, login=login))
+    house.opened.append(provider)
+    with pytest.raises(Closed, match="admins") as raised:
+        await provider.begin(Create(f"{fresh('bob')}@{DOMAIN}"), fresh("key"))
+    with house._logged_in(address, house.secret) as box:
+        assert len(box.list()[1]) == 1
+    assert raised.value.reason is ClosedReason.FORBIDDEN
+
+
+async def test_without_a_program_no_password_is_dropped_in_silence(house: CyrusHouse) -> None:
+    settings = house.settings()
+    values = {name: each for name, each in settings.values.items() if "command" not in name}
+    provider = open_provider(replace(settings, values=values))
+    house.opened.append(provider)
+    address = f"{fresh('ann')}@{DOMAIN}"
+    with pytest.raises(Refused, match="password_command"):
+        await provider.begin(Create(address), fresh("key"), house.secret)
+    assert await provider.account(address) is None
+    assert (await provider.begin(Create(address), fresh("key"))).state is TaskState.DONE
+
+
+@pytest.mark.parametrize(
+    ("whole", "usual", "delimiter", "address", "mailbox"),
+    [
+        (True, "", "/", "Ann.Bo@Own.test", "user/ann.bo@own.test"),
+        (True, "own.test", "/", "ann@own.test", "user/ann"),
+        (True, "own.test", "/", "ann@else.test", "user/ann@else.test"),
+        (False, "own.test", "/", "ann@own.test", "user/ann"),
+        (False, "own.test", ".", "ann@own.test", "user.ann"),
+    ],
+)
+def test_accounts_have_a_mailbox(
+    whole: bool, usual: str, delimiter: str, address: str, mailbox: str
+) -> None:
+    naming = Naming(whole, usual)
+    assert naming.mailbox(address, delimiter) == mailbox
+    assert naming.address(mailbox, delimiter) == address.lower()
+    assert naming.address(naming.mailbox(address, delimiter, "*"), delimiter) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"url": ""}, "needs a url"),
+        ({"url": "maildir:/x"}, "is an IMAP server"),
+        ({"url": "imap://admin:secret@h"}, "holds a password"),
+        ({"values": {"logins": "local"}}, "needs one domain"),
+        ({"values": {"logins": "email"}}, "write one of"),
+        ({"values": {"password": "x"}}, "no setting"),
+        ({"values": {"password_command": "saslpasswd2"}}, "whole path"),
+        ({"values": {"contents": "mail, fax"}}, "contents are of"),
+        (
+            {"values": {"logins": "local", "domains": "a.test", "placeholders": "b.test"}},
+            "domain of their own",
+        ),
+    ],
+)
+def test_settings_that_can_not_be_are_bad_input(change: dict[str, Any], said: str) -> None:
+    async def login() -> Credentials:
+        return Credentials()
+
+    settings = Settings("cyrus", "x", login, "imaps://admin@mail.test")
+    with pytest.raises(BadInput, match=said) as raised:
+        open_provider(replace(settings, **change))
+    assert "secret" not in str(raised.value)
+
+
 class TestCyrus(ProviderSuite):
     @pytest.fixture
-    async def house(self, hosting: Cyrus) -> AsyncIterator[CyrusHouse]:
-        with TemporaryDirectory(dir=fast()) as directory:
-            house = CyrusHouse(hosting, Path(directory))
-            yield house
-            for each in house.opened:
-                await each.close()
+    def house(self, house: CyrusHouse) -> CyrusHouse:
+        return house

@@ -218,12 +218,27 @@ class Administrator:
             )
             status = await session.greeting()
             self.product = printable(status.said, 120)
-            pending = session.send(commands.list_all(""))
-            await pending.done()
-            told = [_values(event, b"LIST") for event in pending.events]
-            self.delimiter = next((text(each[1]) or "/" for each in told if len(each) > 2), "/")
+            self.delimiter = await self._delimiter(session)
             self._session = session
             return session
+
+    async def _delimiter(self, session: Session) -> str:
+        """As administrators see it, who have no folders of their own and find accounts under
+        `user`; for anybody else that would be a name like any other, and CREATE make a folder."""
+        pending = session.send(commands.namespace())
+        await pending.done()
+        for event in pending.events:
+            match _values(event, b"NAMESPACE"):
+                case [None, [[bytes(prefix), bytes(delimiter), *_], *_], *_] if (
+                    prefix == b"user" + delimiter
+                ):
+                    return delimiter.decode("latin-1")
+        await session.close()
+        raise Closed(
+            f"{printable(self.name, 80)} is no administrator of this Cyrus; name it in "
+            "imapd.conf's admins, or log in as one who is",
+            ClosedReason.FORBIDDEN,
+        )
 
 
 def _values(event: Event, name: bytes) -> list[Value]:
