@@ -121,7 +121,7 @@ class Layout:
 
 def gecos(name: str) -> str:
     """The name as a row can hold it."""
-    return "".join(" " if each in _LEFT_ALONE else each for each in name)
+    return "".join(" " if each in _LEFT_ALONE else each for each in name).strip()
 
 
 def unfit(address: str) -> str:
