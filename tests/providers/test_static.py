@@ -1,5 +1,8 @@
 """A list and a person keep the contract: the person does what the tasks tell, at another hoster."""
 
+import asyncio
+import csv
+import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -9,18 +12,22 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from mailhaul.core.endpoint import Credentials
+from mailhaul.core.errors import BadInput
 from mailhaul.core.text import Secret
+from mailhaul.providers.actions import Action, Add, Create, Delete, Lock, Rename
 from mailhaul.providers.actions_text import action_of
-from mailhaul.providers.extras import Extra
+from mailhaul.providers.extras import Alias, Extra, Redirection
 from mailhaul.providers.journal import Journal
-from mailhaul.providers.provider import Provider
+from mailhaul.providers.provider import Provider, TaskState
 from mailhaul.providers.registry import Settings, open_provider
 from mailhaul.providers.service import AccountState, Verb
 from mailhaul.providers.static import USUAL, StaticProvider
 from tests.providers.memory import PASSWORD, Fault, MemoryHoster, MemoryService
 from tests.providers.memory_provider import MemoryProvider
-from tests.providers.suite import ProviderSuite
-from tests.servers.process import fast
+from tests.providers.suite import ProviderSuite, fresh
+from tests.servers.dovecot import Dovecot
+from tests.servers.mx import MailExchange
+from tests.servers.process import fast, free_port
 
 DOMAIN = "own.test"
 ALL = USUAL | {Verb.CONFIGURE}
@@ -122,3 +129,170 @@ class TestStatic(ProviderSuite):
     async def house(self, request: pytest.FixtureRequest) -> AsyncIterator[StaticHouse]:
         with TemporaryDirectory(dir=fast()) as directory:
             yield StaticHouse(Path(directory), request.param)
+
+
+async def done_by_person(provider: StaticProvider, action: Action) -> None:
+    task = await provider.begin(action, fresh("key"))
+    assert (await provider.told(task.id, "Ann")).state is TaskState.DONE
+
+
+async def test_a_person_is_told_what_to_do_and_is_remembered(tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("address\nann@own.test\n")
+    provider = opened(tmp_path, panel="https://panel.old.test")
+    action = Rename("ann@own.test", "ann01@own.test")
+    task = await provider.begin(action, "key")
+    assert (task.state, task.by_person) == (TaskState.DOING, True)
+    assert task.said == "rename ann@own.test to ann01@own.test at https://panel.old.test"
+    assert (await opened(tmp_path).begin(action, "key")).id == task.id
+    with pytest.raises(BadInput, match="who says so"):
+        await provider.told(task.id, " ")
+    over = await opened(tmp_path).told(task.id, "Ann Example", said="done at noon")
+    assert (over.state, over.said, over.by_person) == (TaskState.DONE, "done at noon", False)
+    assert (await provider.told(task.id, "Bob", done=False)).state is TaskState.DONE
+    entry = Journal(tmp_path / "accounts.csv.mailhaul").entry(task.id)
+    assert entry.told_by == "Ann Example"
+    assert [each.address for each in await provider.accounts()] == ["ann01@own.test"]
+
+
+async def test_a_list_that_a_person_has_changed_is_a_word_too(tmp_path: Path) -> None:
+    users = tmp_path / "accounts.csv"
+    users.write_text("address\nann@own.test\n")
+    provider = opened(tmp_path)
+    task = await provider.begin(Rename("ann@own.test", "bob@own.test"), "key")
+    assert (await provider.task(task.id)).state is TaskState.DOING
+    users.write_text("address\nbob@own.test\n")
+    assert (await provider.task(task.id)).state is TaskState.DONE
+
+
+async def test_what_people_keep_in_the_list_stays(tmp_path: Path) -> None:
+    users = tmp_path / "accounts.csv"
+    users.write_text(
+        "\ufeffTelephone;Address;State;Remark\n"
+        '"+1; 2";ann@own.test;;"two\nlines, ""quoted"""\n;bob@own.test;locked;\n',
+        encoding="utf-8",
+    )
+    provider = opened(tmp_path)
+    await done_by_person(provider, Lock("ann@own.test"))
+    await done_by_person(provider, Add(Alias("bob@own.test", "robert@own.test")))
+    text = users.read_text(encoding="utf-8")
+    head, *rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";"))
+    assert text.startswith("\ufefftelephone;address;state;remark;name;")
+    assert rows[0][:4] == ["+1; 2", "ann@own.test", "locked", 'two\nlines, "quoted"']
+    assert dict(zip(head, rows[1], strict=True))["aliases"] == "robert@own.test"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,state\nAnn,\n", "names its columns"),
+        ("address,address\na@b.test,\n", "each once"),
+        ("address,state\na@b.test,gone\n", "no state"),
+        ("address,quota\na@b.test,5 GB\n", "no number"),
+        ("address\na@b.test,x,y\n", "more fields"),
+        ("address\nann\n", "no address"),
+        ('address\n"a@b.test\n', "no CSV"),
+    ],
+)
+async def test_a_list_that_makes_no_sense_is_bad_input(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "accounts.csv").write_text(text)
+    with pytest.raises(BadInput, match=said):
+        await opened(tmp_path).accounts()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"accounts": "nowhere.csv"}, "no list of accounts"),
+        ({"domains": ""}, "needs domains"),
+        ({"verbs": "write zones"}, "can't be asked"),
+        ({"verbs": "configure placeholders"}, "can't be asked"),
+        ({"mx": "a b"}, "host or host:port"),
+        ({"mx": "mx.test:99999"}, "host or host:port"),
+        ({"imap": "%u"}, "no endpoint"),
+        ({"watch_every": "often"}, "number of seconds"),
+        ({"password": "x"}, "no setting"),
+    ],
+)
+def test_settings_that_can_not_be_are_bad_input(
+    values: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "accounts.csv").write_text("address\n")
+    with pytest.raises(BadInput, match=said):
+        opened(tmp_path, **values)
+
+
+def _nothing(message: bytes) -> None:
+    raise AssertionError("no mail is ever sent")
+
+
+@pytest.mark.parametrize(
+    ("action", "known", "seen"),
+    [
+        (Rename("ann@own.test", "ann01@own.test"), {"ann01@own.test"}, True),
+        (Rename("ann@own.test", "ann01@own.test"), {"ann@own.test"}, False),
+        (
+            Rename("ann@own.test", "ann01@own.test"),
+            {"ann@own.test", "ann01@own.test"},
+            False,
+        ),
+        (Create("new@own.test"), {"new@own.test"}, True),
+        (Create("new@own.test"), set(), False),
+        (Delete("ann@own.test"), set(), True),
+        (Add(Alias("ann@own.test", "a@own.test")), {"a@own.test"}, True),
+        (Lock("ann@own.test"), {"ann@own.test"}, False),
+        (Add(Redirection("ann@own.test", "x@y.test")), {"ann@own.test"}, False),
+    ],
+)
+@pytest.mark.parametrize("anybody", [False, True], ids=["strict", "takes anybody"])
+async def test_the_mail_host_shows_when_it_is_done(
+    action: Action, known: set[str], seen: bool, anybody: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "accounts.csv").write_text("address\nann@own.test\n")
+    everyone = _nothing if anybody else None
+    with MailExchange(dict.fromkeys(known, _nothing), catch_all=everyone) as exchange:
+        provider = opened(tmp_path, mx=f"127.0.0.1:{exchange.port}")
+        task = await provider.begin(action, "key")
+        over = (await provider.task(task.id)).state is TaskState.DONE
+        assert over is (seen and not anybody)
+        # A second look comes a minute later at the earliest.
+        asked = len(exchange.named)
+        await provider.task(task.id)
+        assert len(exchange.named) == asked
+        assert exchange.taken == []
+
+
+async def test_a_mail_host_that_is_away_shows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("address\nann@own.test\n")
+    provider = opened(tmp_path, mx=f"127.0.0.1:{free_port()}")
+    task = await provider.begin(Delete("ann@own.test"), "key")
+    assert (await provider.task(task.id)).state is TaskState.DOING
+
+
+async def test_a_login_that_works_shows_that_the_account_is_made(
+    tmp_path: Path, dovecot: Dovecot
+) -> None:
+    account = dovecot.account()
+    (tmp_path / "accounts.csv").write_text("address\n")
+    imap = f"imap://%n@{dovecot.host}:{dovecot.port}"
+    for password, seen in (("wrong", False), (account.password, True)):
+        provider = opened(tmp_path, imap=imap)
+        action = Create(f"{account.user}@own.test")
+        task = await provider.begin(action, "key", Secret(password))
+        assert ((await provider.task(task.id)).state is TaskState.DONE) is seen
+    assert account.password not in _written(tmp_path)
+
+
+def _written(directory: Path) -> str:
+    """All that stands in its files."""
+    return "".join(each.read_bytes().decode("latin-1") for each in directory.iterdir())
+
+
+async def test_all_who_say_so_at_once_are_heard(tmp_path: Path) -> None:
+    names = [f"u{number}@own.test" for number in range(8)]
+    (tmp_path / "accounts.csv").write_text("\n".join(["address", *names]))
+    tasks = [await opened(tmp_path).begin(Lock(name), f"key {name}") for name in names]
+    await asyncio.gather(*(opened(tmp_path).told(each.id, "Ann") for each in tasks))
+    found = await opened(tmp_path).accounts()
+    assert [each.state for each in found] == [AccountState.LOCKED] * 8
