@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -159,6 +160,41 @@ async def test_a_change_that_changes_nothing_leaves_the_file_alone(tmp_path: Pat
     assert (users.stat().st_ino, users.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     await rewrite(users, lambda lines: [*lines, "x\n"])
     assert users.read_bytes() == b"caf\xe9 \xff\nx\n"
+
+
+WRITING = """
+import asyncio, pathlib, sys
+from mailhaul.providers.rewriting import rewrite
+
+def turned(lines):
+    return [*lines[1:], lines[0]]
+
+async def main():
+    print("begun", flush=True)
+    while True:
+        await rewrite(pathlib.Path(sys.argv[1]), turned)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("milliseconds", [3, 11, 26])
+async def test_who_is_killed_leaves_a_whole_file(milliseconds: int, tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    rows = [f"user{number}@b.test:{{PLAIN}}x::::/h/{number}::\n" for number in range(500)]
+    users.write_text("".join(rows))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITING, str(users), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    await asyncio.sleep(milliseconds / 1000)
+    process.kill()
+    await process.wait()
+    assert sorted(read(users)) == sorted(rows)
+    await rewrite(users, lambda lines: [*lines, "more\n"])
+    assert sorted(read(users)) == sorted([*rows, "more\n"])
+    assert _names(tmp_path) == [".users.lock", "users"]
 
 
 async def test_a_file_that_is_not_there_says_what_is_needed(tmp_path: Path) -> None:

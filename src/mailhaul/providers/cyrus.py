@@ -248,8 +248,6 @@ class CyrusProvider:
                 await administrator.grant(await self._folders(address), DENIED, rights)
             case Unlock(address=address):
                 await administrator.withdraw(await self._folders(address), DENIED)
-                if secret is not None:
-                    await self._set_password(address, secret)
             case Delete(address=address, empty=empty):
                 await self._delete(address, empty=empty)
             case Add(extra=Delegation(address=address, to=to)):

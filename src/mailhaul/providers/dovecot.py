@@ -214,9 +214,9 @@ class DovecotProvider:
                 await self._change(address, lambda each: each and replace(each, extra=each.locked))
                 await self._kick(address)
             case Unlock(address=address):
+                # The password is what it was: locking hasn't changed it.
                 await self._change(
-                    address,
-                    lambda each: each and replace(self._with(each, secret), extra=each.unlocked),
+                    address, lambda each: each and replace(each, extra=each.unlocked)
                 )
             case Delete(address=address, empty=empty):
                 return await self._delete(address, empty=empty)

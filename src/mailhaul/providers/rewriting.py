@@ -7,6 +7,7 @@ it is replaced. File calls are made in line.
 import asyncio
 import contextlib
 import fcntl
+import glob
 import os
 import re
 import secrets
@@ -22,6 +23,8 @@ PATIENCE = 60.0
 """Seconds that another one of us is waited for."""
 _LOOK_AGAIN = 0.02
 _ATTEMPTS = 20
+_DRAFT = 16
+"""Letters behind the name of a file that is still being written."""
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
@@ -40,6 +43,7 @@ async def rewrite(path: Path, change: Callable[[Sequence[str]], Sequence[str]]) 
     time moves on by a second at least: Dovecot reads a file anew by whole seconds and size."""
     real = Path(os.path.realpath(path))  # noqa: ASYNC240, PTH - file calls are made in line
     async with _alone(real):
+        _forget_drafts(real)
         for _ in range(_ATTEMPTS):
             before = _stamp(real)
             lines = read(real)
@@ -77,7 +81,7 @@ def _stamp(path: Path) -> Stamp:
 def _written(path: Path, text: str, before: Stamp) -> Path:
     """The new file beside the old one."""
     _, _, changed, mode, uid, gid = before
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT // 2)}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -97,6 +101,13 @@ def _written(path: Path, text: str, before: Stamp) -> Path:
     except OSError as error:
         raise _unreachable(path, error) from error
     return fresh
+
+
+def _forget_drafts(path: Path) -> None:
+    """What the killed have left: whoever has the lock is the only one who writes."""
+    for each in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * _DRAFT}"):
+        with contextlib.suppress(FileNotFoundError):
+            each.unlink()
 
 
 @asynccontextmanager
