@@ -1,4 +1,5 @@
-"""Every writer of zones keeps the same contract: in memory, at Knot, BIND and the lab's server."""
+"""Every writer of zones keeps the same contract: in memory, at Knot, BIND and the lab's server, and
+at OVHcloud's simulator."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from mailhaul.dns.switch_codes import Code
 from mailhaul.dns.zone import Edit, Held, ZoneError, ZoneWriter, nothing
 from mailhaul.lab.name_server import KEY_NAME, name_server
 from tests.dns.memory_zone import MemoryZone
+from tests.providers.memory import MemoryHoster
+from tests.providers.ovh_house import ovh_zone
+from tests.providers.ovh_simulator import OvhCloud
 from tests.servers.names import AuthoritativeServer
 
 LOOPBACK = allowance(["127.0.0.0/8"])
@@ -30,12 +34,16 @@ Opened = Callable[[dict[tuple[str, Kind], tuple[int, tuple[str, ...]]]], ZoneWri
 """Makes a zone of (name in the zone or @, kind) → (TTL, values), and its writer."""
 
 
-@pytest.fixture(params=["memory", "knot", "bind", "lab"])
+@pytest.fixture(params=["memory", "knot", "bind", "lab", "ovh"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
     if request.param in ("knot", "bind"):
         yield _real(request.getfixturevalue(request.param))
     elif request.param == "memory":
         yield lambda zone: MemoryZone("zone.test", *_sets("zone.test", zone))
+    elif request.param == "ovh":
+        yield lambda zone: ovh_zone(
+            OvhCloud(MemoryHoster()), "zone.test", *_sets("zone.test", zone)
+        )
     else:
         with _lab() as made:
             yield made
