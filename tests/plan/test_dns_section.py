@@ -20,6 +20,7 @@ GOOD = [
     ),
     ("a filter in front", '[dns]\nfilter = "Hornet"'),
     ("a zone written by itself", f"[dns]\n{AIM}[dns.writer]\n{SIGNED}"),
+    ("a zone at OVHcloud", f'[dns]\n{AIM}[dns.writer]\nkind = "ovh"\nsecret = "env:KEYS"\nplace = "ovh-ca"\n'),
     ("canaries", f"[dns]\n{AIM}[canary]\non = true"),
     (
         "canaries of a machine with a name",
@@ -54,6 +55,9 @@ BAD = [
     ("a key that is the secret itself", f'[dns]\n{AIM}[dns.writer]\n{SIGNED.replace("env:KEY", "aGVsbG8=")}', "dns.writer.secret = ***", "is it the secret", "file:PATH"),
     ("an algorithm that is too weak", f'[dns]\n{AIM}[dns.writer]\n{SIGNED}algorithm = "hmac-md5"', "dns.writer.algorithm", "not an algorithm", "hmac-sha"),
     ("a server for a manual zone", f'[dns]\n{AIM}[dns.writer]\nserver = "192.0.2.1"', "dns.writer.server", "written by itself", "rfc2136"),
+    ("OVHcloud without keys", f'[dns]\n{AIM}[dns.writer]\nkind = "ovh"\n', "", "secret is missing", "write secret"),
+    ("a server for OVHcloud", f'[dns]\n{AIM}[dns.writer]\nkind = "ovh"\nsecret = "env:K"\nserver = "192.0.2.1"\n', "dns.writer.server", "not for a zone of the kind ovh", 'kind = "rfc2136"'),
+    ("OVHcloud's place for another zone", f'[dns]\n{AIM}[dns.writer]\n{SIGNED}place = "ovh-eu"\n', "dns.writer.place", "not for a zone of the kind rfc2136", 'kind = "ovh"'),
     ("a kind nobody knows", f'[dns]\n{AIM}[dns.writer]\nkind = "bind"', "dns.writer.kind", "none of the choices", "rfc2136"),
     ("canaries without a way", "[canary]\non = true", "canary.on = true", "which way", "[dns]"),
     ("a machine of one part", f'[dns]\n{AIM}[canary]\nname = "mover"', "canary.name = mover", "one part", "whole name"),

@@ -343,7 +343,7 @@ def _dns_text(dns: "Dns") -> str:
     parts.append(
         "the zone is written by hand"
         if dns.writer.kind == "manual"
-        else f"the zone is written at {dns.writer.server}"
+        else f"the zone is written at {dns.writer.server or 'OVHcloud'}"
     )
     return printable("; ".join(parts), 400)
 

@@ -92,7 +92,7 @@ def words(plan: PlanRow, rows: Sequence[DomainRow], staying: Sequence[MailboxRow
     how = (
         "whoever holds the zone writes the records, and mailhaul watches for them"
         if dns.writer.kind is WriterKind.MANUAL
-        else f"mailhaul writes the records at {dns.writer.server}"
+        else f"mailhaul writes the records at {dns.writer.server or 'OVHcloud'}"
     )
     if dns.filter:
         how = f"MX stays, {dns.filter} forwards to the new system; for the rest {how}"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
+from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput, RetryLater
 from mailhaul.core.finding import Severity
 from mailhaul.core.text import Secret, printable
@@ -35,7 +36,7 @@ from mailhaul.journey.domains import DomainRow
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.zone_reach import Ears
 from mailhaul.journey.zones import Done, Keep, Seen, Sight, expected_of, judged
-from mailhaul.plan.model import Dns, WriterKind
+from mailhaul.plan.model import Dns, Writer, WriterKind
 
 _PASSING = frozenset({Code.ZONE_UNREACHABLE, Code.ZONE_SERVER_FAILED})
 """What may be over by itself in a minute."""
@@ -120,6 +121,8 @@ class WiredZones:
                 raise RetryLater(f"none of the servers of {shown(row.name)} answers for it")
             return (ManualZone(authority.zone, authority.servers, whom.network),)
         secret = await self.key(_filled(dns.writer.secret, row.name), plan.directory)
+        if dns.writer.kind is WriterKind.OVH:
+            return (_at_ovhcloud(dns.writer, row.name, secret),)
         server = await _address(whom, dns.writer.server)
         host = "" if server in dns.writer.server else dns.writer.server
         zone = domain_name(dns.writer.zone) if dns.writer.zone else row.name
@@ -145,6 +148,17 @@ def _dns(plan: PlanRow) -> Dns:
 
 def _allowed(plan: PlanRow) -> Allowance:
     return allowance(_dns(plan).allow_networks)
+
+
+def _at_ovhcloud(writer: Writer, domain: str, secret: Secret) -> ZoneWriter:
+    # Late: only plans with such a zone need what speaks HTTPS.
+    from mailhaul.providers.ovh_api import Api  # noqa: PLC0415
+    from mailhaul.providers.ovh_zone import OvhZone  # noqa: PLC0415
+
+    async def login() -> Credentials:
+        return Credentials(password=secret)
+
+    return OvhZone(writer.zone or domain, Api(writer.place, login), closes=True)
 
 
 def _filled(reference: str, domain: str) -> str:

@@ -234,6 +234,7 @@ class Wave(_Model):
 class WriterKind(StrEnum):
     MANUAL = "manual"
     RFC2136 = "rfc2136"
+    OVH = "ovh"
 
 
 class Writer(_Model):
@@ -241,7 +242,7 @@ class Writer(_Model):
 
     kind: WriterKind = WriterKind.MANUAL
     """manual: the records are shown to whoever holds the zone, and watched for; rfc2136: they are
-    written by a signed dynamic update."""
+    written by a signed dynamic update; ovh: they are written by OVHcloud's API."""
     server: str = ""
     """Host or address of the zone's primary server."""
     port: Port = 53
@@ -253,7 +254,10 @@ class Writer(_Model):
     algorithm: str = "hmac-sha256"
     """Of the TSIG key: hmac-sha256, hmac-sha384 or hmac-sha512."""
     secret: str = ""
-    """Reference to the TSIG key, which is in base64; with {domain}."""
+    """Reference to the TSIG key, which is in base64, or to OVHcloud's three keys, separated by
+    blanks; with {domain}."""
+    place: str = ""
+    """Where OVHcloud's API is asked: ovh-eu, ovh-ca, ovh-us or an address. Left out: ovh-eu."""
 
 
 class Dns(_Model):

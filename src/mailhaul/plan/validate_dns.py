@@ -17,6 +17,12 @@ from mailhaul.plan.validate import secret_faults
 
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512")
 """RFC 8945 section 6, without what it advises against."""
+_WRITERS: dict[WriterKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    WriterKind.MANUAL: (("server", "zone", "key", "secret", "place"), ()),
+    WriterKind.RFC2136: (("place",), ("server", "key", "secret")),
+    WriterKind.OVH: (("server", "key"), ("secret",)),
+}
+"""What each kind of writer has no use for, and what it needs."""
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _MX = re.compile(r"(\d{1,5}) +(\S+)")
 
@@ -116,19 +122,24 @@ def _canary(canary: Canary, lines: Lines) -> Iterator[Mistake]:
 
 def _writer(writer: Writer, lines: Lines) -> Iterator[Mistake]:
     place: Place = ("dns", "writer")
-    signed = ("server", "zone", "key", "secret")
-    if writer.kind is WriterKind.MANUAL:
-        for name in signed:
-            if getattr(writer, name):
+    foreign, needed = _WRITERS[writer.kind]
+    for name in foreign:
+        if getattr(writer, name):
+            text = f"this is not for a zone of the kind {writer.kind}"
+            if writer.kind is WriterKind.MANUAL:
                 text = "this is for a zone that is written by itself"
-                value = "" if name == "secret" else getattr(writer, name)
-                cure = 'write kind = "rfc2136" under [dns.writer], or take it out'
-                yield lines.mistake((*place, name), value, text, cure)
-        return
-    for name in ("server", "key", "secret"):
+            value = "" if name == "secret" else getattr(writer, name)
+            kinds = " or ".join(
+                f'"{kind}"' for kind, (not_its, _) in _WRITERS.items() if name not in not_its
+            )
+            cure = f"write kind = {kinds} under [dns.writer], or take it out"
+            yield lines.mistake((*place, name), value, text, cure)
+    for name in needed:
         if not getattr(writer, name):
             text = f"{name} is missing in [dns.writer]"
             yield lines.mistake(place, None, text, f'write {name} = "…"')
+    if writer.kind is WriterKind.MANUAL:
+        return
     if writer.algorithm not in ALGORITHMS:
         cure = suggestion(writer.algorithm, ALGORITHMS) or f"there are {', '.join(ALGORITHMS)}"
         yield lines.mistake((*place, "algorithm"), writer.algorithm, "not an algorithm here", cure)
