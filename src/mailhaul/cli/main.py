@@ -60,6 +60,7 @@ SUMMARIES = {
     "provider domains": "list the domains on a plan's services: status, mode, proof asked for",
     "provider obstacles": "ask a provider what stands in the way of moving each account of a plan",
     "provider records": "show the DNS records that a plan's services ask for",
+    "provider done": "say by name that a task is done which only a person can do",
     "accounts check": "say how a plan's accounts would move, and what stands in the way",
     "accounts inventory": "list what stands beside a plan's accounts, and what becomes of each",
     "accounts make": "make a plan's mailboxes, aliases and groups at the target; --go does it",
