@@ -16,6 +16,7 @@ from mailhaul.core.errors import BadInput, Closed, ClosedReason, Disconnected
 from mailhaul.core.text import Secret
 from mailhaul.providers.actions import Action, Create, Delete, Lock, Rename, Unlock
 from mailhaul.providers.cyrus import CyrusProvider, Naming
+from mailhaul.providers.effects import Holding, holding
 from mailhaul.providers.extras import Delegation, Extra, Remark, Right
 from mailhaul.providers.programs import Program, run
 from mailhaul.providers.provider import Planned, Provider, Refused, TaskState
@@ -341,6 +342,29 @@ def test_settings_that_can_not_be_are_bad_input(change: dict[str, Any], said: st
     with pytest.raises(BadInput, match=said) as raised:
         open_provider(replace(settings, **change))
     assert "secret" not in str(raised.value)
+
+
+async def test_accounts_called_by_local_part_with_dots_between_folders(tmp_path: Path) -> None:
+    with Cyrus(unixhierarchysep=False, settings="allowusermoves: yes") as server:
+
+        async def login() -> Credentials:
+            return Credentials(password=Secret(server.password))
+
+        url = f"imap://{ADMIN}@{server.host}:{server.port}"
+        values = {"domains": DOMAIN, "logins": "local"}
+        provider = open_provider(Settings("cyrus", "x", login, url, values, tmp_path))
+        ann, bob = f"ann@{DOMAIN}", f"bob@{DOMAIN}"
+        actions: list[Action] = [Create(ann), Lock(ann), Rename(ann, bob)]
+        for number, action in enumerate(actions):
+            task = await provider.begin(action, f"key {number}")
+            assert task.state is TaskState.DONE
+            assert await holding(provider, action) is Holding.HOLDS
+        (found,) = await provider.accounts()
+        assert (found.address, found.state) == (bob, AccountState.LOCKED)
+        assert server.administer(['LIST "" "user.%"']) == ['* LIST (\\HasNoChildren) "." user.bob']
+        with pytest.raises(Refused, match="unixhierarchysep"):
+            await provider.begin(Create(f"j.smith@{DOMAIN}"), "another key")
+        await provider.close()
 
 
 class TestCyrus(ProviderSuite):

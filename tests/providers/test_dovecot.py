@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailhaul.core.endpoint import Credentials
-from mailhaul.core.errors import BadInput
+from mailhaul.core.errors import BadInput, Closed, ClosedReason
 from mailhaul.core.text import Secret
 from mailhaul.providers.actions import Add, Create, Delete, Lock, Remove, Rename, Unlock
 from mailhaul.providers.extras import Extra, Filter, Redirection, Responder
@@ -354,6 +354,17 @@ async def test_a_filter_that_does_not_compile_is_refused(house: DovecotHouse) ->
     with pytest.raises(Refused, match="doesn't compile"):
         await house.provider.begin(Add(Filter(address, "x", "fileinto {")), fresh("key"))
     assert await house.provider.extras(address) == []
+
+
+async def test_what_the_disk_refuses_is_for_a_person_to_mend(house: DovecotHouse) -> None:
+    address = await house.account(fresh("ann"))
+    house.activate(address, SCRIPT)
+    script = house.home(address) / "sieve" / "roundcube.sieve"
+    script.rename(script.with_name("elsewhere"))
+    script.symlink_to("elsewhere")
+    with pytest.raises(Closed, match="can't be read or written") as raised:
+        await house.provider.extras(address)
+    assert raised.value.reason is ClosedReason.FORBIDDEN
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.core.errors import BadInput, RetryLater
+from mailhaul.core.errors import BadInput, Closed, RetryLater
 from mailhaul.providers import journal as journals
 from mailhaul.providers.journal import Journal
 from mailhaul.providers.provider import TaskState
@@ -57,3 +57,12 @@ async def test_who_waits_too_long_comes_again_later(
         with pytest.raises(RetryLater):
             async with Journal(tmp_path / "journal").alone():
                 raise AssertionError("two at once")
+
+
+async def test_a_place_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory, and no database")
+    for path in (tmp_path / "file" / "journal", tmp_path / "file"):
+        journal = Journal(path)
+        with pytest.raises(Closed, match="can't be kept"):
+            async with journal.alone():
+                journal.begin("k", "action", TaskState.DOING)

@@ -8,11 +8,12 @@ are Sieve scripts in the home (docs/providers/dovecot.md). Dovecot looks at the 
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mailhaul.core.errors import BadInput, Closed
+from mailhaul.core.errors import BadInput, Closed, ClosedReason
 from mailhaul.core.text import Secret, printable
 from mailhaul.dns.zone import ZoneWriter
 from mailhaul.providers import maildir_size, sieve_directory, sieve_script
@@ -139,7 +140,8 @@ class DovecotProvider:
         maildir = self._layout.mail(found[1])
         if maildir is None:
             return told
-        used, messages = maildir_size.measured(maildir)
+        with _on_disk(maildir):
+            used, messages = maildir_size.measured(maildir)
         return replace(told, used=used, messages=messages)
 
     async def extras(self, address: str = "") -> Sequence[Extra]:
@@ -148,7 +150,9 @@ class DovecotProvider:
         found = []
         for one, each in sorted(self._layout.rows()):
             if not address or same(one, address):
-                found += sieve_directory.extras(self._layout.scripts(each), one)
+                scripts = self._layout.scripts(each)
+                with _on_disk(scripts.directory):
+                    found += sieve_directory.extras(scripts, one)
         return found
 
     async def obstacles(self, address: str, action: Action | None = None) -> Sequence[Obstacle]:
@@ -222,10 +226,14 @@ class DovecotProvider:
                 return await self._delete(address, empty=empty)
             case Add(extra=extra):
                 await self._check(extra)
-                sieve_directory.add(self._their_scripts(extra), extra)
+                scripts = self._their_scripts(extra)
+                with _on_disk(scripts.directory):
+                    sieve_directory.add(scripts, extra)
             case Remove(extra=extra):
                 if self._layout.find(extra.address) is not None:
-                    sieve_directory.remove(self._their_scripts(extra), extra)
+                    scripts = self._their_scripts(extra)
+                    with _on_disk(scripts.directory):
+                        sieve_directory.remove(scripts, extra)
             case _:
                 raise AssertionError("what is not among the verbs was refused before")
         return "done"
@@ -372,6 +380,20 @@ def open_provider(settings: Settings) -> DovecotProvider:
             _program(settings, "sieve_check", ("script", "output")),
         ),
     )
+
+
+@contextmanager
+def _on_disk(path: Path) -> Iterator[None]:
+    """What the disk says is for a person to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise Closed(
+            f"{printable(str(path), 300)} can't be read or written "
+            f"({printable(error.strerror or str(error), 200)}); mailhaul needs to do so as its "
+            "owner, or as root",
+            ClosedReason.FORBIDDEN,
+        ) from error
 
 
 def _needed(settings: Settings, name: str, example: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailhaul.core.errors import BadInput, RetryLater
+from mailhaul.core.errors import BadInput, Closed, ClosedReason, RetryLater
 from mailhaul.core.text import printable
 from mailhaul.providers.provider import OVER, Task, TaskState
 
@@ -106,10 +106,10 @@ class Journal:
     async def alone(self) -> AsyncIterator[None]:
         """Only one changes anything at a time, over all processes of this machine. Raises
         `RetryLater` when another one takes too long."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(
-            self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        with self._reached():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             await _locked(descriptor)
             yield
@@ -119,7 +119,7 @@ class Journal:
     def _rows(self, where: str, *values: str) -> list[Entry]:
         if not self.path.exists():
             return []
-        with closing(self._connected()) as connection:
+        with self._reached(), closing(self._connected()) as connection:
             found = connection.execute(_SELECT.format(where=where), values).fetchall()
         return [
             Entry(str(number), key, action, TaskState(state), said, changed, told_by)
@@ -128,9 +128,21 @@ class Journal:
 
     @contextmanager
     def _written(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with closing(self._connected()) as connection, connection:
-            yield connection
+        with self._reached():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with closing(self._connected()) as connection, connection:
+                yield connection
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise Closed(
+                f"what was begun can't be kept in {printable(str(self.path), 300)} "
+                f"({printable(str(error), 200)}); name another place in the provider's journal",
+                ClosedReason.FORBIDDEN,
+            ) from error
 
     def _connected(self) -> sqlite3.Connection:
         fresh = not self.path.exists()
