@@ -264,6 +264,7 @@ def test_paths_are_followed_as_the_schema_has_them() -> None:
         b'{"value": [], "@odata.nextLink": "/v1.0/users"}',
         b'{"value": [], "@odata.nextLink": "SELF/v1.0/users?$select=SAME"}',
         b'{"value": [], "@odata.nextLink": "SELF/v1.0/../admin"}',
+        b'{"value": [], "@odata.nextLink": "SELF/admin"}',
         b'{"value": ' + b"[" * 100_000,
         b'\xff\xfe{"value": []}',
     ],
@@ -278,7 +279,7 @@ async def test_answers_that_make_no_sense_close(answer: bytes) -> None:
         with pytest.raises(Closed) as caught:
             await house.provider.accounts()
         assert str(caught.value).isprintable()
-        assert len(house.tally.asked) < 10
+        assert len(house.tally.asked) <= 2
 
 
 def _odd(house: GraphHouse, answer: bytes) -> None:
