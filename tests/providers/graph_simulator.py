@@ -231,9 +231,9 @@ class Simulator:
         steps = [unquote(step) for step in path.strip("/").split("/")]
         given: Json = body if isinstance(body, dict) else {}
         one = _pattern(method, steps)
-        if one not in _ROUTES:
+        if one not in ROUTES:
             raise Refusal(405, "Request_BadRequest", f"no such call: {one}", strange=True)
-        status, found = _ROUTES[one](self, steps, given, query)
+        status, found = ROUTES[one](self, steps, given, query)
         if isinstance(found, list):
             found = self._paged(path, query, found)
         self._check_answer(path, found)
@@ -341,7 +341,7 @@ def _delete_user(
     return 204, None
 
 
-_ROUTES: dict[str, Route] = {
+ROUTES: dict[str, Route] = {
     "GET organization": lambda s, steps, body, query: (200, [answers.organization(s.state)]),
     "GET subscribedSkus": lambda s, steps, body, query: (200, answers.subscriptions(s.state)),
     "GET users": _users,

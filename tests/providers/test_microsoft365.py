@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mailhaul.core.errors import BadInput, RetryLater
+from mailhaul.core.errors import BadInput, Closed, RetryLater
 from mailhaul.core.text import Secret
 from mailhaul.providers.actions import (
     Create,
@@ -26,6 +26,7 @@ from tests.providers.graph_house import (
     refused,
     writes,
 )
+from tests.providers.graph_simulator import ROUTES
 from tests.providers.graph_state import SKU, DirectoryGroup, User
 from tests.providers.suite import ProviderSuite
 
@@ -243,6 +244,19 @@ async def test_locking_ends_what_was_granted_each_time(house: GraphHouse) -> Non
         assert (await house.provider.begin(Lock(address), "key")).state is TaskState.DONE
     (user,) = house.state.users
     assert (user.enabled, user.revoked) == (False, 2)
+
+
+async def test_a_no_in_the_middle_is_not_called_a_refusal(
+    house: GraphHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(*asked: object) -> tuple[int, object]:
+        raise Refusal(400, "Request_BadRequest", "not now")
+
+    monkeypatch.setitem(ROUTES, "POST users/*/revokeSignInSessions", no)
+    address = await house.account("ann")
+    with pytest.raises(Closed, match="not now"):
+        await house.provider.begin(Lock(address), "key")
+    assert (await account(house, address)).state is AccountState.LOCKED
 
 
 async def test_a_mailbox_that_is_not_there_yet_is_not_called_empty(house: GraphHouse) -> None:

@@ -281,9 +281,10 @@ class Microsoft365:
                 raise AssertionError(action)
 
     async def _carry_out(self, prepared: Prepared) -> str:
-        """Sends the calls; the task's name. What a refused licence leaves is taken away."""
+        """Sends the calls; the task's name. What a refused licence leaves is taken away; a refusal
+        in the middle of anything else is told as it is, for something has changed."""
         made = ""
-        for call in prepared.calls:
+        for number, call in enumerate(prepared.calls):
             try:
                 answer = await self._graph.ask(call)
             except GraphRefusal as refusal:
@@ -293,6 +294,8 @@ class Microsoft365:
                     ) from refusal
                 if made:
                     await self._graph.ask(microsoft365_accounts.unmake(made))
+                elif number:
+                    raise
                 if "userPrincipalName already exists" in refusal.said:
                     # Begun before, and made; the directory shows it late.
                     raise RetryLater(str(refusal), after=_WAITS) from refusal
