@@ -20,7 +20,10 @@ GOOD = [
     ),
     ("a filter in front", '[dns]\nfilter = "Hornet"'),
     ("a zone written by itself", f"[dns]\n{AIM}[dns.writer]\n{SIGNED}"),
-    ("a zone at OVHcloud", f'[dns]\n{AIM}[dns.writer]\nkind = "ovh"\nsecret = "env:KEYS"\nplace = "ovh-ca"\n'),
+    (
+        "a zone at OVHcloud",
+        f'[dns]\n{AIM}[dns.writer]\nkind = "ovh"\nsecret = "env:KEYS"\nplace = "ovh-ca"\n',
+    ),
     ("canaries", f"[dns]\n{AIM}[canary]\non = true"),
     (
         "canaries of a machine with a name",
