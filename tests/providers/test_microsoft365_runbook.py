@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhaul.core.errors import BadInput
@@ -132,6 +132,7 @@ def test_a_literal_is_its_text_and_nothing_after_it(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(max_examples=40)
 def test_no_text_is_a_command(text: str) -> None:
     lines = [skeleton(line) for line in runbook(full(lambda usual: text + usual)).splitlines()]
     usual = [skeleton(line) for line in runbook(full()).splitlines()]
