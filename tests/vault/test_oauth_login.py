@@ -1,6 +1,7 @@
 """The first login: by a browser of this machine, by a code on another screen, by keys."""
 
 import asyncio
+import base64
 import datetime
 import json
 import time
@@ -13,14 +14,18 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from mailhaul.core.errors import BadInput, Closed, ClosedReason
 from mailhaul.core.text import Secret
 from mailhaul.vault.oauth import Client, Flow, Grant, keep_grant
 from mailhaul.vault.oauth_answers import missing_scopes
-from mailhaul.vault.oauth_assertions import client_with_certificate, service_client
+from mailhaul.vault.oauth_assertions import (
+    client_assertion,
+    client_with_certificate,
+    service_client,
+)
 from mailhaul.vault.oauth_http import USUAL_WIRE
 from mailhaul.vault.oauth_issuers import google, microsoft
 from mailhaul.vault.oauth_login import (
@@ -320,6 +325,24 @@ async def test_an_application_logs_in_by_its_certificate(
         with pytest.raises(Closed, match="doesn't take this client's"):
             await Tokens(vault, now=clock).token(NAME)
     assert len(client.key_id) == 43, "SHA-256 in base64url"
+
+
+def test_microsoft_gets_the_signature_that_it_asks_for(key: rsa.RSAPrivateKey) -> None:
+    client = client_with_certificate("id", pem(key) + certificate(key))
+    url = microsoft("contoso.example").issuer.token
+    text, _, signature = client_assertion(client, url, 1_700_000_000).rpartition(".")
+    header, claims = (json.loads(decoded(part)) for part in text.split("."))
+    assert header == {"alg": "PS256", "typ": "JWT", "x5t#S256": client.key_id}
+    assert (claims["aud"], claims["iss"], claims["sub"]) == (url, "id", "id")
+    assert claims["exp"] - claims["nbf"] == 300
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+    key.public_key().verify(decoded(signature), text.encode(), pss, hashes.SHA256())
+    der = x509.load_pem_x509_certificate(certificate(key)).fingerprint(hashes.SHA256())
+    assert decoded(client.key_id) == der
+
+
+def decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 async def test_a_service_account_acts_for_one_person_at_a_time(

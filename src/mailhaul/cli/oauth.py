@@ -1,10 +1,10 @@
 """What the commands `mailhaul oauth …` share: what a command line asks for, as a grant to be."""
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mailhaul.cli.options import Arguments
 from mailhaul.cli.surroundings import Surroundings
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from mailhaul.vault.sealed import Vault
 
 _LONGEST_FILE = 64 * 1024
+Told = TypeVar("Told")
 
 
-async def asked_for(arguments: Arguments, surroundings: Surroundings, wire: Wire) -> Grant:
+def asked_for(arguments: Arguments, surroundings: Surroundings, wire: Wire) -> Grant:
     """The grant that the command line asks for, without tokens. Asks for a client secret, and an
     issuer for its metadata. Raises `BadInput`, and what `discovered` raises."""
     flow = _flow(arguments)
-    known = await _vendor(arguments, wire)
+    known = _vendor(arguments, wire)
     client = _client(arguments, surroundings, flow)
     scope = " ".join(arguments.texts("--scope"))
     if not scope:
@@ -66,7 +67,7 @@ def _flow(arguments: Arguments) -> Flow:
     return chosen[0] if chosen else Flow.BROWSER
 
 
-async def _vendor(arguments: Arguments, wire: Wire) -> Vendor:
+def _vendor(arguments: Arguments, wire: Wire) -> Vendor:
     tenant, name = arguments.text("--microsoft"), arguments.text("--issuer")
     given = [tenant is not None, arguments.given("--google"), name is not None]
     if sum(given) != 1:
@@ -77,7 +78,7 @@ async def _vendor(arguments: Arguments, wire: Wire) -> Vendor:
     if tenant is not None:
         return microsoft(tenant)
     if name is not None:
-        return Vendor(await discovered(wire, name, inside=inside), person="")
+        return Vendor(run_briefly(discovered(wire, name, inside=inside)), person="")
     return google()
 
 
@@ -121,11 +122,9 @@ def _file(text: str, option: str) -> bytes:
     return raw
 
 
-def run_briefly(work: Awaitable[None]) -> None:
-    """Runs `work` to its end; Ctrl-C ends it."""
+def run_briefly(work: Coroutine[None, None, Told]) -> Told:
+    """Runs `work` to its end; Ctrl-C ends it at once. Whoever is to be asked something is asked
+    outside of it."""
     import asyncio  # noqa: PLC0415 - who gives wrong options doesn't wait for it
 
-    async def whole() -> None:
-        await work
-
-    asyncio.run(whole())
+    return asyncio.run(work)

@@ -25,6 +25,7 @@ def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
     vault = vault_given(arguments, surroundings)
     name = arguments.text("NAME")
+    vault.get(name or "")  # whoever is asked for a passphrase is asked here
     names = grant_names(vault) if name is None else [name]
     tokens = tokens_of(vault, surroundings)
     codes: list[Exit] = []

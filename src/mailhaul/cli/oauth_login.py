@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mailhaul.vault.oauth import Grant
     from mailhaul.vault.oauth_answers import Given
     from mailhaul.vault.oauth_http import Wire
+    from mailhaul.vault.sealed import Vault
 
 # ruff: noqa: PLC0415 - who asks for help doesn't wait for cryptography.
 
@@ -27,18 +28,28 @@ _LONGEST_LINE = 32 * 1024
 
 def login(arguments: Arguments, surroundings: Surroundings) -> Exit:
     """Logs in and keeps the grant. Raises `BadInput`, `RetryLater`, `Closed`."""
-    from mailhaul.cli.oauth import run_briefly
+    from mailhaul.cli.oauth import asked_for, run_briefly
+    from mailhaul.cli.vault import vault_or_new
     from mailhaul.vault.oauth import check_name
+    from mailhaul.vault.oauth_http import USUAL_WIRE
 
     name = arguments.text("NAME") or ""
     check_name(name)
-    run_briefly(_login(arguments, surroundings, name))
+    grant = asked_for(arguments, surroundings, USUAL_WIRE)
+    # What a person agrees to must not be lost for want of a place to keep it.
+    vault = vault_or_new(arguments, surroundings)
+    vault.get(name)
+    run_briefly(_login(arguments, surroundings, vault, name, grant))
     return Exit.COMPLETE
 
 
-async def _login(arguments: Arguments, surroundings: Surroundings, name: str) -> None:
-    from mailhaul.cli.oauth import asked_for
-    from mailhaul.cli.vault import vault_or_new
+async def _login(
+    arguments: Arguments,
+    surroundings: Surroundings,
+    vault: "Vault",
+    name: str,
+    grant: "Grant",
+) -> None:
     from mailhaul.vault.oauth import Flow, keep_grant
     from mailhaul.vault.oauth_answers import missing_scopes
     from mailhaul.vault.oauth_http import USUAL_WIRE
@@ -50,10 +61,6 @@ async def _login(arguments: Arguments, surroundings: Surroundings, name: str) ->
     def now() -> float:
         return surroundings.now().timestamp()
 
-    grant = await asked_for(arguments, surroundings, USUAL_WIRE)
-    # What a person agrees to must not be lost for want of a place to keep it.
-    vault = vault_or_new(arguments, surroundings)
-    vault.get(name)
     shown = printable(name, 120)
     if grant.flow is Flow.SERVICE and not grant.account:
         keep_grant(vault, name, grant)

@@ -133,7 +133,7 @@ class Tokens:
     async def _together(self, want: _Want, state: _State) -> Secret:
         """What one asking gives to all who wait for it. It goes on when they don't wait any more:
         an answer that nobody kept could be the only one that the issuer gives."""
-        if state.flight is None:
+        if state.flight is None or state.flight.done():
             flight = asyncio.ensure_future(self._flown(want, state))
             state.flight = flight
 
