@@ -102,7 +102,7 @@ def _client(arguments: Arguments, surroundings: Surroundings, flow: Flow) -> Cli
     else:
         client = Client(name)
         if secret or flow is Flow.CLIENT:
-            client = replace(client, secret=secret_given("the app's client secret", surroundings))
+            client = replace(client, secret=secret_given("the app", surroundings))
     if client.key is not None:
         surroundings.scrubber.learn(client.key)
     return client
