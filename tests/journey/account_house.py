@@ -115,9 +115,10 @@ class Passwords(dict[str, str]):
 
 
 def plan(**settings: Any) -> Plan:
-    accounts = settings.pop("accounts", {})
+    accounts, secret = settings.pop("accounts", {}), settings.pop("secret", "")
     provider = {
-        side: ProviderSection(kind=ProviderKind.LAB, service=side) for side in ("old", "new")
+        side: ProviderSection(kind=ProviderKind.LAB, service=side, secret=secret)
+        for side in ("old", "new")
     }
     return Plan(
         name="moving",

@@ -1,5 +1,6 @@
 """A user's plan is made smaller in all its proportions, and leads to nobody's own systems."""
 
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,6 +91,22 @@ def test_what_the_rehearsal_does_not_play_is_named(
         "webhooks",
         "canary",
     ]
+
+
+def test_no_control_plane_is_ever_asked_in_a_rehearsal(tmp_path: Path) -> None:
+    provider = 'kind = "ovh-mxplan"\nservice = "acme.example"\nsecret = "env:KEY"\n'
+    rest = f"[source.provider]\n{provider}[target.provider]\n{provider}[accounts]\n"
+    text = f"{TEXT}{rest}".replace("[gates]", '[gates]\naccounts = ["Kim"]')
+    (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
+    rows = "address,wave\nanna@acme.example,all\nbo@acme.example,pilot\n"
+    (tmp_path / "mailboxes.csv").write_text(rows)
+    whole = load_plan(tmp_path / "plan.toml")
+    assert "accounts" in recast.unplayed(whole)
+    casting = recast.cast(whole, {each.address: Amount(10, 1000) for each in whole.mailboxes}, 5)
+    played = tomllib.loads(recast.plan_text(whole, casting, ("127.0.0.1:1", "127.0.0.1:2")))
+    assert "accounts" not in played
+    assert not played.get("gates", {}).get("accounts")
+    assert "provider" not in played["source"] | played["target"]
 
 
 @pytest.fixture

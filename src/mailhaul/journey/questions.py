@@ -78,8 +78,7 @@ def ask(
     `at` is the present moment, which a plan with [dns] needs. `despite` is the reason for which a
     wave goes although DNS speaks against it: what does is part of the text then. `without` are
     addresses of mailboxes that are to stay behind when the wave goes, or whose accounts are to stay
-    for now. Raises `BadInput` for a gate,
-    wave or address that the plan hasn't got.
+    for now. Raises `BadInput` for a gate, wave or address that the plan hasn't got.
     """
     if may_open(plan.plan, gate) is None:
         raise BadInput(f"plan {plan.name} has no gate “{gate}”; nothing waits for it")

@@ -15,6 +15,8 @@ from mailhaul.core.text import plural, printable
 from mailhaul.db import tables
 from mailhaul.dns.names import shown
 from mailhaul.dns.records import Kind
+from mailhaul.journey.account_rows import MoveRow, move_of, moves
+from mailhaul.journey.account_states import MoveState
 from mailhaul.journey.domain_orders import recall
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.domains import DomainRow, domain_named, domain_of, domains, held_names
@@ -28,6 +30,7 @@ from mailhaul.journey.states import SWITCHED, State, Trigger
 from mailhaul.journey.switching import moment
 from mailhaul.journey.zones import Standing
 from mailhaul.plan.durations import duration_text
+from mailhaul.providers.paths import Path
 
 EARLY = 86400.0
 """Seconds. Records are often changed before the gate is opened, and clocks differ: what the new
@@ -57,9 +60,16 @@ def turn_back(
     result = Result()
     changes: list[Change] = []
     held = held_names(connection, plan.id)
+    accounts = {each.mailbox: each for each in moves(connection, plan.id)}
     for row in chosen(connection, plan, selection, hold=not dry):
         # A switch that was asked for and is not made yet may have been made in part.
         waits = row.state is State.SYNCED and not row.left_out and domain_of(row.address) in held
+        account = accounts.get(row.id)
+        if why := _handed_over(account):
+            result.left.append(Left(row.address, why))
+            continue
+        # Mail for a renamed account has come to the new one ever since.
+        waits = waits or (row.state is State.SYNCED and _renamed(account))
         if not waits and (why := not_returnable(row)):
             result.left.append(Left(row.address, why))
             continue
@@ -70,6 +80,12 @@ def turn_back(
     returned = [change.row for change in changes]
     moving = _domains(connection, plan, returned)
     result.remarks += _remarks(connection, plan, returned, moving)
+    renamed = [row for row in returned if _renamed(accounts.get(row.id))]
+    if renamed:
+        result.remarks.append(
+            f"mail for {plural(len(renamed), 'mailbox', 'mailboxes')} comes to the new account "
+            "until that is taken back: mailhaul accounts undo, once they are synced again"
+        )
     if dry:
         return result
     recall(connection, plan, moving, who=name, at=at)
@@ -79,6 +95,21 @@ def turn_back(
     why = printable("; ".join(result.remarks), 1000)
     record(connection, plan.id, Record("way_back", name, why=why, figures=figures), at)
     return result
+
+
+def _renamed(account: MoveRow | None) -> bool:
+    return account is not None and account.was is MoveState.MOVED and account.path == Path.NEW
+
+
+def _handed_over(account: MoveRow | None) -> str:
+    """Why there is no old account any more to which mail could go; empty where there is."""
+    if account is None or account.was is MoveState.WAITING:
+        return ""
+    if account.path == Path.LEGACY and account.moved_at is not None:
+        return "its account was handed over to its provider, and nothing takes that back"
+    if account.was in (MoveState.RETIRING, MoveState.RETIRED):
+        return "its old account is disabled"
+    return ""
 
 
 def not_returnable(row: MailboxRow) -> str:
@@ -154,12 +185,8 @@ def _change(row: MailboxRow, name: str, login: str, at: float) -> Change:
 def arrivals_since(connection: Connection, row: MailboxRow) -> datetime:
     """From when on what the new side received counts as arrived there: when the mailbox went, or
     the gate was opened if it came no further, and `EARLY` before."""
-    table, gate = tables.event, tables.gate
-    went = connection.execute(
-        select(func.max(table.c.at)).where(
-            table.c.mailbox_id == row.id, table.c.action == Trigger.WENT.name.lower()
-        )
-    ).scalar_one()
+    gate = tables.gate
+    went = _went(connection, row)
     if went is None:
         went = connection.execute(
             select(func.max(gate.c.opened_at)).where(
@@ -168,12 +195,31 @@ def arrivals_since(connection: Connection, row: MailboxRow) -> datetime:
                 gate.c.name.startswith(Gate.GO.value),
             )
         ).scalar_one()
+    account = move_of(connection, row.id)
+    if account is not None and account.moved_at is not None:
+        # From its move on mail has come there, whatever was switched later.
+        begun = account.nowhere_from or account.acknowledged_at or account.moved_at
+        went = begun if went is None else min(went, begun)
     return datetime.fromtimestamp(max(0.0, (went or EARLY) - EARLY), UTC)
+
+
+def _went(connection: Connection, row: MailboxRow) -> float | None:
+    """When the mailbox's mail was switched last; None: it never was."""
+    table = tables.event
+    found: float | None = connection.execute(
+        select(func.max(table.c.at)).where(
+            table.c.mailbox_id == row.id, table.c.action == Trigger.WENT.name.lower()
+        )
+    ).scalar_one()
+    return found
 
 
 def still_coming(connection: Connection, plan: PlanRow, row: MailboxRow, now: float) -> str:
     """Why mail may still come to the new side; empty when it can't any more."""
     there = None
+    if _renamed(move_of(connection, row.id)) and not _went(connection, row):
+        # It comes there until the account is taken back, which is another order.
+        return ""
     if plan.plan.dns is not None:
         there = domain_named(connection, plan.id, domain_of(row.address))
     if there is None:

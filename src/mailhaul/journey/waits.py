@@ -9,14 +9,19 @@ from sqlalchemy import Connection, func, select
 
 from mailhaul.db import tables
 from mailhaul.dns.names import shown
+from mailhaul.journey.account_rows import moves, moves_accounts
+from mailhaul.journey.account_states import MoveState
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.domains import domain_of, domains, held_names
 from mailhaul.journey.gates import Opened
 from mailhaul.journey.hours import opens
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.questions import Gate, may_open, wave_words
-from mailhaul.journey.states import State
+from mailhaul.journey.states import ENDED, State
 from mailhaul.journey.switching import still_old_of
+
+SHOWN = 3
+"""So many accounts are named as examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ def what_waits(
     if plan.state is PlanState.PAUSED:
         waits.append(Wait("the plan is paused", 0, "mailhaul resume"))
     waits += _unstarted(connection, plan)
+    waits += _accounts(connection, plan)
     waits += _shut(connection, plan, count, gates)
     waits += _returning(connection, plan)
     waits += _reasons(connection, plan)
@@ -61,6 +67,42 @@ def _unstarted(connection: Connection, plan: PlanRow) -> list[Wait]:
         )
     ).scalar_one()
     return [Wait("to be started", idle, "mailhaul start")] if idle else []
+
+
+def _accounts(connection: Connection, plan: PlanRow) -> list[Wait]:
+    """Mailboxes whose accounts are to be moved first."""
+    if not moves_accounts(plan.plan):
+        return []
+    rows = [row for row in moves(connection, plan.id) if row.person not in ENDED]
+    waiting = [row for row in rows if row.state is MoveState.WAITING]
+    ready = [row for row in waiting if row.ready]
+    waits = []
+    if ready:
+        names = may_open(plan.plan, Gate.ACCOUNTS)
+        who = f", by {' or '.join(names)}" if names else ""
+        cure = f"mailhaul accounts move --go --as NAME{who}"
+        waits.append(Wait(f"the gate “{Gate.ACCOUNTS}”", len(ready), cure))
+    for what, found, cure in (
+        (
+            "what is in the way of their accounts",
+            [row for row in waiting if not row.ready and row.looked_at is not None],
+            "mailhaul accounts check",
+        ),
+        (
+            "their accounts, which are being moved",
+            [row for row in rows if row.state in (MoveState.MOVING, MoveState.UNDOING)],
+            "",
+        ),
+        (
+            "a person, for their accounts could not be moved",
+            [row for row in rows if row.state in (MoveState.FAILED, MoveState.UNDONE)],
+            "mailhaul accounts status, and mailhaul accounts retry",
+        ),
+    ):
+        if found:
+            names = tuple(row.address for row in found[:SHOWN])
+            waits.append(Wait(what, len(found), cure, names))
+    return waits
 
 
 def _shut(

@@ -197,16 +197,19 @@ def unplayed(plan: Plan) -> list[str]:
     """What the plan says and `plan_text` leaves out, as a person finds it in plan.toml."""
     found = [f"carry.{name}" for name in UNPLAYED if getattr(plan.carry, name)]
     found += ["webhooks"] if plan.webhooks else []
+    found += ["accounts"] if plan.accounts is not None else []
     return [*found, "canary"] if plan.canary is not None and plan.canary.on else found
 
 
 def plan_text(plan: Plan, casting: Casting, places: tuple[str, str]) -> str:
     """plan.toml for the stand-ins at `places` (host:port of old and new). What is told elsewhere
-    (webhooks), the real zones and what chooses folders and messages is left out; budgets are as
-    much smaller as the mail is, so that they bind as they would."""
+    (webhooks), the real zones and control planes, and what chooses folders and messages is left
+    out; budgets are as much smaller as the mail is, so that they bind as they would."""
     whole = plan.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for name in ("mailboxes", "webhooks", "mailboxes_file", "dns", "canary", "expect_text"):
+    left = ("mailboxes", "webhooks", "mailboxes_file", "dns", "canary", "accounts", "expect_text")
+    for name in left:
         whole.pop(name, None)
+    whole["gates"].pop("accounts", None)
     for name in UNPLAYED:
         whole["carry"].pop(name, None)
     sides = (
