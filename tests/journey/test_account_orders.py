@@ -1,6 +1,7 @@
 """What people order about accounts: the yes, a placeholder, the way back, another try, the end of
 old ones; and what is refused, each with why."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from mailhaul.providers.extras import Alias, Extra, Redirection, Responder
 from mailhaul.providers.service import Verb
 from tests.journey.account_house import ANNA, DOMAIN, AccountHouse, plan
 from tests.journey.house import BEGIN, HOUR, letter
+from tests.journey.test_reconciler import shop_of, worked
 from tests.providers.memory import Fault
+from tests.servers.postgres import Postgres
 
 BOB = f"bob@{DOMAIN}"
 DAY = 24 * HOUR
@@ -500,3 +503,35 @@ async def test_where_nobody_can_lock_it_a_person_says_that_it_is_done(tmp_path: 
     place.order("retry", actor="lee")
     await place.until(MoveState.RETIRED)
     assert place.order("retire", by_hand=True).left
+
+
+# workers
+
+
+async def test_a_worker_does_it_all_by_itself(tmp_path: Path) -> None:
+    """Reconciler and engine: until people are waited for, and nobody's answer is."""
+    place = AccountHouse(tmp_path, people=("anna", "bob"))
+    await worked(place.house, shop_of(place.house))
+    assert [place.move(each).ready for each in ("anna", "bob")] == [True, True]
+    place.house.open(Gate.ACCOUNTS)
+    place.house.means.stopping.clear()
+    await worked(place.house, shop_of(place.house))
+    for person in ("anna", "bob"):
+        assert place.move(person).state is MoveState.MOVED, place.move(person).reason
+        assert place.house.row(person).state is State.SYNCED
+        address = f"{person}@{DOMAIN}"
+        assert place.mail(place.new, address) == [f"{person}-{n}" for n in ("one", "three", "two")]
+
+
+async def test_on_a_server_too(tmp_path: Path, postgres: Postgres) -> None:
+    place = AccountHouse(tmp_path, people=("anna", "bob"), database=postgres.database())
+    await place.agreed()
+    await asyncio.gather(
+        *(place.until(MoveState.MOVED, person=each) for each in ("anna", "bob")),
+    )
+    for person in ("anna", "bob"):
+        assert place.move(person).state is MoveState.MOVED
+    place.order("undo")
+    for person in ("anna", "bob"):
+        await place.until(MoveState.UNDONE, person=person)
+        assert place.move(person).state is MoveState.UNDONE

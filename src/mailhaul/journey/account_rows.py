@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from mailhaul.db import tables
 from mailhaul.journey.account_states import (
@@ -153,9 +163,25 @@ def move_of(connection: Connection, mailbox: int) -> MoveRow | None:
     return None if found is None else _from(found)
 
 
-def waiting_mailboxes(connection: Connection, plan: int) -> frozenset[int]:
-    """The mailboxes (ids) of the plan whose accounts are still to be moved."""
-    return frozenset(row.mailbox for row in moves(connection, plan) if row.open)
+def waits_for_account() -> ColumnElement[bool]:
+    """Of a row of `tables.mailbox`: its account is still to be moved."""
+    table = tables.account_move
+    states = [each.value for each in OPEN]
+    open_ = table.c.state.in_(states) | (
+        (table.c.state == MoveState.FAILED.value) & table.c.resume_state.in_(states)
+    )
+    return exists().where(table.c.mailbox_id == tables.mailbox.c.id, open_)
+
+
+def at_work(connection: Connection, plan: int) -> bool:
+    """Whether something is being done for an account of the plan at a provider."""
+    table, mailbox = tables.account_move, tables.mailbox
+    query = select(table.c.id).join(mailbox, mailbox.c.id == table.c.mailbox_id)
+    working = table.c.state.in_([each.value for each in WORKING]) & table.c.due_at.is_not(None)
+    return (
+        connection.execute(query.where(mailbox.c.plan_id == plan, working).limit(1)).first()
+        is not None
+    )
 
 
 def working_plans(connection: Connection) -> frozenset[int]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, exists, insert, select, update
 from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.core.text import printable
 from mailhaul.db import tables
-from mailhaul.journey.account_rows import advance, moves, waiting_mailboxes
+from mailhaul.journey.account_rows import advance, moves, waits_for_account
 from mailhaul.journey.account_states import MoveTrigger
 from mailhaul.journey.domains import domain_of, domains, held_names, hold_domains
 from mailhaul.journey.events import Record, record
@@ -198,11 +198,11 @@ def admissible(connection: Connection) -> list[MailboxRow]:
                     table.c.plan_id == plan.id,
                     table.c.state == State.CHECKED.value,
                     table.c.started_at.is_not(None),
+                    ~waits_for_account(),
                 )
                 .order_by(table.c.position)
             )
-            waiting = waiting_mailboxes(connection, plan.id)
-            found += [row for row in map(from_row, rows) if row.id not in waiting]
+            found += map(from_row, rows)
     return found
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, func, or_, select
 
 from mailhaul.db import tables
+from mailhaul.journey.account_rows import at_work, due_moves
 from mailhaul.journey.canary_wants import expected_soon
 from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.gates import admissible, going
@@ -21,6 +22,8 @@ _BY_ITSELF = (
 )
 _FOR_PEOPLE = (State.SYNCED, State.WAITING)
 """Deltas and looks for new credentials go on for as long as people take: nobody waits for them."""
+
+AT_ONCE = 1000
 
 
 def goes_on(connection: Connection, number: int, at: float) -> bool:
@@ -50,8 +53,12 @@ def goes_on(connection: Connection, number: int, at: float) -> bool:
         here += connection.execute(
             select(func.count()).where(domain.c.plan_id == number, moving)
         ).scalar_one()
-    if here or plan.state is not PlanState.RUNNING:
-        return bool(here)
+    if here or at_work(connection, number):
+        return True
+    if plan.state is not PlanState.RUNNING:
+        return False
+    if any(row.plan == number for row in due_moves(connection, at, AT_ONCE)):
+        return True
     if expected_soon(connection, plan, at):
         return True
     return any(row.plan == number for row in (*admissible(connection), *going(connection)))

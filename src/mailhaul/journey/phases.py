@@ -87,8 +87,8 @@ def _standing(connection: Connection, run: Run, at: float) -> Standing | None:
         # It is the same work for another run, once the plan goes on.
         write(connection, row, step=row.step + 1)
         return None
-    account = move_of(connection, row.id)
-    if account is not None and account.open and run.phase in (Phase.CHECK, Phase.COPY):
+    account = move_of(connection, row.id) if run.phase in (Phase.CHECK, Phase.COPY) else None
+    if account is not None and account.open:
         # Where its mail is, and where it goes, is what the move makes of it.
         why = "its account is to be moved first"
         write(connection, row, step=row.step + 1, due_at=None, reason=why)
