@@ -55,7 +55,7 @@ class Hoster:
 
     def __init__(self, knot: Knot | None = None) -> None:
         self.directory = Path()
-        self.smtp = free_port()
+        self.smtp, self.http = free_port(), free_port()
         self.dovecot = Dovecot(hosting=True, smtp=self.smtp)
         self.cyrus = Cyrus(hosting=True, smtp=self.smtp)
         self.token = f"token-{self.dovecot.token}"
@@ -271,6 +271,7 @@ class Hoster:
         return Setup(
             token=self.token,
             operator=self.operator,
+            http=self.http,
             smtp=self.smtp,
             zones=zones,
             platforms={
