@@ -281,7 +281,7 @@ async def test_a_hand_over_under_mail_and_a_killed_hoster_lose_and_double_nothin
     with opened(hoster, new, ann) as line:
         line.select("Sent", readonly=True)
         assert line.search(None, "SEEN")[1][0].count(b" ") == 29
-        assert b"14-Nov-2023" in line.fetch("1", "(INTERNALDATE)")[1][0]
+        assert "14-Nov-2023" in str(line.fetch("1", "(INTERNALDATE)")[1])
     await provider.close()
 
 
