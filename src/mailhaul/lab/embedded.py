@@ -1,9 +1,9 @@
 """One embedded IMAP server, in memory, on loopback: `python -m mailhaul.lab.embedded NAME`.
 
-Run by `lab.servers` as a process of its own. It prints two ports: that of its front, where troubles
-can be made (`lab.faults`), and that of the server itself. Then it obeys lines on standard input,
-fields percent-encoded, each with a line of its own, and ends when its input ends: it can't outlive
-whoever started it.
+Run by `lab.servers` as a process of its own (the lab's hoster runs it in its own, by `serving`). It
+prints two ports: that of its front, where troubles can be made (`lab.faults`), and that of the
+server itself. Then it obeys lines on standard input, fields percent-encoded, each with a line of
+its own, and ends when its input ends: it can't outlive whoever started it.
 
     user NAME PASSWORD      an account, or its new password
     throttle NAME N SECONDS the next N APPENDs of that user are throttled
@@ -21,7 +21,9 @@ import json
 import os
 import sys
 from argparse import Namespace
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import unquote
 
@@ -43,30 +45,65 @@ def main() -> None:
     asyncio.run(_serve(sys.stdin.buffer, sys.stdout.buffer))
 
 
-async def _serve(orders: BinaryIO, answers: BinaryIO) -> None:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that runs in this process: `port` is that of its front, `direct` its own."""
+
+    login: Login
+    troubles: Troubles
+    port: int
+    direct: int
+
+    def user(self, name: str, password: str | None, *, reads_all: bool = False) -> None:
+        """There is such an account, opened by that password, or with None by nobody. `reads_all`:
+        it opens every other one too (RFC 4616's authorization identity)."""
+        roles = frozenset({"admin"} if reads_all else ())
+        config = self.login.config
+        self.login.users_dict[name] = UserMetadata(config, name, password=password, roles=roles)
+
+    def rename(self, name: str, to: str) -> None:
+        """The account, with all that is in it; nothing where there is none."""
+        self.login.users_dict.pop(name, None)
+        if (held := self.login.config.set_cache.pop(name, None)) is not None:
+            self.login.config.set_cache[to] = held
+
+    def drop(self, name: str) -> None:
+        """There is no such account."""
+        self.login.users_dict.pop(name, None)
+        self.login.config.set_cache.pop(name, None)
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Serving]:
+    """Starts a server in this process. It greets with the name in the environment's FQDN."""
     config = _configuration()
     config.apply_context()
     login = Login(config)
     backend = DictBackend(login, config)
+    troubles = Troubles()
     async with AsyncExitStack() as stack:
         await backend.start(stack)
         callback = ProxyProtocolReader(config.proxy_protocol).get_callback(
             IMAPServer(login, config)
         )
         server = await stack.enter_async_context(await asyncio.start_server(callback, HOST, 0))
-        port = server.sockets[0].getsockname()[1]
-        troubles = Troubles()
-        faulty = await stack.enter_async_context(await front(HOST, port, troubles))
-        _answer(answers, f"{faulty.sockets[0].getsockname()[1]} {port}")
+        direct = server.sockets[0].getsockname()[1]
+        faulty = await stack.enter_async_context(await front(HOST, direct, troubles))
+        yield Serving(login, troubles, faulty.sockets[0].getsockname()[1], direct)
+
+
+async def _serve(orders: BinaryIO, answers: BinaryIO) -> None:
+    async with serving() as server:
+        _answer(answers, f"{server.port} {server.direct}")
         while line := await asyncio.to_thread(orders.readline):
             match [unquote(field) for field in line.decode().split()]:
                 case ["user", name, password]:
-                    login.users_dict[name] = UserMetadata(config, name, password=password)
+                    server.user(name, password)
                     _answer(answers, "ok")
                 case order:
-                    _answer(answers, obeyed(order, troubles))
-    # Clients may still be connected: their tasks have no say in when we end.
-    os._exit(0)
+                    _answer(answers, obeyed(order, server.troubles))
+        # Clients may still be connected: their tasks have no say in when we end.
+        os._exit(0)
 
 
 def obeyed(order: list[str], troubles: Troubles) -> str:

@@ -43,6 +43,13 @@ class Troubles:
     mark: bytes = b""
     users: dict[str, Trouble] = field(default_factory=dict)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    talks: set["_Talk"] = field(default_factory=set)
+
+    def hang_up(self, user: str) -> None:
+        """Whoever is in by that name is in no longer."""
+        for talk in self.talks:
+            if talk.user == user:
+                talk.client.transport.abort()
 
     def of(self, user: str) -> Trouble:
         return self.users.setdefault(user, Trouble())
@@ -80,7 +87,7 @@ class Troubles:
         return True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Talk:
     """One connection: both ends, and who has logged in."""
 
@@ -98,6 +105,7 @@ async def front(host: str, port: int, troubles: Troubles) -> asyncio.Server:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream, server = await asyncio.open_connection(host, port, limit=LONGEST_LINE)
         talk = _Talk(writer, server, troubles)
+        troubles.talks.add(talk)
         ways = [
             asyncio.create_task(_commands(reader, talk)),
             asyncio.create_task(_responses(upstream, talk)),
@@ -108,6 +116,7 @@ async def front(host: str, port: int, troubles: Troubles) -> asyncio.Server:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+            troubles.talks.discard(talk)
             for end in (writer, server):
                 end.transport.abort() if talk.cut_tag else end.close()
 

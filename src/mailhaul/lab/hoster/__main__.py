@@ -19,7 +19,16 @@ from mailhaul.lab.hoster.locks import Locks
 from mailhaul.lab.hoster.on_cyrus import Cyrus
 from mailhaul.lab.hoster.on_dovecot import Dovecot
 from mailhaul.lab.hoster.platforms import Platform
-from mailhaul.lab.hoster.setup import HOST, OnCyrus, OnDovecot, Setup, Up, read_setup, tell
+from mailhaul.lab.hoster.setup import (
+    HOST,
+    Embedded,
+    OnCyrus,
+    OnDovecot,
+    Setup,
+    Up,
+    read_setup,
+    tell,
+)
 from mailhaul.lab.hoster.web import serve
 from mailhaul.lab.hoster.work import Work
 from mailhaul.lab.tether import tether
@@ -29,11 +38,8 @@ async def run(directory: Path) -> None:
     """The hoster of that directory."""
     setup = read_setup(directory)
     books = Books(directory)
-    platforms = dict(_platforms(setup))
-    for each in platforms.values():
-        await each.start()
+    platforms: dict[str, Platform] = {}
     locks = Locks()
-    work = Work(books, platforms, locks)
     exchange = Exchange(books, platforms, locks)
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
@@ -43,7 +49,13 @@ async def run(directory: Path) -> None:
         lambda: SMTP(exchange, data_size_limit=LARGEST, enable_SMTPUTF8=True, hostname="localhost"),
         setup.smtp_host,
         setup.smtp,
+        start_serving=False,
     )
+    platforms.update(_platforms(setup, books, mail.sockets[0].getsockname()[1]))
+    for each in platforms.values():
+        await each.start()
+    work = Work(books, platforms, locks)
+    await mail.start_serving()
     desk = await serve(Desk(setup, books, platforms, work).answer, HOST, setup.http)
     work.resume()
     tell(directory, _up(mail, desk, platforms))
@@ -54,13 +66,18 @@ async def run(directory: Path) -> None:
     books.close()
 
 
-def _platforms(setup: Setup) -> Iterator[tuple[str, Platform]]:
+def _platforms(setup: Setup, books: Books, smtp: int) -> Iterator[tuple[str, Platform]]:
     for name, told in setup.platforms.items():
         match told:
             case OnDovecot():
                 yield name, Dovecot(told)
             case OnCyrus():
                 yield name, Cyrus(told)
+            case Embedded():
+                # Loaded only where it is asked for: it needs a package that the others don't.
+                from mailhaul.lab.hoster.on_embedded import InMemory  # noqa: PLC0415
+
+                yield name, InMemory(books, setup.smtp_host, smtp)
 
 
 def _up(mail: asyncio.Server, desk: asyncio.Server, platforms: Mapping[str, Platform]) -> Up:
@@ -68,6 +85,7 @@ def _up(mail: asyncio.Server, desk: asyncio.Server, platforms: Mapping[str, Plat
         url=f"http://{HOST}:{desk.sockets[0].getsockname()[1]}",
         smtp=mail.sockets[0].getsockname()[1],
         imap={name: each.port for name, each in platforms.items()},
+        direct={name: each.direct for name, each in platforms.items() if each.direct},
     )
 
 

@@ -284,9 +284,7 @@ class Desk:
         return action
 
     def _can(self, sold: Sold) -> frozenset[Verb]:
-        verbs = rules.VERBS[sold.line]
-        if not self._platforms[sold.platform].sieve:
-            verbs -= rules.SIEVE
+        verbs = rules.VERBS[sold.line] - (rules.SIEVE - self._platforms[sold.platform].beside)
         return verbs | ({Verb.ZONES} if self._setup.zones else set())
 
     async def _refusals(self, sold: Sold, action: Action, *, retried: bool) -> list[Obstacle]:

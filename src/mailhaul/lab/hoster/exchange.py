@@ -49,10 +49,10 @@ class Exchange:
     ) -> str:
         content = envelope.original_content or b""
         sender = envelope.mail_from or ""
-        stamp = f"Received: from {session.host_name}\r\n\tby localhost (rehearsal) with ESMTP\r\n"
+        stamped = stamp(session.host_name or "") + content
         try:
             for address in envelope.rcpt_tos:
-                await self._lead(address, sender, stamp.encode() + content, 0)
+                await self._lead(address, sender, stamped, 0)
         except NotDelivered as error:
             for address in envelope.rcpt_tos:
                 self._books.note(
@@ -99,6 +99,11 @@ class Exchange:
         sold = self._books.service(box.service)
         assert sold is not None
         return self._platforms[sold.platform]
+
+
+def stamp(name: str) -> bytes:
+    """What is put before a message from a host that called itself so (RFC 5321 section 4.4)."""
+    return f"Received: from {name}\r\n\tby localhost (rehearsal) with ESMTP\r\n".encode()
 
 
 def _relays(domain: HostedDomain) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from mailhaul.lab.hoster.books import Box
 from mailhaul.lab.hoster.on_dovecot import by_lmtp
 from mailhaul.lab.hoster.platforms import BadScript, NotDelivered, Size
+from mailhaul.lab.hoster.rules import SIEVE
 from mailhaul.lab.hoster.setup import OnCyrus
 from mailhaul.lab.wire import PlainConnection, total
 from mailhaul.providers.service import AccountState
@@ -28,6 +29,8 @@ class Cyrus:
     """A `Platform`."""
 
     sieve = True
+    beside = SIEVE
+    direct = 0
 
     def __init__(self, setup: OnCyrus) -> None:
         self.port = setup.port

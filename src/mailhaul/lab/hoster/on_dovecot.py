@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from mailhaul.lab.hoster.books import Box
 from mailhaul.lab.hoster.platforms import BadScript, NotDelivered, Size
+from mailhaul.lab.hoster.rules import SIEVE
 from mailhaul.lab.hoster.setup import OnDovecot
 from mailhaul.lab.wire import PlainConnection, total
 from mailhaul.providers.service import AccountState
@@ -29,6 +30,8 @@ class Dovecot:
     """A `Platform`."""
 
     sieve = True
+    beside = SIEVE
+    direct = 0
 
     def __init__(self, setup: OnDovecot) -> None:
         self.port = setup.port

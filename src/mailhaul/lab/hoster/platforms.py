@@ -5,6 +5,7 @@ from typing import Protocol
 
 from mailhaul.lab.hoster.books import Box
 from mailhaul.lab.wire import PlainConnection
+from mailhaul.providers.service import Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,12 @@ class Platform(Protocol):
 
     sieve: bool
     """Whether it acts on scripts."""
+    beside: frozenset[Verb]
+    """Redirections, auto-replies, filters: those that it acts on."""
     port: int
     """Of IMAP."""
+    direct: int
+    """Of IMAP too, where troubles can be made at `port`; else 0."""
 
     async def settle(self, box: Box) -> str:
         """The mailbox lies under the box's address, has its password and quota, and is open or

@@ -42,7 +42,7 @@ from mailhaul.providers.service import AccountState, Contacts, DomainStatus, Mod
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 9, 30
 """OVHcloud's rule."""
 SIEVE = frozenset({Verb.REDIRECTIONS, Verb.RESPONDERS, Verb.FILTERS})
-"""Verbs that need a platform that acts on scripts."""
+"""Verbs that need a platform that acts on what they set."""
 _ALL = frozenset({Verb.CREATE, Verb.LOCK, Verb.DELETE, Verb.DELEGATIONS, Verb.DOMAINS})
 VERBS: Mapping[Line, frozenset[Verb]] = {
     Line.LEGACY: SIEVE | _ALL | {Verb.HAND_OVER},

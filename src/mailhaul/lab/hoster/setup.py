@@ -1,6 +1,7 @@
 """What a hoster is told before it starts: its file `hoster.json`, and that it is up, `up.json`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,8 +50,8 @@ class OnCyrus(_Told):
 
 
 class Embedded(_Told):
-    """An embedded server, which the hoster starts: mail is gone when the hoster is. `host` and
-    `port` have to be asked for; there is no Sieve."""
+    """An embedded server (`lab.embedded`), which the hoster runs: mail is gone when the hoster is.
+    There is no Sieve and no quota; redirections and auto-replies it acts on, filters it hasn't."""
 
     kind: Literal["embedded"] = "embedded"
 
@@ -71,7 +72,7 @@ class Setup(_Told):
 
     token: str
     operator: str
-    platforms: dict[str, Annotated[OnDovecot | OnCyrus | Embedded, Field(discriminator="kind")]]
+    platforms: Mapping[str, Annotated[OnDovecot | OnCyrus | Embedded, Field(discriminator="kind")]]
     http: int = 0
     smtp: int = 0
     smtp_host: str = HOST
@@ -79,11 +80,13 @@ class Setup(_Told):
 
 
 class Up(_Told):
-    """Where a running hoster is reached. `imap`: port of each platform."""
+    """Where a running hoster is reached. `imap`: port of each platform; `direct`: of embedded ones
+    that in front of which no troubles are made."""
 
     url: str
     smtp: int
     imap: dict[str, int]
+    direct: dict[str, int] = {}
 
 
 def read_setup(directory: Path) -> Setup:
