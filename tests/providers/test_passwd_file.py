@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhaul.core.errors import Closed, ClosedReason, RetryLater
@@ -72,6 +72,7 @@ LINES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(LINES, st.booleans(), st.booleans())
 def test_only_the_row_that_was_meant_is_written(told: list[str], ended: bool, gone: bool) -> None:
     lines = [f"{each}\n" for each in told]

@@ -98,7 +98,7 @@ OWN = st.lists(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(OWN, st.sampled_from(["", "roundcube", 'a "quoted" name']))
 def test_our_script_says_what_it_was_made_of(extras: list[Extra], before: str) -> None:
     assert not any(map(left_out, extras))

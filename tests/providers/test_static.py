@@ -16,9 +16,9 @@ from mailhaul.core.errors import BadInput
 from mailhaul.core.text import Secret
 from mailhaul.providers.actions import Action, Add, Create, Delete, Lock, Rename
 from mailhaul.providers.actions_text import action_of
-from mailhaul.providers.extras import Alias, Extra, Redirection
+from mailhaul.providers.extras import Alias, Extra, Filter, Redirection, Responder
 from mailhaul.providers.journal import Journal
-from mailhaul.providers.provider import Provider, TaskState
+from mailhaul.providers.provider import Provider, Refused, TaskState
 from mailhaul.providers.registry import Settings, open_provider
 from mailhaul.providers.service import AccountState, Verb
 from mailhaul.providers.static import USUAL, StaticProvider
@@ -287,6 +287,19 @@ async def test_a_login_that_works_shows_that_the_account_is_made(
 def _written(directory: Path) -> str:
     """All that stands in its files."""
     return "".join(each.read_bytes().decode("latin-1") for each in directory.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (Filter("ann@own.test", "x", "#" * 120_000), "more than a line"),
+        (Responder("ann@own.test", "a\0b"), "a NUL"),
+    ],
+)
+async def test_what_no_list_can_hold_is_refused(extra: Extra, said: str, tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("address\nann@own.test\n")
+    with pytest.raises(Refused, match=said):
+        await opened(tmp_path).begin(Add(extra), "key")
 
 
 async def test_all_who_say_so_at_once_are_heard(tmp_path: Path) -> None:

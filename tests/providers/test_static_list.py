@@ -43,7 +43,7 @@ def read(full: Sheet, columns: tuple[str, ...]) -> Sheet:
     return sheet(full.text, columns, Path("list.csv"))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(SAID, max_size=5), st.sampled_from(",;\t"), st.sampled_from(["", "\ufeff"]))
 def test_extras_are_read_as_they_were_written(
     extras: list[Extra], delimiter: str, mark: str
@@ -71,7 +71,7 @@ ACTIONS: st.SearchStrategy[Action] = st.one_of(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(ACTIONS, max_size=8))
 def test_what_is_done_twice_is_done_once_and_nobody_is_listed_twice(
     actions: list[Action],

@@ -58,6 +58,8 @@ USUAL = frozenset(
 """What a person is asked for where the plan doesn't say otherwise; and to configure placeholders,
 where it says which domain these have."""
 WATCHED_EVERY = 60.0
+LONGEST = 100_000
+"""Characters of one extra, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class StaticProvider:
         self._served = tuple(served)
         self._verbs = verbs
         self._watch = watch
-        self._rules = Rules(frozenset({*served, *placeholders}), _anybody)
+        self._rules = Rules(frozenset({*served, *placeholders}), _anybody, _left_out)
         self._looked: dict[str, float] = {}
         self._secrets: dict[str, Secret] = {}
         """Passwords of accounts that are being made, by task: for the watch, while we run."""
@@ -331,6 +333,16 @@ def _account(line: static_list.Line) -> Account:
 
 def _by_person(entry: Entry) -> Task:
     return entry.task(by_person=not is_over(entry))
+
+
+def _left_out(extra: Extra) -> str:
+    """What no list can hold: `csv` reads fields of 131,072 characters at most."""
+    text = actions_text.written_extra(extra)
+    if len(text) > LONGEST:
+        return f"{len(text):,} characters are more than a line of the list can hold"
+    if "\\u0000" in text:
+        return "a NUL can't stand in the list"
+    return ""
 
 
 def _anybody(address: str) -> str:

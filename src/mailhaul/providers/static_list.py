@@ -62,12 +62,16 @@ class Sheet:
     @property
     def text(self) -> str:
         """The file."""
-        written = io.StringIO()
-        writer = csv.writer(written, delimiter=self.delimiter, lineterminator="\n")
-        writer.writerow(self.columns)
-        for line in self.lines:
-            writer.writerow([line.get(column, "") for column in self.columns])
-        return self.mark + written.getvalue()
+        rows = [list(self.columns)]
+        rows += [[line.get(column, "") for column in self.columns] for line in self.lines]
+        told = (self.delimiter.join(map(self._field, row)) for row in rows)
+        return self.mark + "".join(f"{row}\n" for row in told)
+
+    def _field(self, value: str) -> str:
+        """Between quotes where it needs them. Python's own writer forgets lone carriage returns."""
+        if value and not set(value) & {self.delimiter, '"', "\r", "\n", " "}:
+            return value
+        return '"' + value.replace('"', '""') + '"' if value else value
 
 
 @dataclass(frozen=True, slots=True)
