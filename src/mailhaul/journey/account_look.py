@@ -216,7 +216,7 @@ async def _picked(
     accounts = await target.accounts()
     if row.placeholder:
         mine = [each for each in accounts if each.address == row.placeholder]
-        again = pick(mine, size, (), new.service.quota)
+        again = pick(mine, size, others.placeholders, new.service.quota)
         if again.placeholder or row.chosen or row.acknowledged_at is not None:
             free = pick(accounts, None, others.placeholders, new.service.quota)
             findings = again.findings
