@@ -33,6 +33,7 @@ from mailhaul.journey.worker import Shop, Tell
 from mailhaul.plan.presets import Side, budget_of
 from mailhaul.vault.oauth_tokens import Tokens
 from mailhaul.vault.references import fingerprint, resolve
+from mailhaul.vault.sealed import Vault
 from mailhaul.vault.usual import usual_vault
 
 SALT = "secret salt"
@@ -60,10 +61,14 @@ async def opened_shop(place: Place, database: Database) -> AsyncIterator[Shop]:
     clock, salt = await database.run(lambda c: (installed_clock(c), salt_of(c)))
     slot = take_slot(place.database, place.directory)
     opener = BudgetedOpener(database, clock, slot.name)
-    vault = usual_vault(place.environ)
-    tokens = Tokens(vault, learn=place.learn) if vault is not None else None
+    vault: Vault | None = None
+    tokens: Tokens | None = None
 
     async def resolved(reference: str, directory: Path) -> Credentials:
+        nonlocal vault, tokens
+        # It may be made while the worker runs: people are told to.
+        if vault is None and (vault := usual_vault(place.environ)) is not None:
+            tokens = Tokens(vault, learn=place.learn)
         return await resolve(
             reference,
             directory,
