@@ -1,19 +1,18 @@
 """How accounts would move: to a person, and as lines of JSON. Pure; nothing here prints."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from mailhaul.cli.blocks import NONE, Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.figures import octets, plural
-from mailhaul.core.finding import Finding, Severity
+from mailhaul.cli.finding_report import finding_lines, findings_json, shared_findings
+from mailhaul.core.finding import Severity
 from mailhaul.core.text import printable
-from mailhaul.providers.obstacles import KNOWN
 from mailhaul.providers.paths import Path
 from mailhaul.providers.prospect import Outlook, Prospect
 from mailhaul.providers.saga import Guard
 
 LONGEST = 300
-_TONES = {Severity.BLOCKS: Tone.BAD, Severity.WARNS: Tone.WARNING, Severity.TELLS: Tone.PLAIN}
 PATHS = {
     Path.LEGACY: "legacy: the provider itself carries each account over; nothing takes that back",
     Path.NEW: "new: each is renamed, its address made at the target, and its mail copied",
@@ -39,8 +38,13 @@ def outlook_blocks(plan: str, found: Outlook, *, steps: bool) -> list[Block]:
     blocks.append(Line())
     if found.prospects:
         blocks += [_table(found.prospects), Line()]
-    for each in found.prospects:
-        blocks += _details(each, {one.code for one in found.gap}, steps)
+    blocks += shared_findings(
+        {each.move.address: each.findings for each in found.prospects},
+        {one.code for one in found.gap},
+    )
+    if steps:
+        for each in found.prospects:
+            blocks += _steps(each)
     blocks += _summary(found)
     return blocks
 
@@ -78,30 +82,6 @@ def outlook_lines(plan: str, found: Outlook, code: Exit) -> Iterator[dict[str, J
     }
 
 
-def finding_lines(findings: Iterable[Finding]) -> Iterator[Line]:
-    """Findings of providers, the worst first: code, meaning, evidence, cure."""
-    for each in sorted(findings, key=lambda one: one.severity.rank):
-        known = KNOWN.get(each.code)
-        means = known.means if known is not None else ""
-        said = f"{means}: {each.evidence}" if means not in ("", each.evidence) else each.evidence
-        yield Line(f"  {each.severity}: {each.code}: {said}", _TONES[each.severity])
-        later = " (trying again later helps too)" if known is not None and known.passes else ""
-        yield Line(f"  → {each.remedy}{later}", Tone.FAINT)
-
-
-def findings_json(findings: Iterable[Finding]) -> list[Json]:
-    """The same for `--json`."""
-    return [
-        {
-            "code": each.code,
-            "severity": each.severity.value,
-            "evidence": each.evidence,
-            "remedy": each.remedy,
-        }
-        for each in findings
-    ]
-
-
 def _table(prospects: Sequence[Prospect]) -> Table:
     rows = tuple(
         (
@@ -119,20 +99,15 @@ def _table(prospects: Sequence[Prospect]) -> Table:
     return Table(heads, rows, frozenset({2, 4}))
 
 
-def _details(each: Prospect, known: set[str], steps: bool) -> Iterator[Line]:
-    """What was found of this account alone, and its steps."""
-    own = [one for one in each.findings if one.code not in known]
-    if own or steps:
-        yield Line(printable(each.move.address, 120), Tone.HEADING)
-    yield from finding_lines(own)
-    if steps:
-        for number, step in enumerate(each.steps, 1):
-            last = "" if step.undoable or step.shared else " (nothing takes this back)"
-            yield Line(f"  {number}. {step.words}{last}", Tone.WARNING if last else Tone.PLAIN)
-        for remark in each.remarks:
-            yield Line(f"  stays behind: {remark.kind} ({remark.text})", Tone.FAINT)
-    if own or steps:
-        yield Line()
+def _steps(each: Prospect) -> Iterator[Line]:
+    """What is done about the account, in order."""
+    yield Line(printable(each.move.address, 120), Tone.HEADING)
+    for number, step in enumerate(each.steps, 1):
+        last = "" if step.undoable or step.shared else " (nothing takes this back)"
+        yield Line(f"  {number}. {step.words}{last}", Tone.WARNING if last else Tone.PLAIN)
+    for remark in each.remarks:
+        yield Line(f"  stays behind: {remark.kind} ({remark.text})", Tone.FAINT)
+    yield Line()
 
 
 def _summary(found: Outlook) -> Iterator[Line]:

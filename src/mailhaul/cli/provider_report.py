@@ -8,13 +8,14 @@ from mailhaul.cli.blocks import NONE, Block, Json, Line, Table, Tone
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.extra_words import kind_of, words_of
 from mailhaul.cli.figures import count, octets, plural
+from mailhaul.cli.finding_report import shared_findings
 from mailhaul.core.finding import Severity
 from mailhaul.core.text import printable
 from mailhaul.dns.names import shown
 from mailhaul.dns.records import RecordSet, zone_lines
 from mailhaul.providers.extras import Extra
 from mailhaul.providers.obstacle_codes import UNHEARD_OF, Known
-from mailhaul.providers.obstacles import KNOWN, Obstacle
+from mailhaul.providers.obstacles import KNOWN, Obstacle, finding
 from mailhaul.providers.provider import Task, TaskState
 from mailhaul.providers.service import (
     Account,
@@ -26,7 +27,6 @@ from mailhaul.providers.service import (
 )
 
 LONGEST = 300
-TONES = {Severity.BLOCKS: Tone.BAD, Severity.WARNS: Tone.WARNING, Severity.TELLS: Tone.PLAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +209,10 @@ def known(obstacle: Obstacle) -> Known:
 
 
 def obstacle_blocks(found: Mapping[str, Sequence[Obstacle]]) -> list[Block]:
-    """What stands in the way of each address, for a person; the clear ones only counted."""
-    blocks: list[Block] = []
-    for address, obstacles in found.items():
-        if obstacles:
-            blocks += [Line(printable(address, 200), Tone.HEADING), *_obstacles(obstacles), Line()]
-    clear = sum(not obstacles for obstacles in found.values())
-    if clear:
+    """What stands in the way of whom, for a person; those of whom nothing does only counted."""
+    told = {address: [*map(finding, obstacles)] for address, obstacles in found.items()}
+    blocks: list[Block] = [*shared_findings(told)]
+    if clear := sum(not obstacles for obstacles in found.values()):
         text = f"nothing stands in the way of {plural(clear, 'account')}"
         blocks.append(Line(text, Tone.GOOD))
     return blocks
@@ -313,13 +310,3 @@ def _account_counts(real: Sequence[Account], spare: Sequence[Account]) -> str:
     if spare:
         text += f", and {plural(len(spare), 'placeholder')} to be configured"
     return text
-
-
-def _obstacles(obstacles: Sequence[Obstacle]) -> Iterator[Line]:
-    for each in sorted(obstacles, key=lambda each: known(each).severity.rank):
-        means = known(each)
-        code, evidence = printable(each.code, 100), printable(each.evidence, LONGEST)
-        said = f"{means.means}{f': {evidence}' if evidence else ''}"
-        yield Line(f"  {means.severity.value}: {code}: {said}", TONES[means.severity])
-        later = " (trying again later helps too)" if means.passes else ""
-        yield Line(f"  → {means.remedy}{later}", Tone.FAINT)

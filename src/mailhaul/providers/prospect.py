@@ -198,7 +198,7 @@ def _prospect(
         there.contacts,
         picked,
     )
-    found = list(before(path, move, sight))
+    found = [each for each in before(path, move, sight) if not _follows(each, move)]
     if path is Path.NEW and not move.temporary:
         found.append(finding(Obstacle("NO_NAME_LEFT", move.address)))
     if path is not Path.CREATE:
@@ -217,6 +217,15 @@ def _prospect(
     )
 
 
+def _follows(each: Finding, move: Move) -> bool:
+    """Whether it only says that something stands beside the account: what becomes of that is told
+    by the steps and the remarks."""
+    return move.rule is not ExtrasRule.REFUSE and each.code in _BESIDE
+
+
+_BESIDE = frozenset({"ALIAS_EXIST", "FILTER_EXIST", "DELEGATION_EXIST"})
+
+
 def _further(move: Move, told: Iterable[Obstacle], known: Sequence[Finding]) -> Iterable[Finding]:
     """What the provider itself says stands in the way, and neither is told already nor taken out of
     the way by the steps."""
@@ -225,7 +234,7 @@ def _further(move: Move, told: Iterable[Obstacle], known: Sequence[Finding]) -> 
     return [finding(each) for each in told if each.code not in codes | cleared]
 
 
-_CLEARED = frozenset({"FORWARD_EXIST", "FORWARD_LOCAL", "RESPONDER_EXIST"})
+_CLEARED = frozenset({"FORWARD_EXIST", "FORWARD_LOCAL", "RESPONDER_EXIST"}) | _BESIDE
 
 
 def _beside(side: _Side | None, address: str) -> tuple[Extra, ...]:
