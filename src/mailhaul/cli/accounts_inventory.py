@@ -5,14 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.exits import Exit
+from mailhaul.cli.installation import WHERE, installation
 from mailhaul.cli.options import Arguments, Command, Group, Option
 from mailhaul.cli.plan_files import PLAN, plan_file
 from mailhaul.cli.provider_desk import EXITS, OUTPUT, close, opened, sections_meant
 from mailhaul.cli.surroundings import Surroundings
+from mailhaul.core.errors import BadInput
 from mailhaul.core.text import printable
 
 if TYPE_CHECKING:
     from mailhaul.cli.stopping import Stop
+    from mailhaul.journey.account_rows import MoveRow
+    from mailhaul.journey.account_steps import StepRow
     from mailhaul.journey.inventory import Entry
     from mailhaul.plan.model import Plan
 
@@ -26,15 +30,21 @@ def inventory(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
     path = plan_file(arguments)
     plan = load_plan(path)
+    moves = _moves(arguments, surroundings, plan.name)
 
     async def work(stop: "Stop") -> Exit:
-        found = await _found(surroundings, plan, path.parent)
+        found = await _found(surroundings, plan, path.parent, moves)
         return _tell(arguments, surroundings, plan, found)
 
     return run(work, surroundings.console, "interrupted; nothing was changed")
 
 
-async def _found(surroundings: Surroundings, plan: "Plan", directory: Path) -> "list[Entry]":
+async def _found(
+    surroundings: Surroundings,
+    plan: "Plan",
+    directory: Path,
+    moves: "Sequence[tuple[MoveRow, Sequence[StepRow]]]",
+) -> "list[Entry]":
     from mailhaul.journey.inventory import inventory as listed
 
     source = opened(surroundings, sections_meant(plan, "source")["source"], directory)
@@ -49,7 +59,27 @@ async def _found(surroundings: Surroundings, plan: "Plan", directory: Path) -> "
             service = await target.service()
         finally:
             await close(target)
-    return list(listed(plan, extras, service))
+    return list(listed(plan, extras, service, moves))
+
+
+def _moves(
+    arguments: Arguments, surroundings: Surroundings, name: str
+) -> "list[tuple[MoveRow, Sequence[StepRow]]]":
+    """The moves of the plan's accounts, where it has been started here."""
+    from mailhaul.journey.account_rows import moves
+    from mailhaul.journey.account_steps import steps_of
+    from mailhaul.journey.plans import all_plans
+
+    try:
+        with installation(arguments, surroundings) as home, home.database.read() as connection:
+            return [
+                (row, steps_of(connection, row))
+                for plan in all_plans(connection)
+                if plan.name == name
+                for row in moves(connection, plan.id)
+            ]
+    except BadInput:
+        return []
 
 
 def _tell(
@@ -83,10 +113,12 @@ COMMAND = Command(
         "Asks the source's provider for aliases, redirections, auto-replies, filters, delegations, "
         "groups, external contacts and footers of the plan's mailboxes and domains, and says of "
         "each whether it is carried with its account, made at the target on order, or left to a "
-        "person. --csv writes the list for whoever does that. Changes nothing."
+        "person; also what moves have taken away and not put up again. --csv writes the list for "
+        "whoever does that. Changes nothing."
     ),
     operands=(PLAN,),
     groups=(
+        WHERE,
         Group("output", (Option("--csv", "also write it as a table", "FILE"), *OUTPUT.options)),
     ),
     run=inventory,

@@ -1,16 +1,22 @@
 """What stands beside a plan's accounts at the source, and what becomes of each: carried with its
 account, made at the target on order, or left to a person as a list. Pure."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from mailhaul.engine.outcomes import Side
+from mailhaul.journey.account_rows import MoveRow
+from mailhaul.journey.account_steps import Part, StepRow, StepState
 from mailhaul.plan.model import Plan
-from mailhaul.providers.addresses import folded
-from mailhaul.providers.extras import Extra, Group, Remark
+from mailhaul.providers.actions import Add, Remove
+from mailhaul.providers.addresses import folded, same
+from mailhaul.providers.extras import Alias, Extra, Group, Remark
 from mailhaul.providers.paths import Path
 from mailhaul.providers.saga import ExtrasRule, Move, left_behind
 from mailhaul.providers.service import Service, Verb
+
+GONE = "taken away at the source by the move, and not put up at the target"
 
 
 class Course(StrEnum):
@@ -30,9 +36,22 @@ class Entry:
     why: str = ""
 
 
-def inventory(plan: Plan, extras: Iterable[Extra], target: Service | None) -> Iterator[Entry]:
-    """All that stands beside the plan's mailboxes, and whatever else stands at a domain of theirs:
-    groups, contacts, footers. `target` None: nothing is known of what it can have."""
+def inventory(
+    plan: Plan,
+    extras: Iterable[Extra],
+    target: Service | None,
+    moves: Sequence[tuple[MoveRow, Sequence[StepRow]]] = (),
+) -> Iterator[Entry]:
+    """All that stands beside the plan's mailboxes, whatever else stands at a domain of theirs
+    (groups, contacts, footers), and what `moves` have taken away without putting it up again.
+    `target` None: nothing is known of what it can have."""
+    renamed = {folded(row.temporary): row for row, _ in moves if row.temporary}
+    for each in taken_away(moves):
+        yield Entry(each, Course.BY_HAND, GONE)
+    extras = [
+        as_before(each, renamed[folded(each.address)]) if folded(each.address) in renamed else each
+        for each in extras
+    ]
     addresses = {folded(each.address) for each in plan.mailboxes}
     domains = {each.rpartition("@")[2] for each in addresses}
     for extra in extras:
@@ -40,6 +59,33 @@ def inventory(plan: Plan, extras: Iterable[Extra], target: Service | None) -> It
         shared = isinstance(extra, Group | Remark)
         if own in addresses or (shared and own.rpartition("@")[2] in {*domains, ""}):
             yield _entry(plan, extra, target)
+
+
+def taken_away(moves: Iterable[tuple[MoveRow, Sequence[StepRow]]]) -> Iterator[Extra]:
+    """What moves have removed at the source and not put up at the target: it stands nowhere any
+    more, and is told by the address that it was for."""
+    for row, steps in moves:
+        put_up = [
+            step.action.extra
+            for step in steps
+            if isinstance(step.action, Add) and step.side is Side.TARGET and step.state in _STANDS
+        ]
+        for step in steps:
+            if isinstance(step.action, Remove) and step.side is Side.SOURCE:
+                extra = as_before(step.action.extra, row)
+                guard = isinstance(extra, Alias) and same(extra.alias, row.address)
+                if step.part is Part.MOVE and step.state is StepState.DONE and not guard:
+                    yield from () if extra in put_up else (extra,)
+
+
+def as_before(extra: Extra, row: MoveRow) -> Extra:
+    """The extra by the address that its account had before it was moved."""
+    if not row.temporary or not same(extra.address, row.temporary):
+        return extra
+    return replace(extra, address=row.address)
+
+
+_STANDS = frozenset({StepState.PLANNED, StepState.BEGUN, StepState.DONE})
 
 
 def _entry(plan: Plan, extra: Extra, target: Service | None) -> Entry:
