@@ -1,7 +1,10 @@
 """A person's desk whose plan names providers, which are the hoster in memory."""
 
+import shutil
 import sys
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,14 +93,8 @@ def hoster_desk(
     home: Path, monkeypatch: pytest.MonkeyPatch, plan: str = PLAN, *addresses: str
 ) -> HosterDesk:
     """The desk, its plan written and not yet started."""
-    environ = {
-        "XDG_STATE_HOME": str(home / "state"),
-        "TERM": "dumb",
-        "OLD": "x",
-        "NEW": PASSWORD,
-        "KEY": "canary-of-the-control-plane",
-    }
-    desk = HosterDesk(home, environ, MemoryHoster(source(), target(), hurried=True))
+    hoster = MemoryHoster(source(), target(), hurried=True)
+    desk = HosterDesk(home, _environ(home), hoster)
     desk.write(*(addresses or (A, B)), plan=plan)
 
     def open_provider(settings: Settings) -> Provider:
@@ -107,3 +104,32 @@ def hoster_desk(
     monkeypatch.setitem(registry.MODULES, "lab", "memory_at_the_desk")
     monkeypatch.setitem(sys.modules, "mailhaul.providers.memory_at_the_desk", module)
     return desk
+
+
+def started_desk(
+    home: Path, monkeypatch: pytest.MonkeyPatch, plan: str = PLAN, *addresses: str
+) -> HosterDesk:
+    """The desk, its plan started; what that has made is a copy, for making it takes a second."""
+    desk = hoster_desk(home, monkeypatch, plan, *addresses)
+    shutil.copytree(_started(plan, addresses or (A, B)) / "state", home / "state")
+    return desk
+
+
+@cache
+def _started(plan: str, addresses: tuple[str, ...]) -> Path:
+    home = Path(tempfile.mkdtemp())
+    desk = Desk(home, _environ(home))
+    desk.write(*addresses, plan=plan)
+    ran = desk.run("start", desk.file)
+    assert ran.code == 0, ran.err
+    return home
+
+
+def _environ(home: Path) -> dict[str, str]:
+    return {
+        "XDG_STATE_HOME": str(home / "state"),
+        "TERM": "dumb",
+        "OLD": "x",
+        "NEW": PASSWORD,
+        "KEY": "canary-of-the-control-plane",
+    }

@@ -1,9 +1,12 @@
 """One of each line of `--json` that the commands about providers and accounts send."""
 
+from typing import Any, cast
+
 from mailhaul.cli.accounts_report import looked_end, looked_line, made_end, made_line
 from mailhaul.cli.blocks import Json
 from mailhaul.cli.exits import Exit
 from mailhaul.cli.inventory_report import inventory_end, inventory_line
+from mailhaul.cli.moves_report import move_line, status_end, step_line
 from mailhaul.cli.prospect_report import outlook_lines
 from mailhaul.cli.provider_report import (
     Entry,
@@ -16,7 +19,15 @@ from mailhaul.cli.provider_report import (
     service_line,
     trouble_line,
 )
+from mailhaul.cli.provider_tasks import Asked
+from mailhaul.cli.tasks_report import task_line, tasks_end
+from mailhaul.cli.wizard_check import Checked
+from mailhaul.cli.wizard_report import check_lines, move_end
 from mailhaul.dns.records import Kind, RecordSet
+from mailhaul.engine.outcomes import Side
+from mailhaul.journey.account_rows import MoveRow
+from mailhaul.journey.account_states import MoveState
+from mailhaul.journey.account_steps import Part, StepRow, StepState
 from mailhaul.journey.inventory import Course
 from mailhaul.journey.inventory import Entry as Beside
 from mailhaul.providers.actions import Add, Configure, Create
@@ -25,6 +36,7 @@ from mailhaul.providers.making import Fate, Looked, Made
 from mailhaul.providers.obstacles import Obstacle, finding
 from mailhaul.providers.paths import Path, Route
 from mailhaul.providers.prospect import Outlook, Prospect
+from mailhaul.providers.provider import Task, TaskState
 from mailhaul.providers.saga import Guard, Move, left_behind, steps
 from mailhaul.providers.service import (
     Access,
@@ -56,6 +68,35 @@ PROSPECT = Prospect(
 )
 BARE = Prospect(Move(ADDRESS), None, (), (), (), Guard.NONE)
 LOOKED = Looked(Configure("p@configureme.me", ADDRESS), lines=("POST /x",))
+TASK = Task("4711", TaskState.DOING, "at it")
+ROW = MoveRow(
+    **{
+        **cast("dict[str, Any]", dict.fromkeys(MoveRow.__dataclass_fields__)),
+        "address": ADDRESS,
+        "state": MoveState.MOVING,
+        "ready": True,
+        "path": "new",
+        "placeholder": "",
+        "temporary": "",
+        "reason": "",
+        "since_at": 1.0,
+        "guarded": False,
+    }
+)
+STEP = StepRow(
+    **{
+        **cast("dict[str, Any]", dict.fromkeys(StepRow.__dataclass_fields__)),
+        "part": Part.MOVE,
+        "position": 0,
+        "side": Side.SOURCE,
+        "kind": "rename",
+        "words": "rename",
+        "state": StepState.BEGUN,
+        "task": "4711",
+        "said": "",
+        "by_person": False,
+    }
+)
 LINES: list[dict[str, Json]] = [
     service_line("source", OLD, Contacts("us-1", "us-1")),
     service_line("target", SERVICE, Contacts("")),
@@ -86,4 +127,12 @@ LINES: list[dict[str, Json]] = [
     made_line(Made(Add(ALIAS), Fate.FAILED, "no")),
     made_line(Made(LOOKED.action, Fate.MADE)),
     made_end("acme", [Made(Add(ALIAS), Fate.THERE)], Exit.COMPLETE),
+    task_line(Asked("source", "4711", ADDRESS, "rename", TASK)),
+    task_line(Asked("source", "4711", why="gone")),
+    tasks_end("acme", [], Exit.COMPLETE),
+    *check_lines([Checked(ADDRESS, (FOUND,))]),
+    move_end("acme", 1, 0, begun=True, code=Exit.COMPLETE),
+    move_line("acme", ROW),
+    step_line(ADDRESS, STEP),
+    status_end("acme", [ROW]),
 ]

@@ -10,9 +10,10 @@ from mailhaul.cli.exits import Exit
 from mailhaul.db import tables
 from mailhaul.providers.extras import Alias, Group
 from mailhaul.providers.service import AccountState, Verb
-from tests.cli.hoster_desk import DOMAIN, PLAN, A, B, HosterDesk, hoster_desk
+from tests.cli.hoster_desk import DOMAIN, PLAN, A, B, HosterDesk, hoster_desk, started_desk
 from tests.providers.memory import PASSWORD, Fault
 
+GATED = f"cutover = 2090-01-31 20:00:00\n{PLAN.lstrip()}[gates]\nobjects = []\n"
 GO = ("--go", "--as", "Olga Weiss")
 OBJECTS = f"""kind,address,to,name,quota
 mailbox,cleo@{DOMAIN},,Cleo Roth,2 GB
@@ -23,19 +24,12 @@ group,all@{DOMAIN},cleo@{DOMAIN} {A},Everybody
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HosterDesk:
-    return hoster_desk(
-        tmp_path,
-        monkeypatch,
-        f"{PLAN}[gates]\nobjects = []\n[[waves]]\nname = 'one'\ncutover = 2090-01-31 20:00:00\n",
-    )
+    return hoster_desk(tmp_path, monkeypatch, GATED)
 
 
 @pytest.fixture
-def started(desk: HosterDesk) -> HosterDesk:
-    (desk.home / "mailboxes.csv").write_text(f"address,wave\n{A},one\n{B},one\n")
-    ran = desk.run("start", desk.file)
-    assert ran.code is Exit.COMPLETE, ran.err
-    return desk
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HosterDesk:
+    return started_desk(tmp_path, monkeypatch, GATED)
 
 
 def there(desk: HosterDesk) -> set[str]:
@@ -62,7 +56,6 @@ def test_without_go_nothing_is_made_and_all_is_said(started: HosterDesk) -> None
 
 
 def test_a_dry_run_needs_no_plan_that_was_started(desk: HosterDesk) -> None:
-    (desk.home / "mailboxes.csv").write_text(f"address,wave\n{A},one\n")
     assert desk.run("accounts", "make", desk.file).code is Exit.COMPLETE
     ran = desk.run("accounts", "make", desk.file, *GO)
     assert (ran.code, desk.ex.asked["begin"]) == (Exit.USAGE, 0)
@@ -153,7 +146,7 @@ def test_the_gate_shows_what_was_made_and_fixes_the_date(started: HosterDesk) ->
     assert "Made at the provider by Olga Weiss" in ran.out
     assert "1 mailbox there, of which 1 new; 1 failed, 0 still wait." in ran.out
     assert "Not made: " in ran.out
-    assert "Wave “one” is to be switched on 2090-01-31 20:00 UTC." in ran.out
+    assert "Mail is to be switched on 2090-01-31 20:00 UTC." in ran.out
 
 
 NONSENSE = [
@@ -167,7 +160,6 @@ NONSENSE = [
 def test_what_makes_no_sense_is_said_before_anybody_is_asked(
     desk: HosterDesk, name: str, words: tuple[str, ...], said: str
 ) -> None:
-    (desk.home / "mailboxes.csv").write_text(f"address,wave\n{A},one\n")
     ran = desk.run("accounts", "make", desk.file, *words)
     assert ran.code is Exit.USAGE
     assert said in ran.err + ran.out
@@ -194,3 +186,12 @@ def test_what_stands_beside_accounts_is_listed_for_whoever_makes_it(
         "group": "ordered",
         "footer": "by_hand",
     }
+
+
+def test_no_secret_is_written_down_anywhere(started: HosterDesk) -> None:
+    ran = started.run("accounts", "make", "acme", *GO)
+    assert ran.code is Exit.COMPLETE, ran.err
+    for secret in (PASSWORD, started.environ["KEY"]):
+        assert secret not in ran.out + ran.err
+        for file in filter(Path.is_file, started.home.rglob("*")):
+            assert secret.encode() not in file.read_bytes(), file

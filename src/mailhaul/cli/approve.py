@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - the database is imported once the command line is good.
 
-GATES = {"objects": "objects", "go": "go", "sign-off": "sign off"}
+GATES = {"objects": "objects", "accounts": "accounts", "go": "go", "sign-off": "sign off"}
 AS = Option("--as", "who gives the word; it is kept with the time, the text and the login", "NAME")
 DESPITE = Option(
     "--despite",
@@ -112,8 +112,8 @@ def _leftovers(arguments: Arguments, surroundings: Surroundings, who: str) -> Ex
     keys = arguments.texts("--message") or None
     if chosen.all:
         raise BadInput(
-            "say what is approved: --gate objects, go or sign-off opens a gate; --mailbox or "
-            "--wave accepts what was refused or is missing there"
+            "say what is approved: --gate objects, accounts, go or sign-off opens a gate; "
+            "--mailbox or --wave accepts what was refused or is missing there"
         )
     with installation(arguments, surroundings) as home, home.database.begin() as connection:
         plan = plan_meant(connection, arguments.text("PLAN"))
@@ -128,8 +128,9 @@ COMMAND = Command(
     story=(
         "With --gate, shows what is to be agreed to, composed from the figures of this moment, and "
         "opens the gate when you type yes. The gates are: objects (the accounts at the target have "
-        "been looked at; then copying begins), go (a wave is switched; then the final pass runs) "
-        "and sign-off (see also `mailhaul complete`). An opened gate is kept for good with your "
+        "been looked at; then copying begins), accounts (they are moved at their providers; see "
+        "`mailhaul accounts move`), go (a wave is switched; then the final pass runs) and sign-off "
+        "(see also `mailhaul complete`). An opened gate is kept for good with your "
         "name, the time and the text. Nothing opens by itself or by time."
         "\n\n"
         "Without --gate, accepts for the mailboxes named what was refused by the target or is "
@@ -143,15 +144,15 @@ COMMAND = Command(
             (
                 Option(
                     "--gate",
-                    "the gate to open: objects, go or sign-off",
+                    "the gate to open: objects, accounts, go or sign-off",
                     "GATE",
                     choices=tuple(GATES),
                 ),
                 AS,
                 Option(
                     "--without",
-                    "with --gate go: this mailbox stays behind, and goes by a yes of its own "
-                    "(repeatable)",
+                    "with --gate go or accounts: this mailbox stays behind, and goes by a yes of "
+                    "its own (repeatable)",
                     "ADDRESS",
                     repeated=True,
                 ),
