@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from mailhaul.dns.records import Kind, RecordSet
 from mailhaul.dns.zone import Held
+from tests.providers.ovh_works import Fault
 
 KINDS = {kind.value for kind in Kind}
 
@@ -47,9 +48,6 @@ class Zones:
         body: dict[str, object],
     ) -> object:
         """What the API says."""
-        # Late: the two modules know each other.
-        from tests.providers.ovh_simulator import Fault
-
         name = names["zoneName"]
         if name not in self.zones:
             raise Fault(404, "This service does not exist")

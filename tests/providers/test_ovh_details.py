@@ -113,13 +113,16 @@ async def test_a_lock_is_seen_and_leaves_the_name_as_it_was(stack: AsyncExitStac
     for kind in ("ovh-domain", "ovh-mxplan"):
         house = await moved_in(stack, kind)
         account = house.state.account(f"ann@{DOMAIN}", name="Ann Example")
-        await done(house, Lock(account.address))
+        task = await done(house, Lock(account.address))
         assert account.name == "Ann Example (locked by mailhaul)"
         found = await house.provider.account(account.address)
         assert found is not None
         assert (found.state, found.name) == (AccountState.LOCKED, "Ann Example")
         await done(house, Unlock(account.address), secret=Secret("another pass"))
         assert (account.name, account.password) == ("Ann Example", "another pass")
+        # Whoever asks after the old task once more has nothing done by that.
+        await house.provider.task(task.id)
+        assert account.name == "Ann Example"
 
 
 @pytest.mark.parametrize(

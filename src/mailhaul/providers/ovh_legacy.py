@@ -28,10 +28,11 @@ from mailhaul.providers.addresses import parts, same
 from mailhaul.providers.effects import Holding, holding
 from mailhaul.providers.extras import Extra, Filter, Redirection, Remark, Responder
 from mailhaul.providers.obstacles import Obstacle, finding
-from mailhaul.providers.ovh_answers import Fields, fields, numbers, objects, texts, written
+from mailhaul.providers.ovh_answers import Fields, fields, numbers, objects, texts
 from mailhaul.providers.ovh_api import Api, Missing, Refusal
 from mailhaul.providers.ovh_domains import recommended
-from mailhaul.providers.ovh_filters import filter_of, rule_of
+from mailhaul.providers.ovh_filters import rule_of
+from mailhaul.providers.ovh_legacy_extras import beside, extra_steps, redirections, responders
 from mailhaul.providers.ovh_platform import contacts_of
 from mailhaul.providers.ovh_platform_steps import MARK, addresses_of
 from mailhaul.providers.ovh_refusals import in_the_way, refused, unfit
@@ -56,6 +57,10 @@ VERBS = frozenset(
         *(Verb.REDIRECTIONS, Verb.RESPONDERS, Verb.FILTERS, Verb.ZONES),
     }
 )
+_LOCKING = "(being locked by mailhaul)"
+_UNLOCKING = "(being unlocked by mailhaul)"
+"""While the password is changed. Only an account that says so gets the last mark: whoever asks
+after an old task does nothing by that."""
 _BUSY = {
     "addAccount": Create,
     "deleteAccount": Delete,
@@ -128,10 +133,13 @@ class LegacyPlan:
         local = self._local(address) if address else ""
         if local is None:
             return []
-        found: list[Extra] = [*(await self._redirections(local)), *(await self._responders(local))]
+        found: list[Extra] = [
+            *(await redirections(self._api, self._root, local)),
+            *(await responders(self._api, self._root, local)),
+        ]
         names = texts(await self._api.get(*self._root, "account"), "account")
         whose = [each for each in names if not local or each.casefold() == local.casefold()]
-        for each in await asyncio.gather(*map(self._beside, whose)):
+        for each in await asyncio.gather(*(beside(self._api, self._root, one) for one in whose)):
             found += each
         lists = texts(await self._api.get(*self._root, "mailingList"), "mailingList")
         for name in lists:
@@ -196,7 +204,8 @@ class LegacyPlan:
             raise Refused(blocking)
         its = Ticket(Queue.LOOK, 0, action)
         steps = await self._steps(action, secret)
-        for step, queue in steps[:1] if isinstance(action, Lock | Unlock) else steps:
+        # What waits for its forerunner is sent by `task`.
+        for step, queue in steps[:2] if isinstance(action, Lock | Unlock) else steps:
             answer = await self._sent(action, step)
             if isinstance(answer, dict):
                 number = fields(answer, str(step)).number("id") or 0
@@ -213,8 +222,7 @@ class LegacyPlan:
         if its.queue is not Queue.LOOK and await self._queued(its):
             return Task(str(its), TaskState.DOING, f"OVHcloud's task {its.number} is in its queue")
         held = await holding(self, its.action)
-        if held is Holding.ABSENT and isinstance(its.action, Lock | Unlock) and its.number:
-            # The password is another now; the mark is what tells.
+        if held is Holding.ABSENT and await self._half_locked(its.action):
             for step, _ in (await self._steps(its.action, None))[-1:]:
                 await self._sent(its.action, step)
             held = await holding(self, its.action)
@@ -272,69 +280,33 @@ class LegacyPlan:
             case Delete(address=address):
                 return [(Step("DELETE", (*account, parts(address).local)), Queue.ACCOUNT)]
             case Lock(address=address) | Unlock(address=address):
-                locks = isinstance(action, Lock)
-                path: tuple[str, ...] = (*account, parts(address).local)
-                password = _random() if locks else secret
-                found = await self.account(address)
-                name = "" if found is None else found.name
-                steps = []
-                if password is not None:
-                    change = Step("POST", (*path, "changePassword"), {"password": password})
-                    steps.append((change, Queue.ACCOUNT))
-                mark = f"{name} {MARK if locks else ''}".strip()
-                return [*steps, (Step("PUT", path, {"description": mark}), Queue.LOOK)]
+                return await self._lock_steps(action, address, secret)
             case HandOver(address=address, service=service, placeholder=placeholder):
-                path = (*account, parts(address).local, "migrate", service)
+                path: tuple[str, ...] = (*account, parts(address).local, "migrate", service)
                 path = (*path, "destinationEmailAddress", placeholder, "migrate")
                 return [(Step("POST", path, {"password": secret or Secret("")}), Queue.ACCOUNT)]
             case Add(extra) | Remove(extra):
-                return await self._extra_steps(extra, adds=isinstance(action, Add))
+                adds = isinstance(action, Add)
+                return await extra_steps(self._api, self._root, extra, adds=adds)
             case _:
                 raise BadInput(f"/email/domain/{self._domain} has no request for this")
 
-    async def _extra_steps(self, extra: Extra, *, adds: bool) -> list[tuple[Step, Queue]]:
-        match extra:
-            case Redirection(address, to, copy):
-                path: tuple[str, ...] = (*self._root, "redirection")
-                if adds:
-                    body: dict[str, Field] = {"from": address, "to": to, "localCopy": copy}
-                    return [(Step("POST", path, body), Queue.REDIRECTION)]
-                numbers_ = await self._redirection_ids(extra)
-                return [(Step("DELETE", (*path, each)), Queue.REDIRECTION) for each in numbers_]
-            case Responder(address, text):
-                path = (*self._root, "responder")
-                if not adds:
-                    return [(Step("DELETE", (*path, parts(address).local)), Queue.RESPONDER)]
-                answer: dict[str, Field] = {
-                    "account": parts(address).local,
-                    "content": text,
-                    # Without it OVHcloud throws away what it answers.
-                    "copy": True,
-                }
-                answer |= {"copyTo": extra.copy_to} if extra.copy_to else {}
-                answer |= {} if extra.begins is None else {"from": written(extra.begins)}
-                answer |= {} if extra.ends is None else {"to": written(extra.ends)}
-                return [(Step("POST", path, answer), Queue.RESPONDER)]
-            case Filter(address, name):
-                path = (*self._root, "account", parts(address).local, "filter")
-                if not adds:
-                    return [(Step("DELETE", (*path, name)), Queue.FILTER)]
-                rule = rule_of(extra)
-                if rule is None:
-                    return []
-                rules: dict[str, Field] = {
-                    "name": name,
-                    "action": rule.action,
-                    "active": rule.active,
-                    "priority": rule.priority,
-                    "header": rule.header,
-                    "operand": rule.operand,
-                    "value": rule.value,
-                }
-                rules |= {"actionParam": rule.parameter} if rule.parameter else {}
-                return [(Step("POST", path, rules), Queue.FILTER)]
-            case _:
-                raise BadInput(f"/email/domain/{self._domain} has no request for this")
+    async def _lock_steps(
+        self, action: Lock | Unlock, address: str, secret: Secret | None
+    ) -> list[tuple[Step, Queue]]:
+        """The mark that it begins, the password, and, when that is done, the mark that it holds."""
+        path = (*self._root, "account", parts(address).local)
+        locks = isinstance(action, Lock)
+        password = _random() if locks else secret
+        found = await self.account(address)
+        name = "" if found is None else found.name
+        begun, held = (_LOCKING, MARK) if locks else (_UNLOCKING, "")
+        last = (Step("PUT", path, {"description": f"{name} {held}".strip()}), Queue.LOOK)
+        if password is None:
+            return [last]
+        change = Step("POST", (*path, "changePassword"), {"password": password})
+        first = Step("PUT", path, {"description": f"{name} {begun}".strip()})
+        return [(first, Queue.LOOK), (change, Queue.ACCOUNT), last]
 
     async def _sent(self, action: Action, step: Step) -> object:
         try:
@@ -376,6 +348,14 @@ class LegacyPlan:
                 raise Refused([finding(Obstacle("ACCOUNT_INPROGRESS", said))])
         return None
 
+    async def _half_locked(self, action: Action) -> bool:
+        """Whether the password of the account is another by now, and only the mark is missing."""
+        if not isinstance(action, Lock | Unlock):
+            return False
+        found = await self._raw(parts(action.address).local)
+        begun = _LOCKING if isinstance(action, Lock) else _UNLOCKING
+        return found is not None and found.text("description").endswith(begun)
+
     async def _queued(self, its: Ticket) -> bool:
         try:
             await self._api.get(*self._root, "task", its.queue.value, str(its.number))
@@ -396,73 +376,17 @@ class LegacyPlan:
             found.append(told.text("name").casefold())
         return frozenset(found)
 
-    async def _redirections(self, local: str) -> list[Redirection]:
-        """A copy is kept where the address is redirected to itself as well."""
-        listed = await self._redirection_rows(local)
-        kept = {row.text("from").casefold() for row in listed if _is_copy(row)}
-        return [
-            Redirection(row.text("from"), row.text("to"), row.text("from").casefold() in kept)
-            for row in listed
-            if not _is_copy(row)
-        ]
-
-    async def _redirection_rows(self, local: str) -> list[Fields]:
-        path = (*self._root, "redirection")
-        query = {"from": self._at(local)} if local else {}
-        listed = texts(await self._api.get(*path, **query), "redirection")
-        found = await asyncio.gather(*(self._api.get(*path, each) for each in listed))
-        rows = [fields(each, "redirection") for each in found]
-        return [row for row in rows if not local or same(row.text("from"), self._at(local))]
-
-    async def _redirection_ids(self, extra: Redirection) -> list[str]:
-        """Of the redirection, and of the copy that it alone kept."""
-        rows = await self._redirection_rows(parts(extra.address).local)
-        wanted = [row.text("id") for row in rows if same(row.text("to"), extra.to)]
-        others = [row for row in rows if not _is_copy(row) and not same(row.text("to"), extra.to)]
-        copies = [] if others else [row.text("id") for row in rows if _is_copy(row)]
-        return [*copies, *wanted]
-
-    async def _responders(self, local: str) -> list[Responder]:
-        path = (*self._root, "responder")
-        query = {"account": local} if local else {}
-        names = texts(await self._api.get(*path, **query), "responder")
-        found = []
-        for name in names:
-            if local and name.casefold() != local.casefold():
-                continue
-            row = fields(await self._api.get(*path, name), "responder")
-            begins, ends = row.moment("from"), row.moment("to")
-            copy_to = row.text("copyTo") if row.flag("copy") else ""
-            address = self._at(row.text("account") or name)
-            found.append(Responder(address, row.text("content"), "", begins, ends, copy_to))
-        return found
-
-    async def _beside(self, name: str) -> list[Extra]:
-        """Filters and delegations of one account."""
-        path = (*self._root, "account", name)
-        found: list[Extra] = []
-        for each in texts(await self._api.get(*path, "filter"), "filter"):
-            told = fields(await self._api.get(*path, "filter", each), "filter")
-            listed = numbers(await self._api.get(*path, "filter", each, "rule"), "rule")
-            asked = (self._api.get(*path, "filter", each, "rule", str(n)) for n in listed)
-            rules = [fields(rule, "rule") for rule in await asyncio.gather(*asked)]
-            found.append(filter_of(self._at(name), told, rules))
-        for customer in texts(await self._api.get(*path, "delegation"), "delegation"):
-            said = printable(f"the OVHcloud customer {customer} may run it", 200)
-            found.append(Remark(self._at(name), "delegation", said))
-        return found
-
     def _account(self, found: Fields, busy: frozenset[str], usage: Fields | None = None) -> Account:
         local, said = found.text("accountName"), found.text("description")
         state = AccountState.CONFIGURED
         if local.casefold() in busy:
             state = AccountState.BUSY
-        elif found.flag("isBlocked") or said.endswith(MARK):
+        elif found.flag("isBlocked") or said.endswith((MARK, _UNLOCKING)):
             state = AccountState.LOCKED
         return Account(
             address=found.text("email") or self._at(local),
             state=state,
-            name=printable(said.removesuffix(MARK).rstrip(), 200),
+            name=printable(_unmarked(said), 200),
             quota=found.number("size"),
             used=None if usage is None else usage.number("quota"),
             messages=None if usage is None else usage.number("emailCount"),
@@ -486,8 +410,10 @@ class LegacyPlan:
         return local if "@" in local else f"{local}@{self._domain}"
 
 
-def _is_copy(row: Fields) -> bool:
-    return same(row.text("from"), row.text("to"))
+def _unmarked(description: str) -> str:
+    for mark in (MARK, _LOCKING, _UNLOCKING):
+        description = description.removesuffix(mark).rstrip()
+    return description
 
 
 def _random() -> Secret:
