@@ -43,6 +43,7 @@ class OvhCloud:
     may: Callable[[str, str], bool] = lambda method, path: True
     now: int = 1_800_000_000
     zones: Zones = field(default_factory=Zones)
+    asked: int = 0
     faults: list[str] = field(default_factory=list)
     """What was asked for that isn't described, for tests to look at."""
 
@@ -51,6 +52,7 @@ class OvhCloud:
 
     async def respond(self, asked: Asked) -> Told:
         """See `web_server`."""
+        self.asked += 1
         path, _, query = asked.target.partition("?")
         try:
             value = await self._respond(asked, path.removeprefix("/1.0"), query)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhaul.core.errors import BadInput
@@ -20,7 +20,7 @@ from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.domains import DomainRow
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.wired_zones import WiredZones
-from mailhaul.providers.actions import Add, Configure, Create, Lock, Release, Unlock
+from mailhaul.providers.actions import Add, Configure, Create, Lock, Release, Rename, Unlock
 from mailhaul.providers.extras import Filter
 from mailhaul.providers.obstacles import Obstacle
 from mailhaul.providers.ovh_answers import Fields
@@ -107,6 +107,21 @@ async def test_a_password_is_set_before_the_account_has_its_name(stack: AsyncExi
     again = await house.provider.task(task.id)
     assert again.state is TaskState.DONE
     assert house.state.found(address) is None
+
+
+async def test_few_questions_begin_an_action_however_many_accounts_there_are(
+    stack: AsyncExitStack,
+) -> None:
+    house = await moved_in(stack, "ovh-exchange")
+    asked = []
+    for number in (2, 40):
+        for each in range(number):
+            house.state.account(f"user{number}.{each}@{DOMAIN}")
+        before = house.cloud.asked
+        await house.provider.begin(Rename(f"user{number}.0@{DOMAIN}", f"new{number}@{DOMAIN}"), "k")
+        asked.append(house.cloud.asked - before)
+    # The clock is asked for once.
+    assert asked[1] < asked[0] < 30
 
 
 async def test_a_lock_is_seen_and_leaves_the_name_as_it_was(stack: AsyncExitStack) -> None:
@@ -210,6 +225,7 @@ def test_a_domain_is_read_with_the_records_that_it_wants() -> None:
     )
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["expectedSPF", "expectedAutodiscoverSRV", "cnameToCheck", "mxRelay"]),
@@ -231,6 +247,7 @@ def test_hostile_records_are_left_out_and_break_nothing(
 PRINTED = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from(["accept", "delete", "redirect", "account"]),
     st.booleans(),

@@ -240,12 +240,14 @@ class LegacyPlan:
     async def _against(self, action: Action) -> list[Obstacle]:
         found = list(await in_the_way(self, "", action))
         match action:
+            case Create() if (await self.service()).free == 0:
+                found.append(Obstacle("NO_FREE_ACCOUNT", self._domain))
             case Add(Filter() as rule) if rule_of(rule) is None:
                 found.append(
                     Obstacle("EXTRA_REFUSED", "OVHcloud's filters are one word in one header")
                 )
-        if isinstance(action, HandOver) and not found:
-            found += await self._check_migrate(action)
+            case HandOver() if not found:
+                found += await self._check_migrate(action)
         return found
 
     async def _check_migrate(self, action: HandOver) -> list[Obstacle]:

@@ -149,7 +149,7 @@ class PlatformProvider:
     async def obstacles(self, address: str, action: Action | None = None) -> Sequence[Obstacle]:
         """See `Provider`."""
         if action is not None:
-            demand((await self.service()).verbs, action, self._name)
+            demand(await self._own_verbs(), action, self._name)
         return await in_the_way(self, address, action)
 
     async def domains(self) -> Sequence[HostedDomain]:
@@ -172,7 +172,7 @@ class PlatformProvider:
 
     async def plan(self, action: Action) -> Planned:
         """See `Provider`. The lines are the requests, in the order in which they are sent."""
-        demand((await self.service()).verbs, action, self._name)
+        demand(await self._own_verbs(), action, self._name)
         addresses_of(action)
         steps = await self._steps(action, None, shown_only=True)
         lines = tuple(map(str, steps))
@@ -184,7 +184,7 @@ class PlatformProvider:
     async def begin(self, action: Action, key: str, secret: Secret | None = None) -> Task:
         """See `Provider`. OVHcloud keeps no keys: what was begun is found by what it left on the
         account."""
-        demand((await self.service()).verbs, action, self._name)
+        demand(await self._own_verbs(), action, self._name)
         addresses_of(action)
         held = await holding(self, action)
         if held is Holding.HOLDS:
@@ -194,7 +194,8 @@ class PlatformProvider:
             raise Refused([finding(Obstacle("ACCOUNT_INPROGRESS", under_way[0].said))])
         if under_way is not None:
             return under_way[0]
-        against = [*await in_the_way(self, "", action), *unfit(action, secret)]
+        looked = await in_the_way(self, "", action, thorough=False)
+        against = [*looked, *unfit(action, secret)]
         # A rename that broke off and a name that is another's look alike, but not to OVHcloud.
         half = held is Holding.PARTLY and not isinstance(action, Configure | SetMode)
         blocking = refused(against, half=half)
@@ -322,6 +323,9 @@ class PlatformProvider:
 
     async def _service(self) -> Fields:
         return fields(await self._api.get(*self._shape.root), "/".join(self._shape.root))
+
+    async def _own_verbs(self) -> frozenset[Verb]:
+        return self._verbs((await self._service()).text("offer"))
 
     def _verbs(self, offer: str) -> frozenset[Verb]:
         match self._shape.platform:

@@ -25,7 +25,7 @@ from mailhaul.providers.effects import Holding, holding, rival
 from mailhaul.providers.extras import Alias, Extra, Group, Responder
 from mailhaul.providers.obstacles import Obstacle, finding, standing
 from mailhaul.providers.provider import Provider
-from mailhaul.providers.service import AccountState, DomainStatus, Verb
+from mailhaul.providers.service import AccountState, DomainStatus
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 9, 30
 """OVHcloud's: “length : [9;30], no space at begin and end, no accent”."""
@@ -41,15 +41,19 @@ _OURS_TO_SETTLE = frozenset({"ADDRESS_TAKEN", "EXTRA_DIFFERS"})
 
 
 async def in_the_way(
-    provider: Provider, address: str, action: Action | None = None
+    provider: Provider, address: str, action: Action | None = None, *, thorough: bool = True
 ) -> Sequence[Obstacle]:
     """What stands in the way of the action, or of moving the account. Of what holds already
-    nothing does."""
+    nothing does. `thorough`: every account is asked for its aliases where that tells more; without
+    it OVHcloud's own refusal will."""
     if action is None:
         return await _of_moving(provider, address)
     if await holding(provider, action) is Holding.HOLDS:
         return ()
-    return await _of_action(provider, action)
+    found = await _of_action(provider, action)
+    if thorough and isinstance(action, Create) and not found:
+        found += await _alias(provider, action.address)
+    return found
 
 
 def refused(against: Iterable[Obstacle], *, half: bool) -> list[Finding]:
@@ -85,10 +89,8 @@ async def _of_action(provider: Provider, action: Action) -> list[Obstacle]:
     match action:
         case Create(address=address):
             return [
-                *(await _counted(provider)),
                 *(await _domain(provider, address)),
                 *(await _taken(provider, address)),
-                *(await _alias(provider, address)),
             ]
         case Configure(placeholder=placeholder, address=address):
             there = await provider.account(placeholder)
@@ -174,11 +176,6 @@ async def _of_mode(provider: Provider, action: SetMode) -> list[Obstacle]:
     return [Obstacle("EXTRA_DIFFERS", f"{action.domain} is {there.mode.value} by now")]
 
 
-async def _counted(provider: Provider) -> list[Obstacle]:
-    free = (await provider.service()).free
-    return [Obstacle("NO_FREE_ACCOUNT")] if free == 0 else []
-
-
 async def _missing(provider: Provider, address: str) -> list[Obstacle]:
     found = await provider.account(address)
     if found is None:
@@ -194,7 +191,7 @@ async def _taken(provider: Provider, address: str) -> list[Obstacle]:
     """Whose name it is already: an account's or a group's. An alias of that name is found by
     OVHcloud, when it is asked; `_alias` asks for every account's."""
     taken = await provider.account(address) is not None
-    if not taken and Verb.GROUPS in (await provider.service()).verbs:
+    if not taken:
         found = await provider.extras(address)
         taken = any(isinstance(each, Group) and same(each.address, address) for each in found)
     return [Obstacle("ADDRESS_TAKEN", printable(address, 200))] if taken else []
