@@ -422,3 +422,14 @@ def test_a_password_that_is_asked_for_goes_into_the_vault_and_nowhere_else(
     assert canary not in ran.out + ran.err
     for file in filter(Path.is_file, desk.home.rglob("*")):
         assert canary.encode() not in file.read_bytes(), file
+
+
+def test_what_another_plan_has_reserved_is_shown_to_nobody_else(desk: HosterDesk) -> None:
+    looked(desk)
+    own = desk.run("accounts", "check", desk.file, "--json").lines
+    assert {line.get("placeholder") for line in own[1:-1]} == {
+        "p0@configureme.me", "p1@configureme.me",
+    }  # fmt: skip
+    desk.write(A, plan=PLAN.replace('"acme"', '"other"') + ACCOUNTS)
+    others = desk.run("accounts", "check", desk.file, "--json").lines
+    assert [line.get("placeholder") for line in others[1:-1]] == ["p2@configureme.me"]

@@ -1,9 +1,11 @@
 """`mailhaul accounts check`: how a plan's accounts would move, and what stands in the way."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailhaul.cli.exits import Exit
+from mailhaul.cli.installation import WHERE, installation
 from mailhaul.cli.options import Arguments, Command, Group, Option
 from mailhaul.cli.plan_files import PLAN, plan_file
 from mailhaul.cli.provider_desk import EXITS, MAILBOX, OUTPUT, close, opened
@@ -27,7 +29,7 @@ def check(arguments: Arguments, surroundings: Surroundings) -> Exit:
 
     path = plan_file(arguments)
     plan = load_plan(path)
-    rules = _rules(plan)
+    rules = replace(_rules(plan), reserved=_reserved(arguments, surroundings, plan))
     addresses = _addresses(plan, arguments.texts("--mailbox"))
     console = surroundings.console
 
@@ -60,7 +62,21 @@ def _rules(plan: "Plan") -> "Rules":
         accounts.temporary,
         ExtrasRule(accounts.extras.value),
         Guard(accounts.guard.value),
+        relay=plan.dns.mx[0].split()[-1] if plan.dns is not None and plan.dns.mx else "",
     )
+
+
+def _reserved(arguments: Arguments, surroundings: Surroundings, plan: "Plan") -> tuple[str, ...]:
+    """What moves of other plans have chosen, where plans have been started here."""
+    from mailhaul.journey.bulk import reserved_placeholders
+
+    if plan.target.provider is None:
+        return ()
+    try:
+        with installation(arguments, surroundings) as home, home.database.read() as connection:
+            return reserved_placeholders(connection, plan.target.provider, besides=plan.name)
+    except BadInput:
+        return ()
 
 
 def _addresses(plan: "Plan", only: tuple[str, ...]) -> tuple[str, ...]:
@@ -113,6 +129,7 @@ COMMAND = Command(
     operands=(PLAN,),
     groups=(
         Group("which", (MAILBOX, Option("--steps", "also each account's steps, in order"))),
+        WHERE,
         OUTPUT,
     ),
     run=check,

@@ -246,10 +246,11 @@ def _reserved(desk: Desk) -> tuple[str, ...]:
     """Placeholders that moves of accounts have chosen."""
     from mailhaul.journey.bulk import reserved_placeholders
 
+    section = sections_meant(desk.plan, "target")["target"]
     if desk.home is None:
         return ()
     with desk.home.database.read() as connection:
-        return reserved_placeholders(connection)
+        return reserved_placeholders(connection, section)
 
 
 def _pause(desk: Desk) -> "Pause":

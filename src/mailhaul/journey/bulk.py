@@ -11,10 +11,11 @@ from sqlalchemy import Connection, select
 
 from mailhaul.core.text import plural, printable
 from mailhaul.db import tables
+from mailhaul.journey.control import service_name
 from mailhaul.journey.events import Record, record
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.states import ENDED
-from mailhaul.plan.model import ListedMailbox, Plan
+from mailhaul.plan.model import ListedMailbox, Plan, ProviderSection
 from mailhaul.plan.objects import ListedObject, ObjectKind
 from mailhaul.plan.templates import filled_reference
 from mailhaul.providers.actions import Action, Add, Create
@@ -132,9 +133,25 @@ def with_mailboxes(connection: Connection, plan: PlanRow) -> Plan:
     return plan.plan.model_copy(update={"mailboxes": listed})
 
 
-def reserved_placeholders(connection: Connection) -> tuple[str, ...]:
-    """Unconfigured accounts that moves have chosen, of all services."""
-    return tuple(connection.execute(select(tables.placeholder.c.name)).scalars())
+def reserved_placeholders(
+    connection: Connection, section: ProviderSection, besides: str = ""
+) -> tuple[str, ...]:
+    """Unconfigured accounts of that service that moves have chosen, of all plans but the one called
+    `besides`."""
+    table, move, mailbox, plan = (
+        tables.placeholder,
+        tables.account_move,
+        tables.mailbox,
+        tables.plan,
+    )
+    query = (
+        select(table.c.name)
+        .join(move, move.c.id == table.c.move_id)
+        .join(mailbox, mailbox.c.id == move.c.mailbox_id)
+        .join(plan, plan.c.id == mailbox.c.plan_id)
+        .where(table.c.service == service_name(section), plan.c.name != besides)
+    )
+    return tuple(connection.execute(query).scalars())
 
 
 def _last_made(connection: Connection, plan: PlanRow) -> Iterator[str]:

@@ -24,7 +24,8 @@ AT_ONCE = 4
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a plan says of it. `temporary` is what is added to a name, or empty; `reserved`
-    are unconfigured accounts that other moves have chosen, `relay` the host of a relay guard."""
+    are unconfigured accounts that other moves have chosen, `relay` the host of a relay
+    guard, where the target's provider names none."""
 
     path: Path | None = None
     temporary: str = ""
@@ -169,7 +170,7 @@ def _moves(
             rule=rules.extras,
             guard=rules.guard,
             domain=_domain(here, address),
-            relay=rules.relay,
+            relay=_relay(there, address) or rules.relay,
         )
         choice = picked.get(address)
         if choice is not None and choice.placeholder:
@@ -241,6 +242,14 @@ def _beside(side: _Side | None, address: str) -> tuple[Extra, ...]:
     if side is None:
         return ()
     return tuple(each for each in side.extras if folded(each.address) == folded(address))
+
+
+def _relay(side: _Side, address: str) -> str:
+    """The mail host of the target, as its provider says."""
+    found = _domain(side, address)
+    if found is None or found.expected is None or not found.expected.mx:
+        return ""
+    return found.expected.mx[0].host
 
 
 def _domain(side: _Side | None, address: str) -> HostedDomain | None:
