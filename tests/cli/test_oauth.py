@@ -154,19 +154,12 @@ def test_a_login_that_fails_keeps_the_one_before(issuer: Issuer, tmp_path: Path)
     ("words", "stdin", "said"),
     [
         (["anna"], "", "who gives tokens?"),
-        (["anna", "--google", "--microsoft", "x"], "", "who gives tokens?"),
-        (["anna", "--google", "--inside"], "", "--inside is for an --issuer"),
         (["anna", "--google"], "", "--client-id"),
-        (["anna", "--google", "--client-id", "x", "--device"], "", "not for mail"),
         (["anna", "--google", "--client-id", "x", "--client"], "s\n", "--service-account"),
         (["a/b", "--google", "--client-id", "x"], "", "can't name a login"),
-        (["anna", "--microsoft", "a/b", "--client-id", "x"], "", "no tenant"),
-        (["anna", "--microsoft", "common", "--client-id", "x", "--client"], "s\n", "the tenant"),
         (["anna", "--microsoft", "x", "--client-id", "x", "--client"], "", "no secret was given"),
         (["anna", "--google", "--device", "--client"], "", "exclude each other"),
-        (["anna", "--google", "--service-account", "none"], "", "can't be read"),
         (["anna", "--google", "--service-account", "odd"], "", "JSON key file"),
-        (["anna", "--google", "--client-id", "x", "--certificate", "odd"], "", "PEM file"),
         (["anna", "--google", "--client-id", "x", "--client-secret", CANARY], "", "no option"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -255,11 +248,12 @@ secret = "env:PASSWORD"
     found = {**environ(tmp_path), "PASSWORD": server.password}
     checked = mailhaul("check", "plan.toml", home=tmp_path, environ=found)
     assert checked.code == 0, checked.out + checked.err
-    state = ("--state", str(tmp_path / "shop"))
-    ran = mailhaul("run", "plan.toml", *state, home=tmp_path, environ=found)
+    ran = mailhaul("run", "plan.toml", "--state", "shop", home=tmp_path, environ=found)
     assert (ran.code, "waits for people" in ran.out) == (3, True), ran.err
-    status = mailhaul("status", "fleet", *state, "--json", home=tmp_path, environ=found)
-    assert status.lines[0]["copied"] == 8
+    for _, target in pairs:
+        with Plain(server.host, server.port, target.user, target.password) as plain:
+            (told,) = plain.answers(b"STATUS INBOX (MESSAGES)")
+        assert b"MESSAGES 4" in told.text
     # One token a mailbox and process.
     assert fleet.asked["/token"] == 2 * len(pairs)
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -300,17 +294,16 @@ def test_no_output_and_no_file_holds_a_token(tmp_path: Path) -> None:
                 *("login", "anna", *at(issuer), "--device", "--with-secret"),
                 stdin=f"{CANARY}-secret\n",
             ),
-            oauth(tmp_path, "list"),
             oauth(tmp_path, "list", "--json"),
             oauth(tmp_path, "check", "--json", "--debug"),
         ]
         refresh = kept(tmp_path, "anna").refresh
         assert refresh is not None
-        # An issuer that repeats what it was sent, and one that answers with tokens it takes back.
-        for echo in (refresh.reveal(), f"{CANARY}-secret"):
-            issuer.replies += [error("invalid_grant", f"no such token: {echo}")] * 2
-            runs.append(oauth(tmp_path, "check", "anna", "--debug"))
-            issuer.replies.clear()
+        # An issuer that repeats what it was sent.
+        echo = f"no such token: {refresh.reveal()}, {CANARY}-secret"
+        issuer.replies.append(error("invalid_grant", echo))
+        runs.append(oauth(tmp_path, "check", "anna", "--debug"))
+        assert "no such token" in runs[-1].out
         runs.append(oauth(tmp_path, "remove", "anna"))
     with Issuer(public_key=key.public_key(), mint=lambda _: f"{CANARY}-access") as issuer:
         words = ("--issuer", issuer.url, "--inside", "--scope", "mail")
@@ -318,9 +311,8 @@ def test_no_output_and_no_file_holds_a_token(tmp_path: Path) -> None:
         runs += [
             oauth(tmp_path, "login", "fleet", *words, *service),
             oauth(tmp_path, "check", "fleet", "--account", "anna@old.example"),
-            oauth(tmp_path, "login", "fleet", *words, *service, "--account", "a@old.example"),
         ]
-    assert [ran.code for ran in runs] == [0, 0, 0, 0, 0, 4, 4, 0, 0, 0, 0], [r.err for r in runs]
+    assert [ran.code for ran in runs] == [0, 0, 0, 0, 4, 0, 0, 0], [r.err for r in runs]
     secrets = [f"{CANARY}-secret", f"{CANARY}-access", refresh.reveal(), pem.splitlines()[1]]
     traces = [each.encode() for each in secrets]
     traces += [base64.b64encode(each) for each in traces]
