@@ -11,6 +11,7 @@ import pytest
 from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError, RetryLater
 from mailhaul.core.text import Secret
+from mailhaul.providers.ovh import opened
 from mailhaul.providers.ovh_answers import fields, numbers, objects, texts
 from mailhaul.providers.ovh_api import Api, Keys, Missing, Refusal, keys, signed
 from mailhaul.providers.registry import Settings, open_provider
@@ -263,6 +264,15 @@ async def test_it_is_spoken_to_over_a_real_connection_too() -> None:
         assert (raised.value.throttled, raised.value.after) == (True, 7.0)
     assert {each.target for each in tally.asked} >= {"/1.0/auth/time"}
     assert all(there.application.secret not in str(each) for each in tally.asked)
+
+
+async def test_an_exchange_is_asked_for_in_its_organization() -> None:
+    service = MemoryService("hosted-1")
+    there = OvhCloud(MemoryHoster(service))
+    settings = Settings("ovh-exchange", "hosted-1", _nobody, values={"organization": "acme-1"})
+    provider = opened(settings, api_of(there))
+    evidence = (await provider.service()).evidence
+    assert evidence[0] == "it answers under /email/exchange/acme-1/service/hosted-1"
 
 
 @pytest.mark.parametrize(

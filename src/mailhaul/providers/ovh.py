@@ -1,7 +1,7 @@
 """OVHcloud: the four kinds of mail service that plans can name, and how each is opened.
 
 `service` is what OVHcloud calls it: the domain for the older MX Plan, the service's name for the
-newer ones, `ORGANISATION/SERVICE` for Exchange where the two differ.
+newer ones. Exchange services stand in an organization, which mostly has the same name.
 """
 
 from mailhaul.core.errors import BadInput
@@ -14,7 +14,7 @@ from mailhaul.providers.provider import Provider
 from mailhaul.providers.registry import Settings
 
 LEGACY = "ovh-domain"
-_VALUES = {Platform.EXCHANGE: frozenset({"place", "license"})}
+_VALUES = {Platform.EXCHANGE: frozenset({"place", "license", "organization"})}
 _LICENCES = ("basic", "standard", "enterprise")
 
 
@@ -38,16 +38,17 @@ def opened(settings: Settings, api: Api) -> Provider:
         return LegacyPlan(domain_name(settings.service), api)
     platform = Platform(settings.kind)
     return PlatformProvider(
-        Shape(platform, _root(platform, settings.service)), settings.service, api, settings.values
+        Shape(platform, _root(platform, settings)), settings.service, api, settings.values
     )
 
 
-def _root(platform: Platform, service: str) -> tuple[str, ...]:
+def _root(platform: Platform, settings: Settings) -> tuple[str, ...]:
+    service = settings.service
     match platform:
         case Platform.MXPLAN:
             return "email", "mxplan", service
         case Platform.PRO:
             return "email", "pro", service
         case Platform.EXCHANGE:
-            organisation, slash, name = service.partition("/")
-            return "email", "exchange", organisation, "service", name if slash else service
+            organization = settings.values.get("organization", service)
+            return "email", "exchange", organization, "service", service
