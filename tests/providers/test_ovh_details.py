@@ -1,9 +1,9 @@
 """What only OVHcloud has: its evidence, its records, filters, requests that follow each other."""
 
+import pathlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +20,24 @@ from mailhaul.journey.domain_states import DomainState
 from mailhaul.journey.domains import DomainRow
 from mailhaul.journey.plans import PlanRow, PlanState
 from mailhaul.journey.wired_zones import WiredZones
-from mailhaul.providers.actions import Add, Configure, Create, Lock, Release, Rename, Unlock
-from mailhaul.providers.extras import Filter
+from mailhaul.providers.actions import (
+    Add,
+    Configure,
+    Create,
+    HandOver,
+    Lock,
+    Release,
+    Rename,
+    Unlock,
+)
+from mailhaul.providers.extras import Filter, Redirection, Responder
 from mailhaul.providers.obstacles import Obstacle
 from mailhaul.providers.ovh_answers import Fields
 from mailhaul.providers.ovh_domains import hosted, recommended
 from mailhaul.providers.ovh_filters import Rule, filter_of, rule_of
+from mailhaul.providers.paths import Path, route
 from mailhaul.providers.provider import Refused, TaskState, Unsupported
+from mailhaul.providers.saga import ExtrasRule, Move, Needed, On, Part, steps, undoing
 from mailhaul.providers.service import (
     Access,
     AccountState,
@@ -39,6 +50,7 @@ from tests.journey.house import plan_of
 from tests.providers.memory import MemoryHoster
 from tests.providers.ovh_house import DOMAIN, OvhHouse, keys, moved_in, ovh_zone
 from tests.providers.ovh_simulator import OvhCloud
+from tests.providers.ovh_zones import Record
 from tests.providers.suite import done, finished
 from tests.providers.web_server import web_server
 
@@ -154,9 +166,6 @@ async def test_a_password_that_ovhcloud_would_refuse_begins_nothing(
 
 
 async def test_obstacles_of_a_hand_over_are_ovhclouds(stack: AsyncExitStack) -> None:
-    from mailhaul.providers.actions import HandOver
-    from mailhaul.providers.extras import Redirection, Responder
-
     house = await moved_in(stack, "ovh-domain")
     address = await house.account("ann")
     _, service, placeholder = await house.destination()
@@ -307,6 +316,60 @@ async def test_a_filter_of_several_rules_is_told_in_words(stack: AsyncExitStack)
     assert [each.code for each in raised.value.findings] == ["EXTRA_REFUSED"]
 
 
+async def _both(house: OvhHouse) -> tuple[tuple[object, ...], ...]:
+    """All accounts of both services, and what stands beside those of the source."""
+    accounts = (
+        tuple((e.address, e.state, e.name, e.box.total()) for e in service.accounts)
+        for service in (house.state, house.cloud.hoster.service("ex"))
+    )
+    return (*accounts, tuple(house.state.extras))
+
+
+async def test_the_new_path_goes_to_the_end_and_back(stack: AsyncExitStack) -> None:
+    house = await moved_in(stack, "ovh-mxplan")
+    address, temporary = await house.account("ann", messages=3), f"ann01@{DOMAIN}"
+    target, _, placeholder = await house.destination()
+    mine, theirs = await house.provider.service(), await target.service()
+    assert route(mine, theirs).path is Path.NEW
+    move = Move(address, "Ann", temporary=temporary, placeholder=placeholder)
+    before, all_steps = await _both(house), steps(Path.NEW, move, mine, theirs)
+    assert [each.part for each in all_steps] == [
+        *(Part.RENAME, Part.GUARD),
+        *(Part.ARRIVE, Part.UNGUARD),
+    ]
+    for each in all_steps:
+        provider = house.provider if each.on is On.SOURCE else target
+        secret = house.secret if each.needed is Needed.NEW_PASSWORD else None
+        task = await provider.begin(each.action, f"k{each.part}", secret)
+        assert (await finished(house, task, provider)).state is TaskState.DONE
+    assert await house.messages(temporary) == 3
+    assert house.cloud.hoster.service("ex").found(address) is not None
+    for each in reversed(all_steps):
+        back = undoing(each)
+        assert back is not None
+        provider = house.provider if back.on is On.SOURCE else target
+        task = await provider.begin(back.action, f"u{back.part}")
+        assert (await finished(house, task, provider)).state is TaskState.DONE
+    assert await _both(house) == before
+
+
+async def test_the_legacy_path_clears_the_way_and_hands_over(stack: AsyncExitStack) -> None:
+    house = await moved_in(stack, "ovh-domain")
+    address = await house.account("ann", messages=3)
+    house.state.extras.append(Redirection(address, "x@example.org", copy=True))
+    target, _, placeholder = await house.destination()
+    mine, theirs = await house.provider.service(), await target.service()
+    assert route(mine, theirs).path is Path.LEGACY
+    extras = tuple(await house.provider.extras(address))
+    move = Move(address, placeholder=placeholder, extras=extras, rule=ExtrasRule.REMOVE)
+    for each in steps(Path.LEGACY, move, mine, theirs):
+        secret = house.secret if each.needed is Needed.SOURCE_PASSWORD else None
+        task = await house.provider.begin(each.action, f"k{each.part}", secret)
+        assert (await finished(house, task)).state is TaskState.DONE
+    assert await house.provider.account(address) is None
+    assert (await house.messages(address), house.state.extras) == (3, [])
+
+
 MX = (DOMAIN, Kind.MX)
 OLD = RecordSet(*MX, 300, ("10 mx.old.test", "20 mx.older.test"))
 NEW = RecordSet(*MX, 60, ("0 mx.new.test", "1 mx.newer.test"))
@@ -332,8 +395,6 @@ async def test_nothing_is_served_before_it_is_all_written() -> None:
 
 
 async def test_records_of_ovhclouds_own_types_are_texts_and_may_be_unquoted() -> None:
-    from tests.providers.ovh_zones import Record
-
     cloud = OvhCloud(MemoryHoster())
     zone = ovh_zone(cloud, DOMAIN)
     held = cloud.zones.zones[DOMAIN]
@@ -363,7 +424,7 @@ async def test_a_zone_that_is_not_there_is_told_so(stack: AsyncExitStack) -> Non
     assert (raised.value.code, raised.value.written) == (Code.ZONE_NOT_SERVED, False)
 
 
-async def test_a_plan_writes_its_zone_at_ovhcloud(tmp_path: Path) -> None:
+async def test_a_plan_writes_its_zone_at_ovhcloud(tmp_path: pathlib.Path) -> None:
     cloud = OvhCloud(MemoryHoster())
     cloud.zones.zone(DOMAIN, [OLD])
     async with web_server(cloud.respond) as origin:
@@ -373,7 +434,7 @@ async def test_a_plan_writes_its_zone_at_ovhcloud(tmp_path: Path) -> None:
         figures: dict[str, Any] = dict.fromkeys(DomainRow.__dataclass_fields__)
         row = DomainRow(**figures | {"id": 1, "name": DOMAIN, "state": DomainState.WATCHED})
 
-        async def key(reference: str, directory: Path) -> Secret:
+        async def key(reference: str, directory: pathlib.Path) -> Secret:
             assert reference == "env:KEYS"
             return keys(cloud.application)
 

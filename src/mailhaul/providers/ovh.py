@@ -5,16 +5,17 @@ newer ones. Exchange services stand in an organization, which mostly has the sam
 """
 
 from mailhaul.core.errors import BadInput
-from mailhaul.core.text import printable
 from mailhaul.dns.names import domain_name
 from mailhaul.providers.ovh_api import Api
 from mailhaul.providers.ovh_legacy import LegacyPlan
 from mailhaul.providers.ovh_platform import Platform, PlatformProvider, Shape
+from mailhaul.providers.plan_values import chosen, known_only
 from mailhaul.providers.provider import Provider
 from mailhaul.providers.registry import Settings
 
 LEGACY = "ovh-domain"
-_VALUES = {Platform.EXCHANGE: frozenset({"place", "license", "organization"})}
+_VALUES = {Platform.EXCHANGE.value: ("place", "license", "organization")}
+"""What plans can say, where it is more than the place."""
 _LICENCES = ("basic", "standard", "enterprise")
 
 
@@ -25,13 +26,8 @@ def open_provider(settings: Settings) -> Provider:
 
 def opened(settings: Settings, api: Api) -> Provider:
     """The provider by that way to OVHcloud. Raises as `open_provider` does."""
-    known = _VALUES.get(Platform(settings.kind)) if settings.kind != LEGACY else None
-    for name in settings.values:
-        if name not in (known or {"place"}):
-            said = printable(name, 60)
-            raise BadInput(f"“{said}” is no value of {settings.kind}; leave it out")
-    if settings.values.get("license", "basic") not in _LICENCES:
-        raise BadInput(f"license is one of {', '.join(_LICENCES)}")
+    known_only(settings, _VALUES.get(settings.kind, ("place",)))
+    chosen(settings, "license", _LICENCES, _LICENCES[0])
     if not settings.service:
         raise BadInput("the service is missing; write its name as OVHcloud's panel shows it")
     if settings.kind == LEGACY:
