@@ -20,7 +20,7 @@ from mailhaul.core.folder import INBOX_PATH
 from mailhaul.core.store import Source, Target
 from mailhaul.core.text import Secret
 from mailhaul.db import tables
-from mailhaul.db.database import Database, open_database
+from mailhaul.db.database import FILE, Database, open_database
 from mailhaul.db.migrate import migrate
 from mailhaul.journey import orders
 from mailhaul.journey.account_rows import MoveRow, move_run, moves
@@ -94,8 +94,10 @@ class House:
     """What performs the runs of canary mail, and of accounts."""
 
     def __post_init__(self) -> None:
+        made = self.database_url is None and (self.directory / FILE).exists()
         self.database: Database = open_database(self.database_url, self.directory)
-        migrate(self.database)
+        if not made:
+            migrate(self.database)
         listed = []
         for person in self.people:
             self.sources[person] = MemoryMailbox()
