@@ -268,6 +268,24 @@ async def test_mail_that_would_be_left_behind_keeps_the_account_where_it_is(
     assert place.house.row().state is State.CANCELLED
 
 
+async def test_an_account_that_was_made_is_deleted_again_only_when_it_is_empty(
+    tmp_path: Path,
+) -> None:
+    place = AccountHouse(tmp_path, "create")
+    await place.moved()
+    await place.synced()
+    place.order("undo")
+    row = await place.until(MoveState.MOVED)
+    assert "holds 3 messages; what mailhaul carried there is taken out" in row.reason
+    place.house.order(orders.cancel, undo=True)
+    await place.house.drive(State.ROLLED_BACK, hours=24)
+    place.order("undo")
+    row = await place.until(MoveState.UNDONE)
+    assert row.state is MoveState.UNDONE, row.reason
+    assert place.addresses(place.new) == []
+    assert place.mail(place.old) == ["anna-one", "anna-three", "anna-two"]
+
+
 async def test_what_was_handed_over_is_never_taken_back(tmp_path: Path) -> None:
     place = AccountHouse(tmp_path, "legacy")
     await place.moved()

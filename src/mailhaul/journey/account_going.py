@@ -279,7 +279,7 @@ async def back(means: Means, turn: Turn) -> Next | None:
     if turn.of(Part.UNDO):
         return await step_on(means, turn, Part.UNDO)
     row = turn.row
-    if row.moved_at is not None and (why := await in_the_way(means, turn.plan, turn.person)):
+    if row.moved_at is not None and (why := await in_the_way(means, turn.plan, row, turn.person)):
         said = printable(why, 1000)
         kept = MoveTrigger.ACCOUNT_KEPT
         await means.database.run(

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from mailhaul.core.message import Key
 from mailhaul.core.store import Source
 from mailhaul.core.text import plural
 from mailhaul.engine.ledger import Ledger
 from mailhaul.engine.outcomes import Side
+from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.account_steps import Planned, StepRow, StepState
 from mailhaul.journey.control import Providers
 from mailhaul.journey.ledgers import read_ledger
@@ -16,6 +18,7 @@ from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.providers.actions_text import told
 from mailhaul.providers.effects import Holding, holding
+from mailhaul.providers.paths import Path
 from mailhaul.providers.provider import Provider
 
 _UNSURE = (StepState.BEGUN, StepState.BROKEN)
@@ -48,38 +51,49 @@ async def backwards(
     return found
 
 
-async def in_the_way(means: Means, plan: PlanRow, person: MailboxRow) -> str:
+async def in_the_way(means: Means, plan: PlanRow, row: MoveRow, person: MailboxRow) -> str:
     """Why the account at the target can't be given up: it holds mail that mailhaul has not carried
-    there, nor back. Empty where it holds none."""
+    there, nor back, or any at all where it would be deleted. Empty where it holds none."""
+    deleted = row.path == Path.CREATE
+    # A pass may have the mailbox open; a look keeps out of its way.
+    means = replace(means, opener=means.aside or means.opener)
     async with opened_pair(means, plan, person, rationed=False, back=True) as pair:
         new = pair.source
         await new.open()
         where = (means.database, means.directory, person)
         with read_ledger(*where) as forward, read_ledger(*where, back=True) as back:
-            strange = await _strange(new, forward, back)
+            strange = await _strange(new, None if deleted else (forward, back))
     if not strange:
         return ""
+    if deleted:
+        return (
+            f"the new account, which would be deleted, holds {plural(strange, 'message')}; what "
+            "mailhaul carried there is taken out by mailhaul cancel --undo"
+        )
     return (
         f"{plural(strange, 'message has', 'messages have')} arrived in the new account that the "
         "old one hasn't got; mailhaul return brings them back first"
     )
 
 
-async def _strange(new: Source, forward: Ledger, back: Ledger) -> int:
-    """How many messages of the new account no ledger knows."""
+async def _strange(new: Source, ledgers: tuple[Ledger, Ledger] | None) -> int:
+    """How many messages of the new account no ledger knows, of the way there and back; without
+    them, how many there are."""
     strange = 0
-    home = {row.source: row for row in back.folders()}
+    home = {} if ledgers is None else {row.source: row for row in ledgers[1].folders()}
     for folder in await new.folders():
         if not folder.selectable:
             continue
-        here = home.get(folder.path)
         keys: list[Key] = []
         async for page in new.changes(folder, None):
             keys += [each.key for each in page.entries]
         for start in range(0, len(keys), 500):
             some = keys[start : start + 500]
-            known = forward.written_keys(folder.path, min(some), max(some))
-            if here is not None:
-                known |= back.among(here, some).keys()
+            known: set[Key] = set()
+            if ledgers is not None:
+                forward, back = ledgers
+                known |= forward.written_keys(folder.path, min(some), max(some))
+                if (here := home.get(folder.path)) is not None:
+                    known |= back.among(here, some).keys()
             strange += len({*some} - known)
     return strange
