@@ -121,6 +121,22 @@ async def test_a_password_is_set_before_the_account_has_its_name(stack: AsyncExi
     assert house.state.found(address) is None
 
 
+async def test_a_placeholder_that_somebody_else_configures_meanwhile_ends_in_error(
+    stack: AsyncExitStack,
+) -> None:
+    house = await moved_in(stack, "ovh-exchange")
+    placeholder = await house.placeholder()
+    action = Configure(placeholder, f"ann@{DOMAIN}")
+    task = await house.provider.begin(action, "k", house.secret)
+    theirs = house.state.found(placeholder)
+    assert theirs is not None
+    theirs.address = f"bob@{DOMAIN}"
+    over = await finished(house, task)
+    assert over.state is TaskState.ERROR
+    assert "configured or removed it" in over.said or "another one be picked" in over.said
+    assert house.state.found(f"ann@{DOMAIN}") is None
+
+
 async def test_few_questions_begin_an_action_however_many_accounts_there_are(
     stack: AsyncExitStack,
 ) -> None:

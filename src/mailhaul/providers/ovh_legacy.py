@@ -223,8 +223,11 @@ class LegacyPlan:
             return Task(str(its), TaskState.DOING, f"OVHcloud's task {its.number} is in its queue")
         held = await holding(self, its.action)
         if held is Holding.ABSENT and await self._half_locked(its.action):
-            for step, _ in (await self._steps(its.action, None))[-1:]:
-                await self._sent(its.action, step)
+            try:
+                for step, _ in (await self._steps(its.action, None))[-1:]:
+                    await self._sent(its.action, step)
+            except Refused as error:
+                return Task(str(its), TaskState.ERROR, printable(str(error), 300))
             held = await holding(self, its.action)
         if held is Holding.HOLDS:
             return Task(str(its), TaskState.DONE)

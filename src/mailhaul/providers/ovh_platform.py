@@ -236,7 +236,10 @@ class PlatformProvider:
             if held is Holding.PARTLY or (held is Holding.ABSENT and addresses_of(action)):
                 steps = await self._steps(action, None)
                 left = [step for step in steps if step.path[-1] != "changePassword"]
-                await self._send_all(action, left)
+                try:
+                    await self._send_all(action, left)
+                except Refused as error:
+                    return Task(str(its), TaskState.ERROR, printable(str(error), 300))
         return Task(str(its), TaskState.DOING, "OVHcloud is at work on it")
 
     async def _latest(self, action: Action, after: int) -> Task | None:
