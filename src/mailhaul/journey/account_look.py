@@ -213,24 +213,43 @@ async def _picked(
     """The placeholder, where the target has such; the one that was chosen before, if it is fit."""
     if path is not Path.LEGACY and Verb.CONFIGURE not in new.service.verbs:
         return None
+    agreed = row.acknowledged_at is not None
+    if row.placeholder and agreed:
+        # The moment of the switch: lists may be some seconds old.
+        found = await target.account(row.placeholder)
+        return _again(row, [] if found is None else [found], new, others, size, 0)
     accounts = await target.accounts()
     if row.placeholder:
         mine = [each for each in accounts if each.address == row.placeholder]
-        again = pick(mine, size, others.placeholders, new.service.quota)
-        if again.placeholder or row.chosen or row.acknowledged_at is not None:
-            free = pick(accounts, None, others.placeholders, new.service.quota)
-            findings = again.findings
-            if not mine:
-                gone = finding(Obstacle("PLACEHOLDER_GONE", printable(row.placeholder, 200)))
-                findings = (gone,)
-            return Picked(again.placeholder, free.remaining, findings)
+        free = pick(accounts, None, others.placeholders, new.service.quota)
+        again = _again(row, mine, new, others, size, free.remaining)
+        if again.placeholder or row.chosen:
+            return again
     picked = pick(accounts, size, others.placeholders, new.service.quota)
     creates = path is not Path.LEGACY and Verb.CREATE in new.service.verbs
     unconfigured = any(each.state is AccountState.PLACEHOLDER for each in accounts)
     return None if creates and not unconfigured else picked
 
 
+def _again(
+    row: MoveRow,
+    mine: Sequence[Account],
+    new: _Said,
+    others: Others,
+    size: int | None,
+    remaining: int,
+) -> Picked:
+    """What was picked before, if it is still there and fit."""
+    again = pick(mine, size, others.placeholders, new.service.quota)
+    if any(each.state is AccountState.PLACEHOLDER for each in mine):
+        return Picked(again.placeholder, remaining, again.findings)
+    gone = finding(Obstacle("PLACEHOLDER_GONE", printable(row.placeholder, 200)))
+    return Picked(None, remaining, (gone,))
+
+
 async def _temporary(source: Provider, accounts: Accounts, row: MoveRow, others: Others) -> str:
+    if row.temporary and row.acknowledged_at is not None:
+        return row.temporary if await source.account(row.temporary) is None else ""
     taken = addresses_taken(await source.accounts(), await source.extras())
     if row.temporary and row.temporary.casefold() not in taken:
         return row.temporary

@@ -1,5 +1,6 @@
 """The providers of real journeys: from a plan's sections to control planes on the network."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from mailhaul.core.errors import BadInput, MailhaulError
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey.control import section_of
 from mailhaul.journey.plans import PlanRow
+from mailhaul.journey.remembering import Memory, RememberingProvider
 from mailhaul.providers.provider import Provider
 from mailhaul.providers.registry import Settings, open_provider
 
@@ -18,6 +20,7 @@ class WiredProviders:
 
     def __init__(self, resolve: Callable[[str, Path], Awaitable[Credentials]]) -> None:
         self._resolve = resolve
+        self._memories: dict[tuple[int, str, Side], Memory] = {}
 
     @asynccontextmanager
     async def opened(self, plan: PlanRow, side: Side) -> AsyncIterator[Provider]:
@@ -41,8 +44,11 @@ class WiredProviders:
                 directory=plan.directory,
             )
         )
+        # A plan that is loaded anew may name another service.
+        key = (plan.id, plan.text, side)
+        memory = self._memories.setdefault(key, Memory(time.monotonic))
         try:
-            yield provider
+            yield RememberingProvider(provider, memory)
         except MailhaulError as error:
             error.side = error.side or side
             raise
