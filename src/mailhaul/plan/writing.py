@@ -150,5 +150,17 @@ until_quiet = 3
 # [canary]
 # on = true
 
+# Moving the accounts themselves at their hosters, before their mail (docs/accounts.md).
+# [source.provider]
+# kind = "ovh-mxplan"
+# service = "mxplan-ab12345-1"
+# secret = "file:secrets/ovh"
+# [target.provider]
+# kind = "ovh-exchange"
+# service = "hosted-ab12345-1"
+# secret = "file:secrets/ovh"
+# [accounts]
+# extras = "carry"
+
 # Mailboxes that move together; the column wave of the list says which.
 {waves}"""

@@ -250,7 +250,7 @@ def _why(extra: Extra, move: Move, target: Service) -> str:
     if not same(extra.address, move.address):
         return "stands at another address"
     if move.rule is not ExtrasRule.CARRY:
-        return "the plan doesn't carry it (accounts.extras)"
+        return 'the plan doesn\'t carry it; extras = "carry" under [accounts] would'
     if verb not in target.verbs:
         return f"the target can't do {verb.value}"
     if isinstance(extra, Filter) and not extra.script:
