@@ -6,6 +6,8 @@ from what the row says and from what stands at the provider by then (`account_go
 """
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -14,9 +16,9 @@ from mailhaul.core.errors import Busy, Closed, ClosedReason, MailhaulError, Retr
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey.account_going import Turn, back, fail, forward, look_at, step_on
-from mailhaul.journey.account_rows import move_row, move_run, write_move
+from mailhaul.journey.account_rows import MoveRow, move_row, move_run, write_move
 from mailhaul.journey.account_states import WORKING, MoveState
-from mailhaul.journey.account_steps import Part, steps_of
+from mailhaul.journey.account_steps import Part, StepRow, StepState, steps_of
 from mailhaul.journey.control import section_of
 from mailhaul.journey.engine import Next, Run
 from mailhaul.journey.means import Means
@@ -83,11 +85,11 @@ async def account_defect(means: Means, run: Run, why: str) -> None:
 
 def _standing(connection: Connection, run: Run, now: float) -> Turn | None:
     row = move_row(connection, run.domain)
-    if move_run(row) != run:
+    steps = tuple(steps_of(connection, row))
+    if move_run(row) != run and not _cut_off(row, run, steps):
         return None
     plan = plan_row(connection, row.plan)
     person = mailbox(connection, row.mailbox)
-    steps = tuple(steps_of(connection, row))
     going = (
         plan.state is PlanState.RUNNING
         and plan.started_at is not None
@@ -107,6 +109,13 @@ def _standing(connection: Connection, run: Run, now: float) -> Turn | None:
         write_move(connection, row, step=row.step + 1, due_at=None, ready=False)
         return None
     return Turn(row, person, plan, steps)
+
+
+def _cut_off(row: MoveRow, run: Run, steps: Sequence[StepRow]) -> bool:
+    """Whether this run had begun a step when its worker died, and is made again by the engine: the
+    row has been moved on for whoever comes when its time is over, and nobody has come yet."""
+    begun = any(each.state is StepState.BEGUN and not each.task for each in steps)
+    return begun and row.state in WORKING and move_run(row) == replace(run, step=run.step + 1)
 
 
 async def _still_refused(means: Means, turn: Turn) -> bool:
