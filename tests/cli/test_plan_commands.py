@@ -447,7 +447,7 @@ def test_a_group_of_commands_lists_them(tmp_path: Path) -> None:
     ("words", "text"),
     [
         (["plan", "chek", "x"], "“plan chek” is no command; did you mean plan check?"),
-        (["plan", "--json"], "--json stands before the command; see mailhaul plan --help"),
+        (["plan", "--json"], "belongs behind it; see mailhaul plan --help"),
         (["plan", "check", "a", "b"], "write mailhaul plan check [PLAN] (more by --help)"),
         (["init", "a", "b"], "write mailhaul init [PATH] (more by --help)"),
     ],

@@ -174,7 +174,7 @@ def _dispatch(words: Sequence[str], surroundings: Surroundings) -> Exit:
     if first == "help":
         first, rest = rest[0], [*rest[1:2], "--help"]
     if first.startswith("-"):
-        raise BadInput(f"{printable(first, 60)} stands before the command; see mailhaul --help")
+        raise _before_the_command(first, "mailhaul --help")
     name = first
     if rest and f"{first} {rest[0]}" in SUMMARIES:
         name, *rest = f"{first} {rest[0]}", *rest[1:]
@@ -182,9 +182,7 @@ def _dispatch(words: Sequence[str], surroundings: Surroundings) -> Exit:
         if rest and not rest[0].startswith("-"):
             name = f"{first} {rest[0]}"
         elif rest and rest[0] not in ("--help", "-h"):
-            raise BadInput(
-                f"{printable(rest[0], 60)} stands before the command; see mailhaul {first} --help"
-            )
+            raise _before_the_command(rest[0], f"mailhaul {first} --help")
         else:
             console.say(group_overview(first))
             return Exit.COMPLETE if rest else Exit.USAGE
@@ -195,6 +193,11 @@ def _dispatch(words: Sequence[str], surroundings: Surroundings) -> Exit:
     from mailhaul.cli.parsing import parse  # noqa: PLC0415 - argparse takes its time
 
     return command.run(parse(command, rest), surroundings)
+
+
+def _before_the_command(option: str, page: str) -> BadInput:
+    said = printable(option, 60)
+    return BadInput(f"{said} stands before the command, and belongs behind it; see {page}")
 
 
 def _group(word: str) -> dict[str, str]:
