@@ -23,7 +23,7 @@ from mailhaul.journey.waits import what_waits
 from mailhaul.plan.model import Gates, ListedMailbox, Sweeps
 from mailhaul.providers.extras import Alias, Extra, Redirection, Responder
 from mailhaul.providers.service import Verb
-from tests.journey.account_house import ANNA, DOMAIN, AccountHouse, plan
+from tests.journey.account_house import ANNA, DOMAIN, RIGHT, AccountHouse, plan
 from tests.journey.house import BEGIN, HOUR, letter
 from tests.journey.test_reconciler import shop_of, worked
 from tests.providers.memory import Fault
@@ -418,6 +418,25 @@ async def test_an_extra_that_cant_be_put_up_can_be_left(tmp_path: Path) -> None:
     place.order("retry", actor="lee", leave=True)
     assert (await place.until(MoveState.MOVED)).state is MoveState.MOVED
     assert [each.state for each in place.steps()][-1] is StepState.LEFT
+
+
+async def test_a_server_that_learns_of_a_new_password_late_is_waited_for(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path)
+    await place.agreed()
+    right = place.house.passwords
+    place.house.passwords = {"anna-target": "not yet", "anna01-source": RIGHT, "anna-source": RIGHT}
+    before = len(place.house.logins)
+    assert (await place.until(MoveState.FAILED)).state is MoveState.FAILED
+    row = place.move()
+    assert "the password is wrong" in row.reason
+    assert len(place.house.logins) - before < 40
+    assert place.house.row().state is State.PLANNED, "nobody waits for another password"
+    place.order("retry", actor="lee")
+    await place.house.run(place.move())
+    assert place.move().state is MoveState.MOVING
+    place.house.passwords = right
+    assert (await place.until(MoveState.MOVED)).state is MoveState.MOVED
+    await place.synced()
 
 
 # what stands beside

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from mailhaul.db import tables
 from mailhaul.journey.account_states import MoveState
 from mailhaul.journey.accounts import carry_on
 from mailhaul.journey.states import State
@@ -36,6 +38,11 @@ def short_password(place: AccountHouse) -> None:
     account = place.old.found(ANNA)
     assert account is not None
     account.password = "short"
+
+
+def no_password(place: AccountHouse) -> None:
+    with place.house.database.begin() as connection:
+        connection.execute(update(tables.mailbox).values(target_secret=""))
 
 
 def not_ours(role: str, service: str) -> Prepare:
@@ -84,6 +91,7 @@ NOTHING_STARTS: list[tuple[str, str, Prepare, str]] = [
     ("a wrong password", "new", wrong_password, "PASSWORD_WRONG"),
     ("a wrong password of a hand-over", "legacy", wrong_password, "PASSWORD_WRONG"),
     ("a password that is too short", "legacy", short_password, "PASSWORD_UNFIT"),
+    ("no password for the new account", "new", no_password, "PASSWORD_UNFIT"),
     ("not the source's administrator", "legacy", not_ours("administrator", "old"), "SOURCE_ADMINISTRATOR"),
     ("not the source's technician", "legacy", not_ours("technical", "old"), "SOURCE_TECHNICAL"),
     ("not the target's administrator", "legacy", not_ours("administrator", "new"), "TARGET_ADMINISTRATOR"),

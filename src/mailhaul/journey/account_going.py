@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailhaul.core.text import printable
+from mailhaul.journey.account_doors import still_shut
 from mailhaul.journey.account_end import moved, retired, stopped, undone
 from mailhaul.journey.account_look import Look, look
 from mailhaul.journey.account_places import secret_for
@@ -38,6 +39,10 @@ AGAIN_AFTER = 30.0
 """Seconds, times the tries so far, before what ended in error is begun once more."""
 BEGINNING = 60.0
 """Seconds of a clock on the wall that a provider may take to answer when something begins."""
+KNOCKS, LATEST_KNOCK = 20.0, 900.0
+"""Seconds between two logins to an account that stands in its new place, each twice the last."""
+KNOCKING = 7200.0
+"""Seconds after which it is not the servers that are late."""
 SOONEST, LATEST = 2.0, 300.0
 """Seconds between two questions after a task: the longer it takes, the more."""
 
@@ -126,6 +131,9 @@ def _past_return(turn: Turn) -> bool:
 async def step_on(means: Means, turn: Turn, part: Part) -> Next | None:
     """The first step that is not done, as far as it goes now."""
     step = next((each for each in turn.of(part) if each.state not in _OVER), None)
+    if step is None and part is Part.MOVE and (why := await _shut(means, turn)):
+        await means.database.run(lambda c: _knocks_again(c, means, turn, why))
+        return None
     if step is None:
         return await means.database.run(lambda c: _through(c, means, turn, part))
     if step.action is None:
@@ -141,6 +149,26 @@ async def step_on(means: Means, turn: Turn, part: Part) -> Next | None:
     taken = await take(means.providers, turn.plan, step, secret, first=first)
     later = Turn(row, turn.person, turn.plan, turn.steps)
     return await means.database.run(lambda c: _came(c, means, later, step, taken))
+
+
+async def _shut(means: Means, turn: Turn) -> str:
+    """Why its mailbox can't be carried yet though all steps are done."""
+    if turn.person.state in ENDED:
+        return ""
+    return await still_shut(means, turn.plan, turn.row, turn.person)
+
+
+def _knocks_again(connection: Connection, means: Means, turn: Turn, why: str) -> None:
+    """Seldom, for servers count wrong passwords; and not for ever."""
+    row, now = turn.row, means.clock.now()
+    ended = max((each.ended_at or 0.0 for each in turn.of(Part.MOVE)), default=now)
+    if now - max(row.since_at, ended) > KNOCKING:
+        fail(connection, row, f"all is done, and the account can't be logged in to: {why}", now)
+        return
+    said = printable(f"all is done; servers don't know of it yet: {why}", 1000)
+    due = now + min(KNOCKS * 2 ** min(row.failures, 10), LATEST_KNOCK)
+    failures = row.failures + 1
+    write_move(connection, row, step=row.step + 1, due_at=due, reason=said, failures=failures)
 
 
 _OVER = (StepState.DONE, StepState.TAKEN_BACK, StepState.LEFT)

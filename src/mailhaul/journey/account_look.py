@@ -5,21 +5,21 @@ It only reads. The same look is made when a person is asked, and once more at th
 switch: what was true then may be so no longer.
 """
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from mailhaul.core.endpoint import parse_endpoint
-from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError
+from mailhaul.core.errors import BadInput, Closed, ClosedReason
 from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Side
+from mailhaul.journey.account_doors import closed, without_password
 from mailhaul.journey.account_places import renamed, secret_for
 from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.account_steps import KEEP, Planned
 from mailhaul.journey.control import section_of
-from mailhaul.journey.means import CLOSING, Means, Opening, login_of
+from mailhaul.journey.means import Means
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.plan.model import AccountPath, Accounts
@@ -301,6 +301,13 @@ async def _ours(
     if path is not Path.CREATE:
         found += await _source_opens(means, plan, person)
     address = row.address
+    if path is not Path.LEGACY and without_password(plan, person):
+        found.append(
+            _unfit(
+                f"{printable(address, 200)}: nobody says which password the new account gets; "
+                "write a secret under [target], or password under [accounts]"
+            )
+        )
     wanted: dict[Path, Action] = {
         Path.LEGACY: HandOver(address, "", ""),
         Path.NEW: Configure("", address),
@@ -329,30 +336,15 @@ def _unfit(evidence: str) -> Finding:
 
 async def _source_opens(means: Means, plan: PlanRow, person: MailboxRow) -> list[Finding]:
     """Whether the source can be logged in to, as it will have to be."""
-    try:
-        login = await login_of(means, plan, person, Side.SOURCE)
-    except Closed as error:
-        return [finding(Obstacle("PASSWORD_WRONG", str(error)))]
     endpoint = parse_endpoint(person.source)
-    async with means.opener.admitted(plan, person, rationed=False):
-        spool = means.spool(person)
-        opening = Opening(plan, person, endpoint, login, spool, rationed=False)
-        source = means.opener.source(opening)
-        try:
-            await source.open()
-        except Closed as error:
-            if error.reason is ClosedReason.CREDENTIALS:
-                return [finding(Obstacle("PASSWORD_WRONG", str(error)))]
-            if error.reason is ClosedReason.UNREACHABLE:
-                raise
-            remedy = "mailhaul check tells what is in the way"
-            said = printable(str(error), 500)
-            return [Finding("SOURCE_CLOSED", Severity.BLOCKS, said, remedy)]
-        finally:
-            with suppress(TimeoutError, MailhaulError):
-                async with asyncio.timeout(CLOSING):
-                    await source.close()
-    return []
+    error = await closed(means, plan, person, Side.SOURCE, endpoint)
+    if error is None:
+        return []
+    said = printable(str(error), 500)
+    if error.reason is ClosedReason.CREDENTIALS:
+        return [finding(Obstacle("PASSWORD_WRONG", said))]
+    remedy = "mailhaul check tells what is in the way"
+    return [Finding("SOURCE_CLOSED", Severity.BLOCKS, said, remedy)]
 
 
 def _in_order(planned: Sequence[Step]) -> list[Planned]:
