@@ -16,7 +16,7 @@ from mailhaul.journey.account_look import Look, look
 from mailhaul.journey.account_places import secret_for
 from mailhaul.journey.account_rows import MoveRow, advance, move_run, write_move
 from mailhaul.journey.account_safety import keep
-from mailhaul.journey.account_states import MoveTrigger
+from mailhaul.journey.account_states import MoveState, MoveTrigger
 from mailhaul.journey.account_steps import (
     Part,
     StepRow,
@@ -25,7 +25,7 @@ from mailhaul.journey.account_steps import (
     write_step,
 )
 from mailhaul.journey.account_taking import Came, Taken, take
-from mailhaul.journey.account_undo import backwards, in_the_way
+from mailhaul.journey.account_undo import backwards, has_arrived, in_the_way
 from mailhaul.journey.account_written import looked, others_have
 from mailhaul.journey.engine import Next
 from mailhaul.journey.events import Figure, Record, record
@@ -307,12 +307,8 @@ async def back(means: Means, turn: Turn) -> Next | None:
     if turn.of(Part.UNDO):
         return await step_on(means, turn, Part.UNDO)
     row = turn.row
-    if row.moved_at is not None and (why := await in_the_way(means, turn.plan, row, turn.person)):
-        said = printable(why, 1000)
-        kept = MoveTrigger.ACCOUNT_KEPT
-        await means.database.run(
-            lambda c: advance(c, row, kept, at=means.clock.now(), due=None, why=said)
-        )
+    if why := await _left_behind(means, turn):
+        await means.database.run(lambda c: _kept(c, row, why, means.clock.now()))
         return None
     found = await backwards(means.providers, turn.plan, turn.of(Part.MOVE))
     if found is None:
@@ -337,6 +333,30 @@ async def back(means: Means, turn: Turn) -> Next | None:
         return Next(move_run(after))
 
     return await means.database.run(planned)
+
+
+async def _left_behind(means: Means, turn: Turn) -> str:
+    """Whose mail would be left behind, and the cure; empty where nobody's would be."""
+    assert means.providers is not None
+    if turn.row.moved_at is not None:
+        cure = "mailhaul return brings them back first"
+        return await in_the_way(means, turn.plan, turn.row, turn.person, cure)
+    steps = turn.of(Part.MOVE)
+    if not await has_arrived(means.providers, turn.plan, turn.row.address, steps):
+        return ""
+    cure = "let the move go on (mailhaul accounts retry), or take them out by hand and undo it"
+    return await in_the_way(means, turn.plan, turn.row, turn.person, cure)
+
+
+def _kept(connection: Connection, row: MoveRow, why: str, now: float) -> None:
+    """It stays at the target. A move that was not through yet waits there for a person, who may
+    have it go on."""
+    if row.moved_at is not None:
+        said = printable(why, 1000)
+        advance(connection, row, MoveTrigger.ACCOUNT_KEPT, at=now, due=None, why=said)
+        return
+    failed = fail(connection, row, f"{row.cause}, and it can't be taken back: {why}", now)
+    write_move(connection, failed, resume_state=MoveState.MOVING.value)
 
 
 def _undo_late(turn: Turn, now: float) -> str:

@@ -16,12 +16,16 @@ from mailhaul.journey.ledgers import read_ledger
 from mailhaul.journey.means import Means, opened_pair
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
+from mailhaul.providers.actions import Configure, Rename
 from mailhaul.providers.actions_text import told
 from mailhaul.providers.effects import Holding, holding
 from mailhaul.providers.paths import Path
 from mailhaul.providers.provider import Provider
+from mailhaul.providers.saga import Part
+from mailhaul.providers.service import AccountState
 
 _UNSURE = (StepState.BEGUN, StepState.BROKEN)
+_MAY_STAND = (StepState.DONE, *_UNSURE)
 
 
 async def backwards(
@@ -44,6 +48,8 @@ async def backwards(
                     return None
                 if held is Holding.ABSENT:
                     continue
+                if held is Holding.PARTLY and await _is_none_of_ours(opened[step.side], step):
+                    continue
             elif step.state is not StepState.DONE:
                 continue
             words = f"{told(step.inverse)}, at the {step.side.value}"
@@ -51,9 +57,42 @@ async def backwards(
     return found
 
 
-async def in_the_way(means: Means, plan: PlanRow, row: MoveRow, person: MailboxRow) -> str:
+async def _is_none_of_ours(provider: Provider, step: StepRow) -> bool:
+    """Whether what stands of it is somebody else's doing, or nothing that mail comes to: a way back
+    from there would be refused, and all that is behind it would wait for a person."""
+    match step.action:
+        case Rename(address=address):
+            return await provider.account(address) is not None
+        case Configure(placeholder=placeholder, address=address):
+            made = await provider.account(address)
+            return made is None or await provider.account(placeholder) is not None
+        case _:
+            return False
+
+
+async def has_arrived(
+    providers: Providers, plan: PlanRow, address: str, steps: Sequence[StepRow]
+) -> bool:
+    """Whether the account that these steps have made at the target may hold mail: it takes some
+    from the moment on when it has the address, long before its move is through."""
+    made = [each for each in steps if each.kind == Part.ARRIVE and each.state in _MAY_STAND]
+    if not made:
+        return False
+    async with providers.opened(plan, Side.TARGET) as provider:
+        found = await provider.account(address)
+    if found is None or found.state is AccountState.PLACEHOLDER:
+        return False
+    if found.state is AccountState.BUSY and made[-1].state is not StepState.DONE:
+        return False  # it is waited for, and looked at again
+    return found.messages != 0
+
+
+async def in_the_way(
+    means: Means, plan: PlanRow, row: MoveRow, person: MailboxRow, cure: str
+) -> str:
     """Why the account at the target can't be given up: it holds mail that mailhaul has not carried
-    there, nor back, or any at all where it would be deleted. Empty where it holds none."""
+    there, nor back, or any at all where it would be deleted; and the cure. Empty where it holds
+    none."""
     deleted = row.path == Path.CREATE
     # A pass may have the mailbox open; a look keeps out of its way.
     means = replace(means, opener=means.aside or means.opener)
@@ -72,7 +111,7 @@ async def in_the_way(means: Means, plan: PlanRow, row: MoveRow, person: MailboxR
         )
     return (
         f"{plural(strange, 'message has', 'messages have')} arrived in the new account that the "
-        "old one hasn't got; mailhaul return brings them back first"
+        f"old one hasn't got; {cure}"
     )
 
 

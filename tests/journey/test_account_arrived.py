@@ -1,0 +1,157 @@
+"""Mail comes to the new account before its move is through: from then on nothing gives it up that
+would leave that mail behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailhaul.journey import orders
+from mailhaul.journey.account_rows import MoveRow
+from mailhaul.journey.account_states import MoveState
+from mailhaul.providers.extras import Redirection
+from mailhaul.providers.saga import Part
+from mailhaul.providers.service import AccountState
+from tests.journey.account_house import ANNA, DOMAIN, AccountHouse
+from tests.journey.house import letter
+from tests.providers.memory import Fault
+
+MAIL = ["anna-one", "anna-three", "anna-two"]
+
+
+def refused(place: AccountHouse) -> None:
+    place.new.arm(Fault.REFUSED)
+
+
+def recalled(place: AccountHouse) -> None:
+    place.order("undo")
+
+
+def cancelled(place: AccountHouse) -> None:
+    place.house.order(orders.cancel, undo=False)
+
+
+TURNED: list[tuple[str, Callable[[AccountHouse], None]]] = [
+    ("the target refuses what is carried beside it", refused),
+    ("a person takes it back", recalled),
+    ("its mailbox is cancelled", cancelled),
+]
+
+
+async def arrived(place: AccountHouse, *mail: str) -> MoveRow:
+    """Up to the moment when the address is at the target, and mail has come there."""
+    place.old.extras.append(Redirection(ANNA, "far@elsewhere.example", copy=True))
+    await place.agreed()
+    while not any(step.kind == Part.ARRIVE and step.ended_at for step in place.steps()):
+        row = place.move()
+        place.house.hand.time = max(place.house.hand.time, row.due_at or 0.0)
+        await place.house.run(row)
+    for each in mail:
+        assert place.hoster.deliver(ANNA, letter(each)) == [ANNA]
+    return place.move()
+
+
+@pytest.mark.parametrize(("name", "turn"), TURNED, ids=[each[0] for each in TURNED])
+async def test_mail_that_has_come_meanwhile_stays_where_its_owner_finds_it(
+    name: str, turn: Callable[[AccountHouse], None], tmp_path: Path
+) -> None:
+    place = AccountHouse(tmp_path, accounts={"extras": "carry"})
+    await arrived(place, "new")
+    turn(place)
+    row = await place.until(MoveState.MOVED, MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.FAILED, row.reason
+    assert "1 message has arrived in the new account" in row.reason
+    assert place.mail(place.new) == ["new"]
+
+
+@pytest.mark.parametrize(("name", "turn"), TURNED, ids=[each[0] for each in TURNED])
+async def test_where_none_has_come_it_is_taken_back(
+    name: str, turn: Callable[[AccountHouse], None], tmp_path: Path
+) -> None:
+    place = AccountHouse(tmp_path, accounts={"extras": "carry"})
+    await arrived(place)
+    turn(place)
+    row = await place.until(MoveState.MOVED, MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.UNDONE, row.reason
+    assert place.mail(place.old) == MAIL
+    assert place.new.found(ANNA) is None
+
+
+async def test_a_person_has_it_go_on_without_what_the_target_refuses(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path, accounts={"extras": "carry"})
+    await arrived(place, "new")
+    refused(place)
+    await place.until(MoveState.FAILED, MoveState.UNDONE)
+    refused(place)
+    place.order("retry", actor="lee", leave=True)
+    row = await place.until(MoveState.MOVED, MoveState.FAILED, MoveState.UNDONE)
+    assert row.state is MoveState.MOVED, row.reason
+    await place.synced()
+    assert place.mail(place.new) == [*MAIL, "new"]
+    assert place.old.found(f"anna01@{DOMAIN}") is not None
+
+
+async def test_a_person_has_it_taken_back_once_that_mail_is_elsewhere(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path, accounts={"extras": "carry"})
+    await arrived(place, "new")
+    recalled(place)
+    await place.until(MoveState.FAILED, MoveState.UNDONE)
+    found = place.new.found(ANNA)
+    assert found is not None
+    found.box = type(found.box)()
+    place.order("undo")
+    row = await place.until(MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.UNDONE, row.reason
+    assert place.mail(place.old) == MAIL
+
+
+# what was begun, and of which nothing was heard
+
+
+def configured_by_hand(place: AccountHouse) -> None:
+    account = place.new.found(place.move().placeholder)
+    assert account is not None
+    account.address, account.state = f"carl@{DOMAIN}", AccountState.CONFIGURED
+
+
+def made_by_hand(place: AccountHouse) -> None:
+    place.new.account(ANNA)
+
+
+def temporary_taken(place: AccountHouse) -> None:
+    place.old.account(place.move().temporary)
+
+
+UNHEARD = [
+    ("the placeholder is somebody else's", "new", Part.ARRIVE, configured_by_hand),
+    ("somebody makes the address at the target", "new", Part.ARRIVE, made_by_hand),
+    ("somebody takes the temporary name", "old", Part.RENAME, temporary_taken),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "part", "meanwhile"), UNHEARD, ids=[each[0] for each in UNHEARD]
+)
+async def test_what_others_did_after_a_lost_request_is_not_taken_back(
+    name: str,
+    service: str,
+    part: Part,
+    meanwhile: Callable[[AccountHouse], None],
+    tmp_path: Path,
+) -> None:
+    place = AccountHouse(tmp_path)
+    await place.agreed()
+    while not any(step.kind == part for step in place.steps()):
+        await place.house.run(place.move())
+    while not any(step.kind == part and step.begun_at for step in place.steps()):
+        if next(step for step in place.steps() if step.ended_at is None).kind == part:
+            place.hoster.service(service).arm(Fault.REQUEST_LOST)
+        row = place.move()
+        place.house.hand.time = max(place.house.hand.time, row.due_at or 0.0)
+        await place.house.run(row)
+    meanwhile(place)
+    there = place.addresses(place.new)
+    row = await place.until(MoveState.MOVED, MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.UNDONE, row.reason
+    assert place.mail(place.old) == MAIL
+    assert place.addresses(place.new) == there
