@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
+from mailhaul.journey.account_states import MoveState
 from mailhaul.providers.service import DomainStatus
-from tests.journey.account_house import AccountHouse
+from tests.journey.account_house import ANNA, AccountHouse
+from tests.journey.house import letter
 
 
 async def test_what_was_picked_while_something_blocked_may_be_somebody_elses_by_now(
@@ -23,3 +27,31 @@ async def test_what_was_picked_while_something_blocked_may_be_somebody_elses_by_
     assert place.move("anna").ready
     assert place.move("bert").ready, place.move("bert").reason
     assert place.move("anna").placeholder != place.move("bert").placeholder
+
+
+@pytest.mark.parametrize("spare", [1, 0])
+async def test_what_one_person_left_in_an_unconfigured_account_no_other_gets(
+    spare: int, tmp_path: Path
+) -> None:
+    place = AccountHouse(tmp_path)
+    del place.new.accounts[1 + spare :]
+    left = place.new.found("ph0@configureme.me")
+    assert left is not None
+    left.box.deliver(letter("somebody else's"))
+    row = await place.looked()
+    assert row.ready is bool(spare)
+    assert row.placeholder == ("ph1@configureme.me" if spare else "")
+    assert spare or "ph0@configureme.me" in row.reason
+
+
+async def test_one_that_is_filled_before_the_switch_is_not_taken(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path)
+    await place.agreed()
+    before = place.everywhere()
+    account = place.new.found(place.move().placeholder)
+    assert account is not None
+    account.box.deliver(letter("somebody else's"))
+    row = await place.until(MoveState.MOVED, MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.UNDONE
+    assert place.everywhere() == before
+    assert place.old.found(ANNA) is not None

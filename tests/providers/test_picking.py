@@ -71,8 +71,11 @@ def test_aliases_groups_and_redirections_are_taken_too() -> None:
     assert addresses_taken(accounts, extras) == {f"{each}@x.test" for each in "abcde"}
 
 
-def unconfigured(name: str, quota: int | None = None) -> Account:
-    return Account(f"{name}@configureme.me", AccountState.PLACEHOLDER, quota=quota)
+def unconfigured(
+    name: str, quota: int | None = None, used: int | None = None, messages: int | None = None
+) -> Account:
+    address = f"{name}@configureme.me"
+    return Account(address, AccountState.PLACEHOLDER, "", quota, used, messages)
 
 
 USED = Account("ann@x.test", AccountState.CONFIGURED, quota=10)
@@ -91,6 +94,10 @@ USED = Account("ann@x.test", AccountState.CONFIGURED, quota=10)
         ([unconfigured("a", 9)], None, [], "a", 0, ["SIZE_UNKNOWN"]),
         ([unconfigured("a"), unconfigured("b", 9)], 9, [], "b", 1, []),
         ([unconfigured("a")], 9, [], "a", 0, ["SIZE_UNKNOWN"]),
+        ([unconfigured("a", 9, messages=1), unconfigured("b", 9)], 1, [], "b", 0, []),
+        ([unconfigured("a", 9, used=2 << 20), unconfigured("b", 9, used=9000)], 1, [], "b", 0, []),
+        ([unconfigured("a", 9, messages=0, used=2 << 20)], 1, [], "a", 0, []),
+        ([unconfigured("a", 9, messages=1)], 1, [], None, 0, ["PLACEHOLDER_FILLED"]),
     ],
 )
 def test_a_place_is_the_smallest_that_fits(

@@ -5,9 +5,9 @@ It only reads. The same look is made when a person is asked, and once more at th
 switch: what was true then may be so no longer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailhaul.core.endpoint import parse_endpoint
 from mailhaul.core.errors import BadInput, Closed, ClosedReason
@@ -29,7 +29,13 @@ from mailhaul.providers.before import Sight, before
 from mailhaul.providers.extras import Extra
 from mailhaul.providers.obstacles import KNOWN, Obstacle, finding
 from mailhaul.providers.paths import Path, route
-from mailhaul.providers.picking import Picked, addresses_taken, pick, temporary_address
+from mailhaul.providers.picking import (
+    Picked,
+    addresses_taken,
+    is_filled,
+    pick,
+    temporary_address,
+)
 from mailhaul.providers.provider import Provider
 from mailhaul.providers.saga import (
     ExtrasRule,
@@ -222,16 +228,17 @@ async def _picked(
     if row.placeholder:
         mine = [each for each in accounts if each.address == row.placeholder]
         free = pick(accounts, None, others.placeholders, new.service.quota)
-        again = _again(row, mine, new, others, size, free.remaining)
+        again = await _again(target, row, mine, new, others, size, free.remaining)
         if again.placeholder or row.chosen:
             return again
-    picked = pick(accounts, size, others.placeholders, new.service.quota)
+    picked = await _fit(target, accounts, size, others.placeholders, new.service.quota)
     creates = path is not Path.LEGACY and Verb.CREATE in new.service.verbs
     unconfigured = any(each.state is AccountState.PLACEHOLDER for each in accounts)
     return None if creates and not unconfigured else picked
 
 
-def _again(
+async def _again(
+    target: Provider,
     row: MoveRow,
     mine: Sequence[Account],
     new: _Said,
@@ -240,11 +247,32 @@ def _again(
     remaining: int,
 ) -> Picked:
     """What was picked before, if it is still there and fit."""
-    again = pick(mine, size, others.placeholders, new.service.quota)
+    again = await _fit(target, mine, size, others.placeholders, new.service.quota)
     if any(each.state is AccountState.PLACEHOLDER for each in mine):
         return Picked(again.placeholder, remaining, again.findings)
     gone = finding(Obstacle("PLACEHOLDER_GONE", printable(row.placeholder, 200)))
     return Picked(None, remaining, (gone,))
+
+
+async def _fit(
+    target: Provider,
+    accounts: Sequence[Account],
+    size: int | None,
+    reserved: Collection[str],
+    quota: int | None,
+) -> Picked:
+    """As `pick`; the one that is picked is asked what it holds, which lists leave out."""
+    while True:
+        picked = pick(accounts, size, reserved, quota)
+        told = None if picked.placeholder is None else await target.account(picked.placeholder)
+        if told is None or not is_filled(told):
+            return picked
+        accounts = [
+            replace(each, used=told.used, messages=told.messages)
+            if each.address == picked.placeholder
+            else each
+            for each in accounts
+        ]
 
 
 async def _temporary(source: Provider, accounts: Accounts, row: MoveRow, others: Others) -> str:

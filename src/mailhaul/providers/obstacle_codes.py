@@ -175,6 +175,11 @@ OURS: Mapping[str, Known] = {
         "the unconfigured account is reserved for another mailbox",
         "let another one be picked, or order an account",
     ),
+    "PLACEHOLDER_FILLED": Known(
+        Severity.BLOCKS,
+        "the unconfigured account holds mail already; whoever gets it would find somebody else's",
+        "empty it, or let another one be picked",
+    ),
     "ADDRESS_TAKEN": Known(
         Severity.BLOCKS,
         "an account, alias or group of that address exists already",

@@ -4,13 +4,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailhaul.core.finding import Finding
-from mailhaul.core.text import octets
+from mailhaul.core.text import octets, printable
 from mailhaul.providers.addresses import LONGEST_LOCAL_PART, folded, parts
 from mailhaul.providers.extras import Alias, Extra, Group, Redirection
 from mailhaul.providers.obstacles import Obstacle, finding
 from mailhaul.providers.service import Account, AccountState
 
 _MOST = 999
+_BARE = 1 << 20
+"""Octets that an account may take up in which nobody has put anything."""
 
 
 def addresses_taken(accounts: Iterable[Account], extras: Iterable[Extra]) -> frozenset[str]:
@@ -60,6 +62,13 @@ class Picked:
     findings: tuple[Finding, ...] = ()
 
 
+def is_filled(account: Account) -> bool:
+    """Whether the account is known to hold mail: somebody's whose move was taken back."""
+    if account.messages is not None:
+        return account.messages > 0
+    return account.used is not None and account.used > _BARE
+
+
 def pick(
     accounts: Iterable[Account],
     size: int | None,
@@ -67,11 +76,16 @@ def pick(
     quota: int | None = None,
 ) -> Picked:
     """The unconfigured account of the smallest quota that `size` octets fit into, the first by
-    address of those. `reserved` ones are others'; `quota` is the service's, for accounts that
-    don't tell theirs. The same accounts make the same choice, in whatever order."""
+    address of those. `reserved` ones are others', and those that hold mail had an owner before;
+    `quota` is the service's, for accounts that don't tell theirs. The same accounts make the same
+    choice, in whatever order."""
     unconfigured = [each for each in accounts if each.state is AccountState.PLACEHOLDER]
     others = {folded(each) for each in reserved}
-    free = [each for each in unconfigured if folded(each.address) not in others]
+    own = [each for each in unconfigured if folded(each.address) not in others]
+    free = [each for each in own if not is_filled(each)]
+    if own and not free:
+        said = ", ".join(printable(each.address, 100) for each in own[:3])
+        return Picked(None, 0, (finding(Obstacle("PLACEHOLDER_FILLED", said)),))
     if not free:
         code = "PLACEHOLDER_RESERVED" if unconfigured else "NO_FREE_ACCOUNT"
         said = f"{len(unconfigured)} unconfigured, all of them reserved" if unconfigured else ""
