@@ -11,7 +11,7 @@ from mailhaul.providers.obstacles import Obstacle, finding
 from mailhaul.providers.service import Account, AccountState
 
 _MOST = 999
-_BARE = 1 << 20
+_BARE = 64 << 10
 """Octets that an account may take up in which nobody has put anything."""
 
 
