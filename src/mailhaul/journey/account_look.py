@@ -223,7 +223,7 @@ async def _picked(
     if row.placeholder and agreed:
         # The moment of the switch: lists may be some seconds old.
         found = await target.account(row.placeholder)
-        return _again(row, [] if found is None else [found], new, others, size, 0)
+        return await _again(target, row, [] if found is None else [found], new, others, size, 0)
     accounts = await target.accounts()
     if row.placeholder:
         mine = [each for each in accounts if each.address == row.placeholder]
