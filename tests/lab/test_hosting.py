@@ -160,7 +160,7 @@ def test_mail_comes_in_octet_for_octet_below_its_stamp(lab: Hosting) -> None:
 def test_a_redirection_sends_on_and_keeps_what_it_is_to_keep(copy: bool, lab: Hosting) -> None:
     service, (ann,) = sold(lab, Line.EXCHANGE, "ann")
     to = f"{fresh('books')}@elsewhere.example"
-    lab.extra(service, Redirection(ann, to, copy=copy))
+    lab.put_up(service, Redirection(ann, to, copy=copy))
     lab.post(HERE, OUTSIDE, ann, message("bill"))
     assert len(outside(lab, to, 1)) == 1
     with lab.connect(Line.EXCHANGE, ann, PASSWORD) as line:
@@ -170,7 +170,7 @@ def test_a_redirection_sends_on_and_keeps_what_it_is_to_keep(copy: bool, lab: Ho
 def test_an_auto_reply_answers_once_a_day_and_never_another(lab: Hosting) -> None:
     service, (ann, ben) = sold(lab, Line.NEW, "ann", "ben")
     for address in (ann, ben):
-        lab.extra(service, Responder(address, "Fort bis Montag – grüße.", "Weg"))
+        lab.put_up(service, Responder(address, "Fort bis Montag – grüße.", "Weg"))
     friend = f"{fresh('friend')}@elsewhere.example"
     for number in range(3):
         lab.post(HERE, friend, ann, message(f"{number}"))

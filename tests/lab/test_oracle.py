@@ -139,4 +139,4 @@ def test_a_report_that_says_something_else_is_found_out(
 ) -> None:
     told = {"mailboxes": [{"address": "a@x", "account": {**FIGURES, **figures}}]}
     (tmp_path / "report.json").write_text(json.dumps(told), encoding="utf-8")
-    assert report_faults(tmp_path, [Count("a@x", 5, 4, 4, 1, ())]) == wrong
+    assert report_faults([tmp_path], [Count("a@x", 5, 4, 4, 1, ())]) == wrong

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailhaul.lab.demo import OTHERS, PILOT
+from mailhaul.lab.subsidiary import NAMES
 from tests.cli.running import mailhaul
 
 PATIENCE = 400.0
@@ -32,9 +33,9 @@ def lab(program: str, *words: str | Path) -> str:
 
 
 @pytest.mark.timeout(PATIENCE + 30)
-def test_the_demo_moves_eight_mailboxes_and_everything_is_in_its_place(tmp_path: Path) -> None:
+def test_the_demo_moves_mailboxes_and_accounts_and_everything_is_in_its_place(tmp_path: Path) -> None:
     told = lab("demo", "--directory", tmp_path)
-    assert told.count("as it should be\n") == len(PILOT) + len(OTHERS)
+    assert told.count("as it should be\n") == len(PILOT) + len(OTHERS) + len(NAMES)
     for trouble in (
         "kill -9",
         "15 minutes",
@@ -43,6 +44,10 @@ def test_the_demo_moves_eight_mailboxes_and_everything_is_in_its_place(tmp_path:
         "refuses one message",
     ):
         assert trouble in told
+    words = " ".join(told.split())
+    for name in NAMES:
+        assert re.search(rf"account is {name}01 now, and unused\d has become {name};", words)
+    assert "a redirection and an auto-reply went with them, and act" in words
     assert "true: the report of “rosenberg” is as it was signed" in told
     assert "WRONG" not in told
     assert (tmp_path / "rosenberg-report" / "report.html").stat().st_size > 10_000
@@ -80,6 +85,19 @@ for = "6h"
 [gates]
 go = ["Ada Adler", "Ben Bauer"]
 
+[source.provider]
+kind = "ovh-mxplan"
+service = "small.example"
+secret = "command:/bin/false"
+
+[target.provider]
+kind = "ovh-exchange"
+service = "exchange.small.example"
+secret = "command:/bin/false"
+
+[accounts]
+extras = "carry"
+
 [[webhooks]]
 url = "https://hooks.small.example/moved"
 """
@@ -108,6 +126,9 @@ def test_a_plan_of_one_s_own_is_rehearsed_without_its_systems(tmp_path: Path) ->
     written = (tmp_path / "kept" / "plan.toml").read_text(encoding="utf-8")
     assert "small.example" not in written.replace("person", "")
     assert "webhooks" not in written
+    assert "accounts" not in written
+    assert "ovh" not in written
+    assert "Not played: carry.exclude, webhooks, accounts." in " ".join(told.split())
     assert (tmp_path / "kept" / "rehearsal-report" / "report.json").exists()
 
 

@@ -2,8 +2,9 @@
 a half, with the real command line, by a clock that is wound.
 
 Two embedded servers; people at work while their mail moves; a throttle, a cut line, a full mailbox,
-a wrong password, a message that nobody wants, a worker that dies. What is there in the end is
-counted by other code than mailhaul's own. Returns 0 only when everything is where it should be.
+a wrong password, a message that nobody wants, a worker that dies. A subsidiary's accounts move too,
+at its hoster (`lab.subsidiary`). What is there in the end is counted by other code than mailhaul's
+own. Returns 0 only when everything is where it should be.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,10 +21,14 @@ from mailhaul.core.errors import MailhaulError
 from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.journey.states import State
 from mailhaul.lab.directing import BACKOFF, Director, Wrong
+from mailhaul.lab.hosting import hosting
 from mailhaul.lab.mail import MARK, poison, sample_mailbox
 from mailhaul.lab.people import People, Where, close
 from mailhaul.lab.screen import Screen
 from mailhaul.lab.stage import NEW_MX, Seen, Stage, stage
+from mailhaul.lab.subsidiary import NAME as SUBSIDIARY
+from mailhaul.lab.subsidiary import REPORT as SUBSIDIARY_REPORT
+from mailhaul.lab.subsidiary import Subsidiary
 
 SPEED = 3600.0
 """An hour of the weekend in a second."""
@@ -96,8 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     screen = Screen()
     try:
-        with stage(directory, "old.example", "new.example", [DOMAIN]) as found:
-            wrong = _story(found, screen)
+        with (
+            stage(directory, "old.example", "new.example", [DOMAIN]) as found,
+            hosting(directory / "hoster") as hoster,
+        ):
+            wrong = _story(found, screen, Subsidiary(hoster, LEAD))
     except MailhaulError as error:
         wrong = [str(error)]
     except KeyboardInterrupt:
@@ -121,10 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _story(stage: Stage, screen: Screen) -> list[str]:
+def _story(stage: Stage, screen: Screen, subsidiary: Subsidiary) -> list[str]:
     """Tells it to its end or its first failure; returns what is not where it should be."""
-    people = _cast(stage, screen)
+    people = _cast(stage, screen, subsidiary)
     director = Director(stage, screen, NAME, people)
+    second = replace(director, plan=SUBSIDIARY)
     screen.stage, screen.title = stage, _title
     friday = _next_friday(datetime.now(UTC))
     pilot, everybody = friday + timedelta(hours=16), friday + timedelta(hours=20)
@@ -135,16 +145,19 @@ def _story(stage: Stage, screen: Screen) -> list[str]:
         director.switch([_address(each) for each in PILOT], "pilot", WITNESS, sync=True)
         director.until("the cutover", lambda rows: stage.now >= everybody)
         _cutover(director)
-        _weekend(director)
+        _weekend(director, subsidiary, second)
         people.stop()
-        _monday_morning(director)
-        return [*_unmet(stage), *director.judge(REPORT)]
+        _monday_morning(director, subsidiary, second)
+        wrong = [*_unmet(stage), *subsidiary.judge()]
+        wrong += director.judge(REPORT, SUBSIDIARY_REPORT)
+        subsidiary.sum_up(director)
+        return wrong
     finally:
         people.stop()
         close(people.people.values())
 
 
-def _cast(stage: Stage, screen: Screen) -> People:
+def _cast(stage: Stage, screen: Screen, subsidiary: Subsidiary) -> People:
     """Everybody with their mailbox, and what is in it."""
     messages = octets = 0
     cast = []
@@ -163,7 +176,7 @@ def _cast(stage: Stage, screen: Screen) -> People:
         f"{messages} messages, {octets / 1e6:.1f} MB. Both systems run on this machine, in "
         "memory. There are a plan and a list of mailboxes:"
     )
-    return People(cast)
+    return People([*cast, *subsidiary.cast(stage)])
 
 
 def _prepare(director: Director, friday: datetime, pilot: datetime, everybody: datetime) -> None:
@@ -254,14 +267,16 @@ def _cutover(director: Director) -> None:
     screen.tell(f"The zone says {after} now. Until 48 hours later, or `mailhaul return`.", "good")
 
 
-def _weekend(director: Director) -> None:
-    """48 hours of sweeps."""
+def _weekend(director: Director, subsidiary: Subsidiary, second: Director) -> None:
+    """48 hours of sweeps; in the first of them the subsidiary's accounts move."""
     stage, screen, people = director.stage, director.screen, director.people
     begun = told = stage.now
+    subsidiary.move(second)
     quiet = False
 
     def over(rows: Sequence[Seen]) -> bool:
         nonlocal told, quiet
+        subsidiary.turn(second)
         if stage.now - told >= timedelta(hours=12):
             told = stage.now
             done = people.done
@@ -280,11 +295,12 @@ def _weekend(director: Director) -> None:
     screen.tell("Swept for 48 hours; both sides compared, message by message.", "good")
 
 
-def _monday_morning(director: Director) -> None:
-    """What is left for people, and the report."""
+def _monday_morning(director: Director, subsidiary: Subsidiary, second: Director) -> None:
+    """What is left for people, and the reports."""
     stage, screen = director.stage, director.screen
+    subsidiary.finish(second)
     screen.pause()
-    screen.table(stage.look())
+    screen.table(stage.look(NAME))
     screen.say(
         "One message never got through: the new system takes it for malware. "
         f"{POISONED.title()}'s mailbox is graded “investigate” until a named person has "

@@ -57,7 +57,7 @@ class Director:
         """Waits, and tells what happens meanwhile. Raises `Wrong` when it takes too long."""
         deadline = time.monotonic() + self.patience
         while True:
-            rows = self.stage.look()
+            rows = self.stage.look(self.plan)
             self._tell_troubles(rows)
             self.screen.refresh(rows)
             if over(rows):
@@ -76,7 +76,7 @@ class Director:
         option = ("--wave", wave) if wave else ()
         if sync:
             self.screen.tell(f"{called} leaves the old system; one last pass, then go or no-go.")
-            before = {row.address: row.passes for row in self.stage.look()}
+            before = {row.address: row.passes for row in self.stage.look(self.plan)}
             self.order("sync", self.plan, *option)
 
             def synced(rows: Sequence[Seen]) -> bool:
@@ -104,8 +104,9 @@ class Director:
         self.order("report", self.plan, "--out", directory, shown=True)
         self.order("report", "verify", directory, shown=True)
 
-    def judge(self, directory: str) -> list[str]:
-        """Counts everything; what is not where it should be, in words."""
+    def judge(self, *directories: str) -> list[str]:
+        """Counts everything; what is not where it should be, or not so in these reports, in
+        words."""
         counts = [counted(each) for each in self.people.people.values()]
         screen = self.screen
         screen.say("Is it true? Counted by other code, from what people did and nothing else:")
@@ -117,7 +118,8 @@ class Director:
             screen.line(f"  and {len(counts) - SHOWN} more")
         screen.line(_line("together", _together(counts), ""))
         wrong = [f"{each.address}: {what}" for each in counts for what in each.wrong]
-        return wrong + report_faults(self.stage.directory / directory, counts)
+        reports = [self.stage.directory / each for each in directories]
+        return wrong + report_faults(reports, counts)
 
     def _tell_troubles(self, rows: Sequence[Seen]) -> None:
         seen = [*self.stage.new.seen()]

@@ -73,7 +73,7 @@ class Hosting:
         self.order("deliver", service=service, addresses=made, placeholder=True)
         return made
 
-    def extra(self, service: str, extra: Extra) -> None:
+    def put_up(self, service: str, extra: Extra) -> None:
         """Somebody has made it."""
         self.order("extra", service=service, extra=written_extra(extra))
 
@@ -81,6 +81,16 @@ class Hosting:
         """What the MX has seen: at, event, address, service, content."""
         found: list[dict[str, Any]] = self.order("seen", address=address)
         return found
+
+    def nowhere(self, address: str) -> float:
+        """For how many seconds the address existed nowhere at this hoster, by its MX."""
+        gone, seconds = 0.0, 0.0
+        for each in self.seen(address):
+            if each["event"] == "gone":
+                gone = each["at"]
+            elif each["event"] == "there" and gone:
+                seconds, gone = seconds + each["at"] - gone, 0.0
+        return seconds
 
     def provider(self, service: str) -> Provider:
         """As mailhaul opens it."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,12 +89,12 @@ def _decoded(name: bytes) -> str:
     )
 
 
-def report_faults(report: Path, counts: Iterable[Count]) -> list[str]:
-    """Where the report's figures are not those that were counted."""
-    figures = json.loads((report / "report.json").read_text(encoding="utf-8"))
-    accounts: Mapping[str, dict[str, int]] = {
-        each["address"]: each["account"] for each in figures["mailboxes"]
-    }
+def report_faults(reports: Iterable[Path], counts: Iterable[Count]) -> list[str]:
+    """Where the reports' figures are not those that were counted."""
+    accounts: dict[str, dict[str, int]] = {}
+    for report in reports:
+        figures = json.loads((report / "report.json").read_text(encoding="utf-8"))
+        accounts |= {each["address"]: each["account"] for each in figures["mailboxes"]}
     wrong = []
     for count in counts:
         told = accounts[count.address]

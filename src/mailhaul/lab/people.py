@@ -10,7 +10,7 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,15 +60,25 @@ class Person:
     """How often they did what."""
     tidied: int = 0
     """Messages they have moved or deleted at the new system."""
+    post: Callable[[bytes], bytes | None] | None = None
+    """Brings mail for them to their hoster, wherever that leads it: what lies there then, or None
+    when it was turned away, and whoever sent it knows. Else it arrives at the old system."""
 
     def holds(self, folder: FolderPath) -> Held:
         return self.expected.setdefault(folder, Counter())
 
     def arrive(self, message: SampleMessage, *, poison: bool = False) -> None:
-        """A message arrives at the old system."""
-        self.old.fill([message])
+        """A message arrives."""
+        content: bytes | None = message.content
+        if self.post is None:
+            self.old.fill([message])
+        else:
+            content = self.post(message.content)
+        if content is None:
+            self.done["turned away"] += 1
+            return
         held = self.refused if poison else self.holds(message.folder)
-        held[digest(message.content), message.flags] += 1
+        held[digest(content), message.flags] += 1
         self.done["arrived"] += 1
 
     def fill(self, messages: Iterable[SampleMessage]) -> int:
@@ -118,6 +128,11 @@ class People:
         with self._lock:
             for address in addresses:
                 self.people[address].where = where
+
+    def write_to(self, address: str) -> None:
+        """Somebody writes to them now."""
+        with self._lock:
+            self.people[address].arrive(self._mail(address))
 
     @property
     def done(self) -> Counter[str]:

@@ -180,6 +180,12 @@ def _announce(screen: Screen, plan: Plan, casting: Casting, timing: Timing, minu
         screen.say(
             f"Not played: {', '.join(left_out)}. The stand-ins have folders of their own, all in "
             "them is carried, and nobody is told."
+            + (
+                " No provider is asked: accounts stay under their names, and “make demo” shows "
+                "how they move."
+                if "accounts" in left_out
+                else ""
+            )
         )
     screen.say(
         f"The clock begins on {timing.begin.astimezone(plan.zone):%a %d %b %Y %H:%M} and goes "
@@ -314,7 +320,7 @@ class _Playing:
         """Approves what was refused, signs off, has the report written."""
         director, stage = self.director, self.director.stage
         director.screen.pause()
-        rows = stage.look()
+        rows = stage.look(self.plan.name)
         director.screen.table(rows)
         gate = self.gates["sign-off", ""]
         gate.ready = self.now

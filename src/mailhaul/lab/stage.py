@@ -18,6 +18,7 @@ from mailhaul.core.folder import INBOX_PATH, FolderPath
 from mailhaul.db.database import FILE, open_database
 from mailhaul.db.migrate import migrate
 from mailhaul.dns.records import Kind, RecordSet
+from mailhaul.journey.account_states import MoveState
 from mailhaul.journey.clock import Clock, wind, wound_clock
 from mailhaul.journey.states import State
 from mailhaul.lab.name_server import KEY_NAME, NameServer, name_server
@@ -62,6 +63,20 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Moving:
+    """An account that moves at its provider, as its row says; see `db.account_tables`. `nowhere`:
+    seconds of the wound clock, None before it was."""
+
+    address: str
+    state: MoveState
+    ready: bool
+    reason: str
+    temporary: str
+    placeholder: str
+    nowhere: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
     """How a command ended, and what it said where it was not to be seen."""
 
@@ -92,6 +107,10 @@ class Stage:
         """Where the plan's `file:secrets/SIDE/ADDRESS` leads."""
         self._write(f"secrets/{side}", address, password)
 
+    def write_other_secret(self, name: str, secret: str) -> None:
+        """Where `file:secrets/NAME` leads."""
+        self._write("secrets", name, secret)
+
     def _write(self, place: str, name: str, secret: str) -> None:
         folder = self.directory / place
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -117,7 +136,7 @@ class Stage:
         """What a plan says to have the domains of its mailboxes switched at the name server of this
         stage, which is looked at so often."""
         where = f"{self.zones.host}@{self.zones.port}"
-        self._write("secrets", "zone", self.zones.secret)
+        self.write_other_secret("zone", self.zones.secret)
         return f"""
 [dns]
 mx = ["10 {NEW_MX}"]
@@ -227,13 +246,25 @@ secret = "file:secrets/zone"
 
     # what is seen
 
-    def look(self) -> list[Seen]:
-        """Every mailbox as it stands; nothing before the plan was loaded."""
+    def look(self, plan: str) -> list[Seen]:
+        """Every mailbox of the plan as it stands; nothing before it was loaded."""
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_SEEN} FROM mailbox ORDER BY position"  # noqa: S608 - our own names
+                f"SELECT {_SEEN} FROM mailbox WHERE plan_id = "  # noqa: S608 - our own names
+                "(SELECT id FROM plan WHERE name = ?) ORDER BY position",
+                (plan,),
             ).fetchall()
         return [Seen(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
+
+    def moves(self) -> list[Moving]:
+        """Every account that moves at its provider, as it stands."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT address, account_move.state, ready, account_move.reason, temporary, "
+                "placeholder, nowhere_until - nowhere_from FROM account_move "
+                "JOIN mailbox ON mailbox.id = mailbox_id ORDER BY position"
+            ).fetchall()
+        return [Moving(row[0], MoveState(row[1]), bool(row[2]), *row[3:]) for row in rows]
 
     def under_way(self, addresses: Collection[str]) -> bool:
         """Whether a pass of one of them has begun and not ended."""

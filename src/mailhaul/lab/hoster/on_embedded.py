@@ -157,7 +157,7 @@ def _answer(responder: Responder, to: str) -> bytes:
 
 def _sent(mx: tuple[str, int], onward: Onward) -> None:
     try:
-        with smtplib.SMTP(*mx, timeout=DEADLINE) as line:
+        with smtplib.SMTP(*mx, "localhost", DEADLINE) as line:
             line.sendmail(onward.sender, [onward.to], onward.content)
     except (OSError, smtplib.SMTPException) as error:
         sys.stderr.write(f"{onward.to} was not sent to: {error}\n")
