@@ -20,7 +20,7 @@ help: ## shows this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; \
 		do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: $(VENV)/.run ## a weekend of eight mailboxes in a minute and a half; needs no root, no network
+demo: $(VENV)/.run ## a weekend of eight mailboxes and three accounts in a minute and a half; needs no root, no network
 	@$(VENV)/bin/python -m mailhaul.lab.demo
 
 test: $(VENV)/.dev $(LINT) ## everything that CI runs; as root also installs the servers it needs

@@ -33,7 +33,7 @@ def lab(program: str, *words: str | Path) -> str:
 
 
 @pytest.mark.timeout(PATIENCE + 30)
-def test_the_demo_moves_mailboxes_and_accounts_and_everything_is_in_its_place(tmp_path: Path) -> None:
+def test_the_demo_moves_mailboxes_and_accounts_and_all_is_in_its_place(tmp_path: Path) -> None:
     told = lab("demo", "--directory", tmp_path)
     assert told.count("as it should be\n") == len(PILOT) + len(OTHERS) + len(NAMES)
     for trouble in (
