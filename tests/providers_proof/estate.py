@@ -161,18 +161,6 @@ class Estate:
             wrong += [f"{address}: {mark} is there too often" for mark in held - wanted]
         return wrong
 
-    def windows(self, address: str) -> list[tuple[float, float]]:
-        """From when to when the address existed nowhere, by the hoster's books."""
-        found: list[tuple[float, float]] = []
-        gone: float | None = None
-        for each in self.hoster.seen(address):
-            if each["event"] == "gone":
-                gone = each["at"]
-            elif each["event"] == "there" and gone is not None:
-                found.append((gone, each["at"]))
-                gone = None
-        return found
-
     def wrong_windows(self) -> list[str]:
         """What is reported of the time in which an address was nowhere is no less than it was, and
         mail was refused in that time only. An account that is handed over is never nowhere."""
@@ -185,7 +173,7 @@ class Estate:
             )
         }
         for address in self.addresses:
-            windows = self.windows(address)
+            windows = self.hoster.windows(address)
             was = sum(end - begin for begin, end in windows)
             if was > told[address] + TOLERANCE:
                 wrong.append(f"{address} was nowhere for {was:.2f} s, told: {told[address]:.2f} s")
@@ -197,8 +185,8 @@ class Estate:
 
     def longest(self) -> float:
         """The longest time for which an address was nowhere, in seconds."""
-        windows = [each for address in self.addresses for each in self.windows(address)]
-        return max((end - begin for begin, end in windows), default=0.0)
+        times = [each for address in self.addresses for each in self.hoster.unreachable(address)]
+        return max(times, default=0.0)
 
     def bounced(self) -> int:
         """How often mail was refused; its senders here tried again, others would get it back."""

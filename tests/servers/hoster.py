@@ -13,10 +13,8 @@ Mail comes in at `hoster.smtp` and is led to whoever has the address.
 import json
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
 from contextlib import ExitStack
 from http.client import HTTPException
 from pathlib import Path
@@ -43,7 +41,7 @@ from mailhaul.providers.service import Contacts, DomainStatus, Mode
 from tests.servers.cyrus import ADMIN, Cyrus
 from tests.servers.dovecot import MASTER, Dovecot, mail_owner
 from tests.servers.knot import Knot
-from tests.servers.process import START_DEADLINE, Account, StartFailed, fast, free_port
+from tests.servers.process import START_DEADLINE, StartFailed, free_port
 
 PASSWORD = "correct horse 9"
 PLATFORMS = {Line.LEGACY: "dovecot", Line.NEW: "dovecot", Line.EXCHANGE: "cyrus"}
@@ -70,11 +68,9 @@ class Hoster:
         with ExitStack() as stack:
             stack.enter_context(self.dovecot)
             stack.enter_context(self.cyrus)
-            self.directory = Path(
-                stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix="mailhaul-hoster-", dir=fast())
-                )
-            )
+            # It goes with Dovecot's, whatever becomes of the tests.
+            self.directory = self.dovecot.directory / "hoster"
+            self.directory.mkdir(mode=0o700)
             write_setup(self.directory, self._setup())
             stack.callback(self.kill)
             self.start()
@@ -211,17 +207,21 @@ class Hoster:
         found: list[dict[str, Any]] = self.order("tasks", service=service)
         return found
 
-    def unreachable(self, address: str) -> list[float]:
-        """How long, each time, the address existed nowhere, in seconds."""
+    def windows(self, address: str) -> list[tuple[float, float]]:
+        """From when to when the address existed nowhere."""
+        found: list[tuple[float, float]] = []
         gone: float | None = None
-        found = []
         for each in self.seen(address):
             if each["event"] == "gone":
                 gone = each["at"]
             elif each["event"] == "there" and gone is not None:
-                found.append(each["at"] - gone)
+                found.append((gone, each["at"]))
                 gone = None
         return found
+
+    def unreachable(self, address: str) -> list[float]:
+        """How long, each time, the address existed nowhere, in seconds."""
+        return [end - begin for begin, end in self.windows(address)]
 
     # what others are told
 
@@ -251,9 +251,6 @@ class Hoster:
         """The server that keeps the service's mailboxes."""
         line = service.partition("-")[0]
         return self.dovecot if PLATFORMS[Line(line)] == "dovecot" else self.cyrus
-
-    def login(self, address: str, password: str = PASSWORD) -> Account:
-        return Account(address, password)
 
     def _setup(self) -> Setup:
         owner, group = mail_owner()
@@ -296,8 +293,3 @@ class Hoster:
                 ),
             },
         )
-
-
-def said(found: Sequence[dict[str, Any]], event: str) -> int:
-    """How often that was seen."""
-    return sum(each["event"] == event for each in found)
