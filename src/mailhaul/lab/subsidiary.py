@@ -67,6 +67,7 @@ secret = "file:secrets/hoster"
 
 [accounts]
 extras = "carry"            # redirections and auto-replies go with their accounts
+patience = "7d"             # three minutes of a clock on the wall
 
 [deltas]
 every = "2h"
