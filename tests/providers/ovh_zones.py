@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mailhaul.core.errors import RetryLater
 from mailhaul.dns.records import Kind, RecordSet
 from mailhaul.dns.zone import Held
 from tests.providers.ovh_works import Fault
@@ -23,11 +24,12 @@ class Record:
 @dataclass
 class Zones:
     """All zones. `published` is what the name servers have, `broken` how many further writes still
-    go well before all fail."""
+    go well before all fail, `lost` how many before the answer to one that is carried out is."""
 
     zones: dict[str, dict[int, Record]] = field(default_factory=dict)
     published: dict[str, list[tuple[str, str, str, int | None]]] = field(default_factory=dict)
     broken: int | None = None
+    lost: int | None = None
     number: int = 5000
 
     def zone(self, name: str, sets: Iterable[RecordSet] = ()) -> None:
@@ -48,6 +50,22 @@ class Zones:
         body: dict[str, object],
     ) -> object:
         """What the API says."""
+        value = self._answer(method, path, names, query, body)
+        if method != "GET" and self.lost is not None:
+            self.lost -= 1
+            if self.lost < 0:
+                self.lost = None
+                raise RetryLater("hung up")
+        return value
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        names: dict[str, str],
+        query: dict[str, object],
+        body: dict[str, object],
+    ) -> object:
         name = names["zoneName"]
         if name not in self.zones:
             raise Fault(404, "This service does not exist")

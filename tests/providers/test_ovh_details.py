@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailhaul.core.errors import BadInput
-from mailhaul.core.text import Secret
+from mailhaul.core.text import Secret, printable
 from mailhaul.dns.expected import Moment, Wanted
 from mailhaul.dns.records import Kind, MailHost, RecordSet
 from mailhaul.dns.switch_codes import Code
@@ -262,7 +262,7 @@ def test_hostile_records_are_left_out_and_break_nothing(
     given_: dict[str, str], mx: list[str]
 ) -> None:
     told = hosted(Fields("x", {"name": "a.test", "state": "ok", "expectedMX": mx, **given_}))
-    assert told.relay.isprintable()
+    assert told.relay == printable(told.relay)
     assert told.expected is not None
     assert all(each.host for each in told.expected.mx)
     rows = [Fields("x", {"fieldType": "MX", "target": each, "subDomain": each}) for each in mx]
@@ -408,6 +408,18 @@ async def test_nothing_is_served_before_it_is_all_written() -> None:
             "0 mx.new.test.",
             "1 mx.newer.test.",
         ]
+
+
+async def test_a_write_whose_answer_is_lost_is_put_back_too() -> None:
+    for lost in range(4):
+        cloud = OvhCloud(MemoryHoster())
+        zone = ovh_zone(cloud, DOMAIN, OLD)
+        cloud.zones.lost = lost
+        with pytest.raises(ZoneError) as raised:
+            await zone.change([Edit(Held(OLD), Held(NEW))])
+        assert (raised.value.code, raised.value.written) == (Code.ZONE_UNREACHABLE, False)
+        held = cloud.zones.zones[DOMAIN].values()
+        assert sorted(each.target for each in held) == ["10 mx.old.test.", "20 mx.older.test."]
 
 
 async def test_records_of_ovhclouds_own_types_are_texts_and_may_be_unquoted() -> None:

@@ -99,32 +99,23 @@ class OvhZone:
                 raise ZoneError(Code.ZONE_EDITED, said)
         if not edits:
             return
-        undo: list[tuple[str, _Record]] = []
         try:
             # What must give way goes first: nothing stands beside a CNAME.
             for edit in edits:
-                await self._take_away(edit, there[edit.key][0], undo)
+                for record in there[edit.key][0]:
+                    if _value(edit.key, record)[0] not in edit.after.values:
+                        await self._gone(record.number)
             for edit in edits:
-                await self._bring(edit, *there[edit.key], undo)
+                await self._bring(edit, *there[edit.key])
         except MailhaulError as error:
-            back = await self._put_back(undo)
+            back = await self._put_back(edits, there)
             raise self._failed(error, written=False if back else None) from error
         try:
             await self._api.post("domain", "zone", self._zone, "refresh")
         except MailhaulError as error:
             raise self._failed(error, written=None) from error
 
-    async def _take_away(
-        self, edit: Edit, there: Sequence[_Record], undo: list[tuple[str, _Record]]
-    ) -> None:
-        for record in there:
-            if _value(edit.key, record)[0] not in edit.after.values:
-                await self._gone(record.number)
-                undo.append(("write", record))
-
-    async def _bring(
-        self, edit: Edit, there: Sequence[_Record], ttl: int, undo: list[tuple[str, _Record]]
-    ) -> None:
+    async def _bring(self, edit: Edit, there: Sequence[_Record], ttl: int) -> None:
         wanted = edit.after.records.ttl
         stands: set[str] = set()
         for record in there:
@@ -133,18 +124,15 @@ class OvhZone:
                 continue
             if own in stands:
                 await self._gone(record.number)
-                undo.append(("write", record))
             elif (record.ttl or ttl) != wanted:
-                undo.append(("ttl", record))
                 await self._api.put(*self._record(record.number), body={"ttl": wanted})
             stands.add(own)
         subdomain = "" if edit.key[0] == self._zone else edit.key[0].removesuffix(f".{self._zone}")
         for own, text in edit.after.texts().items():
             if own not in stands:
-                record = _Record(0, subdomain, edit.key[1].value, text, wanted)
-                undo.append(("remove", await self._written(record)))
+                await self._written(_Record(0, subdomain, edit.key[1].value, text, wanted))
 
-    async def _written(self, record: _Record) -> _Record:
+    async def _written(self, record: _Record) -> None:
         body: dict[str, object] = {
             "fieldType": record.type,
             "subDomain": record.subdomain,
@@ -153,7 +141,7 @@ class OvhZone:
         if record.ttl != _NO_TTL:
             body["ttl"] = record.ttl
         path = ("domain", "zone", self._zone, "record")
-        return _record(await self._api.post(*path, body=body), "POST " + "/".join(path))
+        await self._api.post(*path, body=body)
 
     async def _gone(self, number: int) -> None:
         try:
@@ -161,16 +149,26 @@ class OvhZone:
         except Missing:
             return
 
-    async def _put_back(self, undo: Sequence[tuple[str, _Record]]) -> bool:
-        """Whether everything is as it was. Nothing has been published."""
+    async def _put_back(
+        self, edits: Sequence[Edit], before: Mapping[Key, tuple[list[_Record], int]]
+    ) -> bool:
+        """Whether everything is as it was; nothing has been published. What stands is looked at
+        anew: a request whose answer was lost may have been carried out."""
         try:
-            for what, record in reversed(undo):
-                if what == "remove":
-                    await self._gone(record.number)
-                elif what == "write":
-                    await self._written(record)
-                else:
-                    await self._api.put(*self._record(record.number), body={"ttl": record.ttl})
+            now = await self._read(before)
+            for edit in edits:
+                old = {each.number for each in before[edit.key][0]}
+                for record in now[edit.key][0]:
+                    ours = record.number not in old
+                    if ours and _value(edit.key, record)[0] in edit.after.values:
+                        await self._gone(record.number)
+            for key, (records, _) in before.items():
+                left = {each.number: each for each in now[key][0]}
+                for record in records:
+                    if record.number not in left:
+                        await self._written(record)
+                    elif left[record.number].ttl != record.ttl:
+                        await self._api.put(*self._record(record.number), body={"ttl": record.ttl})
         except MailhaulError:
             return False
         return True
