@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mailhaul.core.endpoint import Credentials
-from mailhaul.core.errors import BadInput
+from mailhaul.core.endpoint import Credentials, Endpoint
+from mailhaul.core.errors import BadInput, RetryLater
 from mailhaul.core.text import Secret
+from mailhaul.providers import static_watch
 from mailhaul.providers.actions import Action, Add, Create, Delete, Lock, Rename
 from mailhaul.providers.actions_text import action_of
 from mailhaul.providers.extras import Alias, Extra, Filter, Redirection, Responder
@@ -309,3 +310,23 @@ async def test_all_who_say_so_at_once_are_heard(tmp_path: Path) -> None:
     await asyncio.gather(*(opened(tmp_path).told(each.id, "Ann") for each in tasks))
     found = await opened(tmp_path).accounts()
     assert [each.state for each in found] == [AccountState.LOCKED] * 8
+
+
+async def test_an_address_is_a_user_and_nothing_else_of_an_endpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    met: list[Endpoint] = []
+
+    async def connect(endpoint: Endpoint, login: Credentials, **_: object) -> None:
+        met.append(endpoint)
+        raise RetryLater("nobody is there")
+
+    monkeypatch.setattr(static_watch, "connect", connect)
+    for local in ("evil.example/x", "a?tls=none", "a#b", "100%41", "a+b"):
+        address = f"{local}@acme.example"
+        assert not await static_watch.opens("imaps://%u@mail.example", address, Secret("s"))
+        assert not await static_watch.opens("imaps://%n@mail.example", address, Secret("s"))
+        assert [(each.host, each.user) for each in met[-2:]] == [
+            ("mail.example", address),
+            ("mail.example", local),
+        ]

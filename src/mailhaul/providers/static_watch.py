@@ -3,9 +3,11 @@ refuse it, and a login that works. Nothing is ever sent, and nobody is asked mor
 """
 
 import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import aiosmtplib
 
@@ -86,9 +88,8 @@ async def answers(host: MailHost, wanted: Sign) -> bool:
 async def opens(pattern: str, address: str, password: Secret) -> bool:
     """Whether the password opens the account at the endpoint that the pattern says; `%u` in it is
     the address, `%n` what stands before its @."""
-    local = address.rpartition("@")[0]
-    quoted = address.replace("@", "%40")
-    endpoint = parse_endpoint(pattern.replace("%u", quoted).replace("%n", local))
+    named = {"%u": quote(address, safe=""), "%n": quote(address.rpartition("@")[0], safe="")}
+    endpoint = parse_endpoint(re.sub("%[un]", lambda match: named[match[0]], pattern))
     try:
         session = await connect(
             endpoint,
