@@ -88,6 +88,22 @@ def test_only_the_row_that_was_meant_is_written(told: list[str], ended: bool, go
     assert ours == ([] if after is None else [after.line])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "place"),
+    [
+        ("~/sieve", "/h/a~b/sieve"),
+        ("~", "/h/a~b"),
+        ("~/%n", "/h/a~b/a~b"),
+        ("/sieve/%d/%n", "/sieve/b.test/a~b"),
+    ],
+)
+def test_only_a_tilde_at_the_beginning_is_the_home(pattern: str, place: str) -> None:
+    layout = Layout(
+        Path("users"), frozenset({"b.test"}), True, "/h/%n", sieve=pattern, active=pattern
+    )
+    assert str(layout.scripts(Row("a~b@b.test", uid="1", gid="1")).directory) == place
+
+
 async def test_all_who_write_at_once_are_heard(tmp_path: Path) -> None:
     users = tmp_path / "users"
     users.write_text("first\n")

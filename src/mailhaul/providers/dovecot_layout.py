@@ -134,7 +134,10 @@ def unfit(address: str) -> str:
 
 
 def _inside(pattern: str, each: Row, home: Path) -> Path:
-    return Path(_filled(pattern, each.user).replace("~", str(home), 1))
+    """What the pattern says; ~ at its beginning is the home, as Dovecot has it."""
+    if pattern.startswith("~/") or pattern == "~":
+        return home / _filled(pattern[2:], each.user)
+    return Path(_filled(pattern, each.user))
 
 
 def _filled(pattern: str, user: str) -> str:
