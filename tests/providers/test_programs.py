@@ -65,15 +65,16 @@ async def test_the_secret_goes_to_standard_input_alone(
         ("echo first >&2; echo 'no such user \x1b[2J' >&2; exit 3", r"no such user \\x1b\[2J"),
         ("exit 3", "it ended with 3"),
         ("cat >&2; exit 3", "it ended with 3"),
+        ("printf %0195d 0 >&2; cat >&2; exit 3", "it ended with 3"),
         ("kill -9 $$", "it ended with -9"),
     ],
-    ids=["its last line", "nothing said", "the secret itself", "killed"],
+    ids=["its last line", "nothing said", "the secret itself", "a part of it", "killed"],
 )
 async def test_a_no_is_told_without_the_secret(script: str, said: str) -> None:
     with pytest.raises(Closed, match=said) as raised:
         await run(program(f'/bin/sh -c "{script}"', FIELDS), FIELDS, Secret("s3cret"))
     assert raised.value.reason is ClosedReason.FORBIDDEN
-    assert "s3cret" not in str(raised.value)
+    assert "s3c" not in str(raised.value)
 
 
 async def test_a_program_that_is_not_there_is_told() -> None:
