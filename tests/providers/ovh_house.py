@@ -42,7 +42,9 @@ def direct(cloud: OvhCloud) -> httpx.MockTransport:
         told = await cloud.respond(Asked(request.method, target, headers, request.content))
         if told.silent:
             raise httpx.RemoteProtocolError("the server hung up", request=request)
-        return httpx.Response(told.status, headers=dict(told.headers), content=told.body)
+        return httpx.Response(
+            told.status, headers=dict(told.headers), stream=httpx.ByteStream(told.body)
+        )
 
     return httpx.MockTransport(answer)
 

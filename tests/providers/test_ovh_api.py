@@ -185,8 +185,10 @@ CASES = [
 async def test_an_answer_is_taken_for_what_it_is(case: Case) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/1.0/auth/time":
-            return httpx.Response(200, content=b"1800000000")
-        return httpx.Response(case.status, content=case.body, headers={"Retry-After": "3"})
+            return httpx.Response(200, stream=httpx.ByteStream(b"1800000000"))
+        return httpx.Response(
+            case.status, stream=httpx.ByteStream(case.body), headers={"Retry-After": "3"}
+        )
 
     async def login() -> Credentials:
         return Credentials(password=Secret("a b c"))

@@ -1,6 +1,7 @@
 """One exchange with a control plane: failures are named, limits hold, nothing goes elsewhere."""
 
 import asyncio
+import gzip
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -64,6 +65,31 @@ async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(web, "LARGEST", 1000)
     with pytest.raises(Closed, match="more than"):
         await asked_once(Told(200, b"x" * 5000))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip"])
+async def test_what_is_packed_is_not_unpacked(encoding: str) -> None:
+    packed = b"{}" + b" " * (web.LARGEST // 2)
+    for _ in encoding.split(","):
+        packed = gzip.compress(packed)
+    with pytest.raises(Closed, match="packs its answer"):
+        await asked_once(Told(200, packed, {"Content-Encoding": encoding}))
+    refused = await asked_once(Told(404, packed, {"Content-Encoding": encoding}))
+    assert (refused.status, refused.body) == (404, b"")
+
+
+async def test_nothing_packed_is_asked_for() -> None:
+    asked: list[str] = []
+
+    async def respond(request: Asked) -> Told:
+        asked.append(request.headers["accept-encoding"])
+        return Told(200, b"{}", {"Content-Encoding": "identity"})
+
+    async with web_server(respond) as origin:
+        plane = Web(origin)
+        assert (await plane.exchange("GET", "/", {})).body == b"{}"
+        await plane.close()
+    assert asked == ["identity"]
 
 
 async def test_a_silent_server_is_left_in_time() -> None:

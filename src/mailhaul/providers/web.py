@@ -98,11 +98,13 @@ class Web:
                 # What stays on this machine is no proxy's to see.
                 trust_env=self.origin.startswith("https:"),
             )
-        request = self._client.build_request(method, url, headers=dict(headers), content=body)
+        # Unpacked, a small answer may be larger than all memory, before its size can be looked at.
+        asked = {"Accept-Encoding": "identity", **headers}
+        request = self._client.build_request(method, url, headers=asked, content=body)
         response = await self._client.send(request, stream=True)
         async with aclosing(response):
             found = bytearray()
-            async for piece in response.aiter_bytes(chunk_size=1 << 16):
+            async for piece in response.aiter_raw(chunk_size=1 << 16):
                 found += piece
                 if len(found) > LARGEST:
                     raise Closed(
@@ -111,6 +113,13 @@ class Web:
                         ClosedReason.PROTOCOL,
                     )
         lowered = {name.lower(): value for name, value in response.headers.items()}
+        if lowered.get("content-encoding", "identity").lower() != "identity":
+            if response.is_success:
+                raise Closed(
+                    f"{self._name} packs its answer, which nobody asked for; tell its maker",
+                    ClosedReason.PROTOCOL,
+                )
+            found.clear()  # the status tells enough
         return Answer(response.status_code, lowered, bytes(found))
 
     def _judge(self, answer: Answer) -> None:
