@@ -136,6 +136,7 @@ class House:
             post=self.post,
             providers=self.providers,
             look_seconds=0.02,
+            stay_seconds=0.0,
         )
 
     # the opener

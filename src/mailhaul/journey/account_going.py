@@ -34,6 +34,7 @@ from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.states import ENDED
 from mailhaul.plan.durations import duration_text
+from mailhaul.providers import saga
 
 AGAIN_AFTER = 30.0
 """Seconds, times the tries so far, before what ended in error is begun once more."""
@@ -146,7 +147,8 @@ async def step_on(means: Means, turn: Turn, part: Part) -> Next | None:
     row = turn.row
     if first:
         row, step = await _begun(means, row, step)
-    taken = await take(means.providers, turn.plan, step, secret, first=first)
+    stay = means.stay_seconds if step.kind in _NOWHERE else 0.0
+    taken = await take(means.providers, turn.plan, step, secret, first=first, stay=stay)
     later = Turn(row, turn.person, turn.plan, turn.steps)
     return await means.database.run(lambda c: _came(c, means, later, step, taken))
 
@@ -172,6 +174,8 @@ def _knocks_again(connection: Connection, means: Means, turn: Turn, why: str) ->
 
 
 _OVER = (StepState.DONE, StepState.TAKEN_BACK, StepState.LEFT)
+_NOWHERE = frozenset({saga.Part.RENAME, saga.Part.GUARD, saga.Part.ARRIVE})
+"""Kinds of steps by which an address comes to be nowhere, and somewhere again, on both ways."""
 
 
 async def _begun(means: Means, row: MoveRow, step: StepRow) -> tuple[MoveRow, StepRow]:

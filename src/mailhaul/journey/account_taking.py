@@ -4,6 +4,8 @@ A task's word is not the truth: what ended in error may hold, and what is done m
 task is over, it is looked at what stands (`providers.effects`).
 """
 
+import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +20,8 @@ from mailhaul.providers.actions import HandOver
 from mailhaul.providers.effects import Holding, holding
 from mailhaul.providers.provider import OVER, Provider, Refused, Task, TaskState
 
+ASK_EVERY = 0.3
+"""Seconds between two questions after a task that somebody stays with."""
 TRIES = 3
 """So often is begun what ended in error and can be begun again."""
 
@@ -43,10 +47,17 @@ class Taken:
 
 
 async def take(
-    providers: Providers, plan: PlanRow, step: StepRow, secret: Secret | None, *, first: bool
+    providers: Providers,
+    plan: PlanRow,
+    step: StepRow,
+    secret: Secret | None,
+    *,
+    first: bool,
+    stay: float = 0.0,
 ) -> Taken:
-    """Begins the step, or asks how far it is. The step's row says BEGUN already; `first`: nobody
-    has begun it before. Raises what providers raise; it may have been begun by then."""
+    """Begins the step, or asks how far it is, and for `stay` seconds asks again. The step's row
+    says BEGUN already; `first`: nobody has begun it before. Raises what providers raise; it may
+    have been begun by then."""
     assert step.action is not None
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(providers.opened(plan, step.side))
@@ -63,7 +74,20 @@ async def take(
                 task = await provider.begin(step.action, step.key, secret)
             except Refused as error:
                 return await _refused(provider, other, step, str(error), first)
-        return await _judged(provider, other, step, task)
+        return await _judged(provider, other, step, await _ended(provider, task, stay))
+
+
+async def _ended(provider: Provider, task: Task, stay: float) -> Task:
+    """The task once it is over, or how far it is when the time is."""
+    until = time.monotonic() + stay
+    while task.state not in OVER and not task.by_person and time.monotonic() < until:
+        await asyncio.sleep(ASK_EVERY)
+        try:
+            task = await provider.task(task.id)
+        except BadInput:
+            # Forgotten so soon; whoever asks next looks at what holds.
+            break
+    return task
 
 
 async def _judged(provider: Provider, other: Provider | None, step: StepRow, task: Task) -> Taken:

@@ -150,6 +150,9 @@ class Means:
     """Of a clock on the wall: so long may one mailbox be carried before others have their turn."""
     look_seconds: float = 1.0
     """So often a pass under way looks at its row."""
+    stay_seconds: float = 5.0
+    """Of a clock on the wall: so long a run stays with a provider's task while an address may be
+    nowhere, rather than leave it to the next one."""
 
     def spool(self, row: MailboxRow) -> Spool:
         """Where large messages lie for a moment."""
