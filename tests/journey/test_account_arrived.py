@@ -11,7 +11,7 @@ from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.account_states import MoveState
 from mailhaul.providers.extras import Redirection
 from mailhaul.providers.saga import Part
-from mailhaul.providers.service import AccountState
+from mailhaul.providers.service import AccountState, Verb
 from tests.journey.account_house import ANNA, DOMAIN, AccountHouse
 from tests.journey.house import letter
 from tests.providers.memory import Fault
@@ -155,3 +155,17 @@ async def test_what_others_did_after_a_lost_request_is_not_taken_back(
     assert row.state is MoveState.UNDONE, row.reason
     assert place.mail(place.old) == MAIL
     assert place.addresses(place.new) == there
+
+
+async def test_what_the_provider_can_do_no_more_is_a_refusal(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path)
+    await place.agreed()
+    while not any(step.kind == Part.RENAME and step.ended_at for step in place.steps()):
+        row = place.move()
+        place.house.hand.time = max(place.house.hand.time, row.due_at or 0.0)
+        await place.house.run(row)
+    place.new.verbs -= {Verb.CONFIGURE}
+    row = await place.until(MoveState.MOVED, MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.UNDONE, row.reason
+    assert "can't do this: configure placeholders" in row.reason
+    assert place.mail(place.old) == MAIL

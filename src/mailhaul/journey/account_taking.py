@@ -18,7 +18,7 @@ from mailhaul.journey.control import Providers
 from mailhaul.journey.plans import PlanRow
 from mailhaul.providers.actions import HandOver
 from mailhaul.providers.effects import Holding, holding
-from mailhaul.providers.provider import OVER, Provider, Refused, Task, TaskState
+from mailhaul.providers.provider import OVER, Provider, Refused, Task, TaskState, Unsupported
 
 ASK_EVERY = 0.3
 """Seconds between two questions after a task that somebody stays with."""
@@ -72,7 +72,7 @@ async def take(
         else:
             try:
                 task = await provider.begin(step.action, step.key, secret)
-            except Refused as error:
+            except (Refused, Unsupported) as error:
                 return await _refused(provider, other, step, str(error), first)
         return await _judged(provider, other, step, await _ended(provider, task, stay))
 
