@@ -6,6 +6,7 @@ import pytest
 
 from mailhaul.journey.account_states import MoveState
 from mailhaul.journey.states import State
+from mailhaul.report.figures import draw
 from tests.journey.account_house import ANNA, AccountHouse
 
 
@@ -35,3 +36,16 @@ async def test_every_message_is_in_the_new_account(path: str, tmp_path: Path) ->
     assert person.census == 3
     assert person.copied + person.adopted == 3
     assert place.mail(place.new) == ["anna-one", "anna-three", "anna-two"]
+
+
+async def test_the_report_tells_how_the_account_was_moved(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path)
+    await place.moved()
+    with place.house.database.read() as connection:
+        (anna,) = draw(connection, place.move().plan, at=0.0, time_zone="UTC").mailboxes
+    assert anna.move is not None
+    assert (anna.move.path, anna.move.state) == ("new", "moved")
+    assert anna.move.temporary == "anna01@acme.example"
+    assert anna.move.agreed_by
+    assert anna.move.nowhere is not None
+    assert anna.move.guarded

@@ -22,6 +22,7 @@ from mailhaul.report.figures import (
     GateFigures,
     LeftoverFigures,
     MailboxFigures,
+    MoveFigures,
     PassFigures,
     Report,
 )
@@ -54,6 +55,9 @@ def report() -> Report:
         ),
         differences=(DifferenceFigures("altered", "note", "INBOX", "8-bit → X", HOSTILE, 2),),
         findings=(FindingFigures("APPEND_LIMIT", "warns", "40 MB", "ask for more"),),
+        move=MoveFigures(
+            "new", "moved", "Olga <b>", 1e9, 1e9 + 60, "anna01@example.com", 4.0, True, "", None
+        ),
     )  # fmt: skip
     bob = MailboxFigures(
         "bob@example.com", "", "imaps://bob@old.example", "imaps://bob@new.example",
@@ -104,6 +108,16 @@ def test_all_documents_tell_the_same_figures(tmp_path: Path) -> None:
     }  # fmt: skip
     page = documents.as_html(report())
     assert "9 = 5 copied + 1 adopted + 1 skipped + 1 refused + 1 missing" in page
+
+
+def test_how_an_account_was_moved_is_told() -> None:
+    page = documents.as_html(report())
+    assert page.count("Its account") == 1
+    assert "nowhere for 4.0 s at the most, and something took its mail meanwhile" in page
+    assert "called anna01@example.com since." in page
+    assert "Olga &lt;b&gt; agreed to it" in page
+    anna, bob = json.loads(documents.as_json(report()))["mailboxes"]
+    assert (anna["move"]["nowhere"], bob["move"]) == (4.0, None)
 
 
 def test_a_sum_that_does_not_match_is_said(tmp_path: Path) -> None:

@@ -92,8 +92,26 @@ class FindingFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveFigures:
+    """How its account was moved at its providers, as far as it is. `temporary` is what the old
+    account is called since; `nowhere` for how many seconds, at the most, the address was neither
+    here nor there, and `guarded` whether something took its mail meanwhile."""
+
+    path: str
+    state: str
+    agreed_by: str
+    agreed_at: float | None
+    moved_at: float | None
+    temporary: str
+    nowhere: float | None
+    guarded: bool
+    retired_by: str
+    retired_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MailboxFigures:
-    """One mailbox, whole."""
+    """One mailbox, whole. `move` None: its account was left alone."""
 
     address: str
     wave: str
@@ -109,6 +127,7 @@ class MailboxFigures:
     leftovers: tuple[LeftoverFigures, ...] = ()
     differences: tuple[DifferenceFigures, ...] = ()
     findings: tuple[FindingFigures, ...] = ()
+    move: MoveFigures | None = None
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -220,6 +239,7 @@ def _mailboxes(
     leftovers = by_mailbox(tables.leftover, "folder", "key")
     differences = by_mailbox(tables.difference, "id")
     findings = by_mailbox(tables.finding, "id")
+    moved = by_mailbox(tables.account_move, "id")
     for row in rows:
         yield MailboxFigures(
             address=row.address,
@@ -245,7 +265,25 @@ def _mailboxes(
                 FindingFigures(each.code, each.severity, each.evidence, each.remedy)
                 for each in findings.get(row.id, ())
             ),
+            # There is one at most, and none where the plan leaves accounts alone.
+            move=next((_move(each) for each in moved.get(row.id, ())), None),
         )
+
+
+def _move(row: Row[Any]) -> MoveFigures:
+    begins, ends = row.nowhere_from, row.nowhere_until
+    return MoveFigures(
+        path=row.path,
+        state=row.state,
+        agreed_by=row.acknowledged_by or "",
+        agreed_at=row.acknowledged_at,
+        moved_at=row.moved_at,
+        temporary=row.temporary,
+        nowhere=None if begins is None or ends is None else ends - begins,
+        guarded=row.guarded,
+        retired_by=row.retired_by or "",
+        retired_at=row.retired_at,
+    )
 
 
 def _difference(row: Row[Any]) -> DifferenceFigures:
