@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from mailhaul.core.errors import BadInput
+from mailhaul.core.text import Secret
 from mailhaul.journey import orders
 from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.account_states import MoveState
+from mailhaul.providers.actions import Action, Add
 from mailhaul.providers.extras import Redirection
+from mailhaul.providers.provider import Task
 from mailhaul.providers.saga import Part
 from mailhaul.providers.service import AccountState, Verb
 from tests.journey.account_house import ANNA, DOMAIN, AccountHouse
 from tests.journey.house import letter
 from tests.providers.memory import Fault
+from tests.providers.memory_provider import MemoryProvider
 
 MAIL = ["anna-one", "anna-three", "anna-two"]
 
@@ -169,3 +174,26 @@ async def test_what_the_provider_can_do_no_more_is_a_refusal(tmp_path: Path) -> 
     assert row.state is MoveState.UNDONE, row.reason
     assert "can't do this: configure placeholders" in row.reason
     assert place.mail(place.old) == MAIL
+
+
+async def test_what_a_provider_finds_senseless_can_be_left_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = MemoryProvider.begin
+
+    async def begin(
+        self: MemoryProvider, action: Action, key: str, secret: Secret | None = None
+    ) -> Task:
+        if isinstance(action, Add) and isinstance(action.extra, Redirection):
+            raise BadInput("nobody of that address is on this service")
+        return await began(self, action, key, secret)
+
+    place = AccountHouse(tmp_path, accounts={"extras": "carry"})
+    await arrived(place, "new")
+    monkeypatch.setattr(MemoryProvider, "begin", begin)
+    row = await place.until(MoveState.MOVED, MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.FAILED
+    assert "nobody of that address" in row.reason
+    place.order("retry", actor="lee", leave=True)
+    row = await place.until(MoveState.MOVED, MoveState.UNDONE, MoveState.FAILED)
+    assert row.state is MoveState.MOVED, row.reason

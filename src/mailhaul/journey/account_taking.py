@@ -72,7 +72,7 @@ async def take(
         else:
             try:
                 task = await provider.begin(step.action, step.key, secret)
-            except (Refused, Unsupported) as error:
+            except (Refused, Unsupported, BadInput) as error:
                 return await _refused(provider, other, step, str(error), first)
         return await _judged(provider, other, step, await _ended(provider, task, stay))
 
