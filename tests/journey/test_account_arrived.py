@@ -110,6 +110,31 @@ async def test_a_person_has_it_taken_back_once_that_mail_is_elsewhere(tmp_path: 
     assert place.mail(place.old) == MAIL
 
 
+@pytest.mark.parametrize("through", [False, True])
+async def test_mail_that_comes_while_it_is_taken_back_is_seen(
+    through: bool, tmp_path: Path
+) -> None:
+    place = AccountHouse(tmp_path, accounts={"extras": "carry"})
+    await arrived(place)
+    if through:
+        await place.until(MoveState.MOVED)
+    recalled(place)
+    while not any(step.part == "undo" for step in place.steps()):
+        await place.house.run(place.move())
+    assert ANNA in place.hoster.deliver(ANNA, letter("new"))
+    row = await place.until(MoveState.FAILED, MoveState.UNDONE)
+    assert row.state is MoveState.FAILED, row.reason
+    assert "take them out by hand" in row.reason
+    assert place.mail(place.new) == ["new"]
+    found = place.new.found(ANNA)
+    assert found is not None
+    found.box = type(found.box)()
+    place.order("retry", actor="lee")
+    row = await place.until(MoveState.FAILED, MoveState.UNDONE)
+    assert row.state is MoveState.UNDONE, row.reason
+    assert place.mail(place.old) == MAIL
+
+
 # what was begun, and of which nothing was heard
 
 

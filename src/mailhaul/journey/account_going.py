@@ -145,6 +145,12 @@ async def step_on(means: Means, turn: Turn, part: Part) -> Next | None:
         secret = await secret_for(means, turn.plan, turn.row, turn.person, step.action)
     first = step.state is StepState.PLANNED
     row = turn.row
+    # What comes before it may have taken a while, and mail may have come meanwhile.
+    gives_up = first and part is Part.UNDO and step.kind == saga.Part.ARRIVE
+    if gives_up and (why := await _left_behind(means, turn, "take them out by hand")):
+        said = f"{why}; then mailhaul accounts retry"
+        await means.database.run(lambda c: fail(c, row, said, means.clock.now()))
+        return None
     if first:
         row, step = await _begun(means, row, step)
     stay = means.stay_seconds if step.kind in _NOWHERE else 0.0
@@ -339,16 +345,18 @@ async def back(means: Means, turn: Turn) -> Next | None:
     return await means.database.run(planned)
 
 
-async def _left_behind(means: Means, turn: Turn) -> str:
+async def _left_behind(means: Means, turn: Turn, cure: str = "") -> str:
     """Whose mail would be left behind, and the cure; empty where nobody's would be."""
     assert means.providers is not None
     if turn.row.moved_at is not None:
-        cure = "mailhaul return brings them back first"
+        cure = cure or "mailhaul return brings them back first"
         return await in_the_way(means, turn.plan, turn.row, turn.person, cure)
     steps = turn.of(Part.MOVE)
     if not await has_arrived(means.providers, turn.plan, turn.row.address, steps):
         return ""
-    cure = "let the move go on (mailhaul accounts retry), or take them out by hand and undo it"
+    cure = cure or (
+        "let the move go on (mailhaul accounts retry), or take them out by hand and undo it"
+    )
     return await in_the_way(means, turn.plan, turn.row, turn.person, cure)
 
 
