@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.text import octets, printable
 from mailhaul.providers.addresses import parts
-from mailhaul.providers.obstacles import KNOWN, Obstacle, finding, standing
+from mailhaul.providers.obstacles import DOMAIN_CODES, KNOWN, Obstacle, finding, standing
 from mailhaul.providers.paths import Path
 from mailhaul.providers.picking import Picked
 from mailhaul.providers.saga import ExtrasRule, Guard, Move, guard_of
@@ -15,7 +15,6 @@ from mailhaul.providers.service import (
     Account,
     AccountState,
     Contacts,
-    DomainStatus,
     HostedDomain,
     Service,
 )
@@ -68,16 +67,8 @@ def domain_obstacle(domain: str, domains: Sequence[HostedDomain]) -> Obstacle | 
     shown = printable(domain, 253)
     if found is None:
         return Obstacle("DOMAIN_EMPTY", f"{shown} isn't on the target service")
-    code = _STATUS.get(found.status)
+    code = DOMAIN_CODES.get(found.status)
     return None if code is None else Obstacle(code, f"{shown}: {found.status.value}")
-
-
-_STATUS = {
-    DomainStatus.CREATING: "DOMAIN_CREATING",
-    DomainStatus.UNPROVEN: "DOMAIN_UNPROVEN",
-    DomainStatus.DELETING: "DOMAIN_FAILED",
-    DomainStatus.ERROR: "DOMAIN_FAILED",
-}
 
 
 def _told(path: Path, move: Move, sight: Sight) -> Iterator[Obstacle]:

@@ -27,20 +27,13 @@ from mailhaul.providers.microsoft365_prepared import (
     task_name,
 )
 from mailhaul.providers.microsoft365_tenant import WRITE_USERS, Tenant, chosen, is_login
-from mailhaul.providers.obstacles import Obstacle
-from mailhaul.providers.service import DomainStatus
+from mailhaul.providers.obstacles import DOMAIN_CODES, Obstacle
 
 _LONGEST_DOMAIN = 48
 _SHORTEST, _LONGEST = 8, 256
 """Characters of a password (Microsoft Entra password policies), of three kinds at least."""
 _KINDS = ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]")
 _LOCATION = re.compile(r"[A-Z]{2}")
-_DOMAIN_CODES = {
-    DomainStatus.CREATING: "DOMAIN_CREATING",
-    DomainStatus.UNPROVEN: "DOMAIN_UNPROVEN",
-    DomainStatus.DELETING: "DOMAIN_FAILED",
-    DomainStatus.ERROR: "DOMAIN_FAILED",
-}
 
 
 async def create(
@@ -142,7 +135,7 @@ async def _address_refusals(tenant: Tenant, address: str, owner: str) -> list[Ob
     domain = await tenant.domain(name.domain)
     if domain is None:
         return [Obstacle("DOMAIN_EMPTY", name.domain)]
-    code = _DOMAIN_CODES.get(status_of(domain))
+    code = DOMAIN_CODES.get(status_of(domain))
     if code is not None:
         return [Obstacle(code, name.domain)]
     others = [each for each in await tenant.holders(address) if each != owner]

@@ -22,6 +22,7 @@ from mailhaul.providers.extras import (
     Responder,
 )
 from mailhaul.providers.obstacle_codes import OURS, OVHCLOUD, UNHEARD_OF, Known
+from mailhaul.providers.service import DomainStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,15 @@ class Obstacles(Protocol):
 
 KNOWN: Mapping[str, Known] = {**OVHCLOUD, **OURS}
 """Every code that mailhaul knows."""
+
+
+DOMAIN_CODES: Mapping[DomainStatus, str] = {
+    DomainStatus.CREATING: "DOMAIN_CREATING",
+    DomainStatus.UNPROVEN: "DOMAIN_UNPROVEN",
+    DomainStatus.DELETING: "DOMAIN_FAILED",
+    DomainStatus.ERROR: "DOMAIN_FAILED",
+}
+"""Why nothing can be made in a domain of that status; with a status that isn't here, it can."""
 
 
 def finding(obstacle: Obstacle) -> Finding:

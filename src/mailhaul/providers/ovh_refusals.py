@@ -23,19 +23,12 @@ from mailhaul.providers.actions import (
 from mailhaul.providers.addresses import parts, same
 from mailhaul.providers.effects import Holding, holding, rival
 from mailhaul.providers.extras import Alias, Extra, Group, Responder
-from mailhaul.providers.obstacles import Obstacle, finding, standing
+from mailhaul.providers.obstacles import DOMAIN_CODES, Obstacle, finding, standing
 from mailhaul.providers.provider import Provider
-from mailhaul.providers.service import AccountState, DomainStatus
+from mailhaul.providers.service import AccountState
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 9, 30
 """OVHcloud's: “length : [9;30], no space at begin and end, no accent”."""
-
-_STATUSES = {
-    DomainStatus.CREATING: "DOMAIN_CREATING",
-    DomainStatus.UNPROVEN: "DOMAIN_UNPROVEN",
-    DomainStatus.DELETING: "DOMAIN_FAILED",
-    DomainStatus.ERROR: "DOMAIN_FAILED",
-}
 _OURS_TO_SETTLE = frozenset({"ADDRESS_TAKEN", "EXTRA_DIFFERS"})
 """What half of our own work looks like too: then OVHcloud decides."""
 
@@ -211,5 +204,5 @@ async def _domain(provider: Provider, address: str) -> list[Obstacle]:
     there = next((each for each in await provider.domains() if each.name == name), None)
     if there is None:
         return [Obstacle("DOMAIN_EMPTY", name)]
-    code = _STATUSES.get(there.status)
+    code = DOMAIN_CODES.get(there.status)
     return [Obstacle(code, name)] if code else []

@@ -36,7 +36,7 @@ from mailhaul.providers.extras import (
     Remark,
     Responder,
 )
-from mailhaul.providers.obstacles import Obstacle
+from mailhaul.providers.obstacles import DOMAIN_CODES, Obstacle
 from mailhaul.providers.service import AccountState, Contacts, DomainStatus, Mode, Verb
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 9, 30
@@ -53,12 +53,6 @@ VERBS: Mapping[Line, frozenset[Verb]] = {
 }
 """As at OVHcloud: a legacy MX Plan can't rename, and hands accounts over by itself."""
 _LOCAL = re.compile("[a-z0-9][a-z0-9._+-]*")
-_BAD_DOMAIN = {
-    DomainStatus.CREATING: "DOMAIN_CREATING",
-    DomainStatus.UNPROVEN: "DOMAIN_UNPROVEN",
-    DomainStatus.DELETING: "DOMAIN_FAILED",
-    DomainStatus.ERROR: "DOMAIN_FAILED",
-}
 
 
 def addresses(action: Action) -> tuple[str, ...]:
@@ -277,7 +271,7 @@ def _domain_refusals(books: Books, sold: Sold, address: str) -> Iterator[Obstacl
     domain = books.domain(sold.name, found.domain)
     if domain is None:
         yield Obstacle("DOMAIN_EMPTY", found.domain)
-    elif code := _BAD_DOMAIN.get(domain.status):
+    elif code := DOMAIN_CODES.get(domain.status):
         yield Obstacle(code, domain.name)
 
 
