@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from mailhaul.core.endpoint import Credentials
+from mailhaul.core.errors import BadInput
 from mailhaul.core.text import Secret
 from mailhaul.lab.hoster.books import Line
 from mailhaul.providers.extras import Extra
 from mailhaul.providers.provider import Provider
+from mailhaul.providers.registry import Settings, open_provider
 from mailhaul.providers.service import Mode, Verb
 from tests.providers.memory import Fault
 from tests.providers.suite import ProviderSuite, fresh
@@ -134,3 +137,12 @@ class TestLab(ProviderSuite):
         yield house
         for each in (house.provider, *house.others):
             await each.close()
+
+
+@pytest.mark.parametrize("url", ["", "https://far.example", "http://far.example", "no address"])
+def test_the_hoster_is_on_this_machine(url: str) -> None:
+    async def login() -> Credentials:
+        return Credentials()
+
+    with pytest.raises(BadInput):
+        open_provider(Settings("lab", "old", login, url))

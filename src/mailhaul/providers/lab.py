@@ -24,7 +24,7 @@ from mailhaul.providers.obstacles import Obstacle
 from mailhaul.providers.provider import Planned, Provider, Refused, Task, Unsupported
 from mailhaul.providers.registry import Settings
 from mailhaul.providers.service import Account, Contacts, HostedDomain, Service
-from mailhaul.providers.web import Answer, Web
+from mailhaul.providers.web import Answer, Web, checked_origin
 
 LOOPBACK = allowance(["127.0.0.0/8", "::1"])
 """Where the hoster's name server may be: a rehearsal leads nowhere else."""
@@ -38,6 +38,12 @@ def open_provider(settings: Settings) -> Provider:
     the hoster's token. Raises `BadInput` for an address that isn't on this machine."""
     if not settings.url:
         raise BadInput("a provider of the kind “lab” needs the url that its hoster has told")
+    # Where that is plain HTTP, it is loopback; a rehearsal has no certificates.
+    if not checked_origin(settings.url).startswith("http:"):
+        raise BadInput(
+            f"{printable(settings.url, 200)} is not on this machine, where the hoster of a "
+            "rehearsal is; write the url that it has told"
+        )
     return LabProvider(settings)
 
 
