@@ -19,13 +19,13 @@ from mailhaul.core.errors import Closed, ClosedReason, MailhaulError
 from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.text import Secret, printable
 from mailhaul.db import tables
-from mailhaul.journey.account_look import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.control import service_name
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow, mailbox
 from mailhaul.providers.addresses import folded
 from mailhaul.providers.obstacles import Obstacle, finding
+from mailhaul.providers.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from mailhaul.providers.paths import Path
 from mailhaul.providers.prospect import Rules, outlook
 from mailhaul.providers.provider import Provider

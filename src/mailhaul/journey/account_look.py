@@ -28,6 +28,7 @@ from mailhaul.providers.addresses import parts
 from mailhaul.providers.before import Sight, before
 from mailhaul.providers.extras import Extra
 from mailhaul.providers.obstacles import KNOWN, Obstacle, finding
+from mailhaul.providers.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from mailhaul.providers.paths import Path, route
 from mailhaul.providers.picking import (
     Picked,
@@ -49,8 +50,6 @@ from mailhaul.providers.saga import (
 )
 from mailhaul.providers.service import Account, AccountState, Contacts, HostedDomain, Service, Verb
 
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 9, 30
-"""Characters of a password by which OVHcloud hands an account over."""
 _BESIDE = frozenset(
     {"ALIAS_EXIST", "FORWARD_EXIST", "FORWARD_LOCAL", "RESPONDER_EXIST", "FILTER_EXIST"}
     | {"DELEGATION_EXIST"}

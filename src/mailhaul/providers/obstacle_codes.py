@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailhaul.core.finding import Severity
+from mailhaul.providers.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,8 @@ OURS: Mapping[str, Known] = {
     "PASSWORD_UNFIT": Known(
         Severity.BLOCKS,
         "the provider doesn't take such a password, or there is none",
-        "give one by the provider's rules (OVHcloud: 9 to 30 characters)",
+        "give one by the provider's rules (OVHcloud: "
+        f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters)",
     ),
     "SERVICE_UNKNOWN": Known(
         Severity.BLOCKS,

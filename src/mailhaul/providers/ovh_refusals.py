@@ -24,11 +24,10 @@ from mailhaul.providers.addresses import parts, same
 from mailhaul.providers.effects import Holding, holding, rival
 from mailhaul.providers.extras import Alias, Extra, Group, Responder
 from mailhaul.providers.obstacles import DOMAIN_CODES, Obstacle, finding, standing
+from mailhaul.providers.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from mailhaul.providers.provider import Provider
 from mailhaul.providers.service import AccountState
 
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 9, 30
-"""OVHcloud's: “length : [9;30], no space at begin and end, no accent”."""
 _OURS_TO_SETTLE = frozenset({"ADDRESS_TAKEN", "EXTRA_DIFFERS"})
 """What half of our own work looks like too: then OVHcloud decides."""
 

@@ -37,10 +37,9 @@ from mailhaul.providers.extras import (
     Responder,
 )
 from mailhaul.providers.obstacles import DOMAIN_CODES, Obstacle
+from mailhaul.providers.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from mailhaul.providers.service import AccountState, Contacts, DomainStatus, Mode, Verb
 
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 9, 30
-"""OVHcloud's rule."""
 SIEVE = frozenset({Verb.REDIRECTIONS, Verb.RESPONDERS, Verb.FILTERS})
 """Verbs that need a platform that acts on what they set."""
 _ALL = frozenset({Verb.CREATE, Verb.LOCK, Verb.DELETE, Verb.DELEGATIONS, Verb.DOMAINS})
