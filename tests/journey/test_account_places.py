@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from mailhaul.journey.account_states import MoveState
+from mailhaul.journey.control import service_name
+from mailhaul.plan.model import ProviderSection
 from mailhaul.providers.service import DomainStatus
 from tests.journey.account_house import ANNA, AccountHouse
 from tests.journey.house import letter
@@ -55,3 +57,36 @@ async def test_one_that_is_filled_before_the_switch_is_not_taken(tmp_path: Path)
     assert row.state is MoveState.UNDONE
     assert place.everywhere() == before
     assert place.old.found(ANNA) is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({}, {"url": "https://eu.api.ovh.com/1.0"}, True),
+        ({}, {"url": "HTTPS://EU.api.OVH.com:443/1.0/"}, True),
+        ({}, {"url": "ovh-eu"}, True),
+        ({}, {"values": {"place": "ovh-eu"}}, True),
+        ({"values": {"place": "ovh-ca"}}, {"url": "https://ca.api.ovh.com/1.0/"}, True),
+        ({}, {"values": {"place": "ovh-ca"}}, False),
+        ({"url": "https://a.test/"}, {"url": "https://A.test"}, True),
+        ({"url": "https://a.test/x"}, {"url": "https://a.test/X"}, False),
+        ({"url": "https://a.test:444"}, {"url": "https://a.test"}, False),
+        ({"url": "https://[::1"}, {"url": "https://[::1"}, True),
+        ({"service": "Ex"}, {"service": "ex"}, True),
+        ({"service": "ex1"}, {"service": "ex"}, False),
+        (
+            {"kind": "microsoft365"},
+            {"kind": "microsoft365", "url": "https://graph.microsoft.com/v1.0"},
+            True,
+        ),
+        ({"kind": "ovh-pro"}, {}, False),
+    ],
+)
+def test_a_service_is_one_however_its_place_is_spelled(
+    one: dict[str, object], other: dict[str, object], same: bool
+) -> None:
+    names = {
+        service_name(ProviderSection.model_validate({"kind": "ovh-exchange", **each}))
+        for each in (one, other)
+    }
+    assert (len(names) == 1) is same

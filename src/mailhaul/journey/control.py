@@ -6,6 +6,7 @@ from typing import Protocol
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey.plans import PlanRow
 from mailhaul.plan.model import ProviderSection
+from mailhaul.providers.places import asked_at
 from mailhaul.providers.provider import Provider
 
 
@@ -25,5 +26,6 @@ def section_of(plan: PlanRow, side: Side) -> ProviderSection | None:
 
 
 def service_name(section: ProviderSection) -> str:
-    """By what a service is known over all plans of an installation."""
-    return f"{section.kind} {section.url} {section.service}"
+    """By what a service is known over all plans of an installation, however each spells it."""
+    place = asked_at(section.kind, section.url, section.values)
+    return f"{section.kind} {place} {section.service.casefold()}"

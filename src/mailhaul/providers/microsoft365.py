@@ -32,7 +32,7 @@ from mailhaul.providers.addresses import same
 from mailhaul.providers.extras import Extra, Remark
 from mailhaul.providers.microsoft365_directory import Person, account_of
 from mailhaul.providers.microsoft365_domains import hosted_domain, status_of
-from mailhaul.providers.microsoft365_graph import AT_ONCE, GRAPH, Graph, GraphRefusal
+from mailhaul.providers.microsoft365_graph import AT_ONCE, Graph, GraphRefusal
 from mailhaul.providers.microsoft365_prepared import (
     ATTACH,
     CREATE,
@@ -56,6 +56,7 @@ from mailhaul.providers.microsoft365_tenant import (
     settings_of,
 )
 from mailhaul.providers.obstacles import Obstacle, finding, standing
+from mailhaul.providers.places import GRAPH
 from mailhaul.providers.provider import Planned, Refused, Task, TaskState, Unsupported, demand
 from mailhaul.providers.registry import Settings
 from mailhaul.providers.service import (

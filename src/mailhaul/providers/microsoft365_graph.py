@@ -23,7 +23,6 @@ from mailhaul.core.text import Secret, printable
 from mailhaul.providers.fields import Fields, json_fields
 from mailhaul.providers.web import Answer, Web, pause
 
-GRAPH = "https://graph.microsoft.com/v1.0"
 AT_ONCE = 4
 BATCH = 20
 MOST_PAGES = 10_000

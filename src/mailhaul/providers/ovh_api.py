@@ -19,14 +19,8 @@ from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput, Closed, ClosedReason, MailhaulError
 from mailhaul.core.text import Secret, printable
 from mailhaul.providers.ovh_answers import numbers, wrong
+from mailhaul.providers.places import OVH, USUAL_OVH
 from mailhaul.providers.web import Answer, Web
-
-PLACES = {
-    "ovh-eu": "https://eu.api.ovh.com/1.0",
-    "ovh-ca": "https://ca.api.ovh.com/1.0",
-    "ovh-us": "https://api.us.ovhcloud.com/1.0",
-}
-"""Where the API is asked, by the names that OVHcloud's clients give the places."""
 
 _CLOCK_CODES = frozenset({"QUERY_TIME_OUT", "INVALID_TIMESTAMP"})
 _KEY_CODES = frozenset({"INVALID_KEY", "INVALID_CREDENTIAL", "NOT_CREDENTIAL", "INVALID_SIGNATURE"})
@@ -71,7 +65,7 @@ def keys(secret: Secret) -> Keys:
 
 class Api:
     """The way to OVHcloud; one for a provider, and no connection before the first request. `place`
-    is one of `PLACES`, an address, or empty for Europe; raises `BadInput` for what is neither.
+    is one of `places.OVH`, an address, or empty for Europe; raises `BadInput` for what is neither.
     `login` is asked at every request; `clock` and `transport` are for tests."""
 
     def __init__(
@@ -82,7 +76,7 @@ class Api:
         clock: Callable[[], float] = time.time,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._web = Web(PLACES.get(place or "ovh-eu", place), transport=transport)
+        self._web = Web(OVH.get(place or USUAL_OVH, place), transport=transport)
         self._login = login
         self._clock = clock
         self._skew: float | None = None
