@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailhaul.core.errors import BadInput
+from mailhaul.core.errors import BadInput, RetryLater
 from mailhaul.core.text import Secret, printable
 from mailhaul.dns.expected import Moment, Wanted
 from mailhaul.dns.records import Kind, MailHost, RecordSet
@@ -27,6 +27,7 @@ from mailhaul.providers.actions import (
     HandOver,
     Lock,
     Release,
+    Remove,
     Rename,
     Unlock,
 )
@@ -166,6 +167,41 @@ async def test_a_lock_is_seen_and_leaves_the_name_as_it_was(stack: AsyncExitStac
         # Whoever asks after the old task once more has nothing done by that.
         await house.provider.task(task.id)
         assert account.name == "Ann Example"
+
+
+@pytest.mark.parametrize("kind", ["ovh-domain", "ovh-mxplan"])
+@pytest.mark.parametrize(
+    "name", ["", "Ann\u200b\tExample", "x" * 300, " Ann  Example ", "Ann \u202e"], ids=ascii
+)
+async def test_a_lock_gives_the_name_back_to_the_octet(
+    kind: str, name: str, stack: AsyncExitStack
+) -> None:
+    house = await moved_in(stack, kind)
+    account = house.state.account(f"ann@{DOMAIN}", name=name)
+    await done(house, Lock(account.address))
+    assert account.name.startswith(name)
+    assert account.name.endswith("(locked by mailhaul)")
+    found = await house.provider.account(account.address)
+    assert found is not None
+    assert found.name == printable(name, 200)
+    await done(house, Unlock(account.address), secret=Secret("another pass"))
+    assert account.name == name
+
+
+async def test_what_others_have_done_beside_the_account_is_waited_for(
+    stack: AsyncExitStack,
+) -> None:
+    house = await moved_in(stack, "ovh-domain")
+    address = await house.account("ann")
+    theirs = Redirection(address, "them@example.org")
+    house.state.extras.append(theirs)
+    await (await house.another()).begin(Remove(theirs), "theirs")
+    ours = Add(Redirection(address, "us@example.org"))
+    with pytest.raises(RetryLater, match="waited for"):
+        await house.provider.begin(ours, "ours")
+    await done(house, Remove(theirs))
+    await done(house, ours, "ours")
+    assert house.state.extras == [ours.extra]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ mark in the account's description.
 """
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 
-from mailhaul.core.errors import BadInput
+from mailhaul.core.errors import BadInput, RetryLater
 from mailhaul.core.text import Secret, printable
 from mailhaul.dns.names import domain_name
 from mailhaul.dns.zone import ZoneWriter
@@ -34,10 +33,11 @@ from mailhaul.providers.ovh_domains import recommended
 from mailhaul.providers.ovh_filters import rule_of
 from mailhaul.providers.ovh_legacy_extras import beside, extra_steps, redirections, responders
 from mailhaul.providers.ovh_platform import contacts_of
-from mailhaul.providers.ovh_platform_steps import MARK, addresses_of
+from mailhaul.providers.ovh_platform_steps import MARK, addresses_of, marked, unmarked
 from mailhaul.providers.ovh_refusals import in_the_way, refused, unfit
 from mailhaul.providers.ovh_steps import Field, Queue, Step, Ticket, send, ticket
 from mailhaul.providers.ovh_zone import zone_of
+from mailhaul.providers.passwords import random_password
 from mailhaul.providers.provider import Planned, Refused, Task, TaskState, demand
 from mailhaul.providers.service import (
     Account,
@@ -50,6 +50,7 @@ from mailhaul.providers.service import (
     Service,
     Verb,
 )
+from mailhaul.providers.web import PAUSE
 
 VERBS = frozenset(
     {
@@ -70,6 +71,12 @@ _BUSY = {
     "migration": HandOver,
 }
 """What OVHcloud calls the tasks of an account, and the actions that they are for."""
+_OTHERWISE: dict[type[Action], frozenset[str]] = {
+    Add: frozenset({"change", "delete"}),
+    Remove: frozenset({"add", "change"}),
+}
+"""What it calls tasks of what stands beside an account that are never for the action. They don't
+say of which redirection or filter they are: one of the same word may be for it."""
 
 
 class LegacyPlan:
@@ -277,7 +284,7 @@ class LegacyPlan:
             case Create(address=address, name=name, quota=quota):
                 body: dict[str, Field] = {
                     "accountName": parts(address).local,
-                    "password": secret or _random(),
+                    "password": secret or random_password(),
                 }
                 body |= {"description": name} if name else {}
                 body |= {"size": quota} if quota is not None else {}
@@ -302,15 +309,16 @@ class LegacyPlan:
         """The mark that it begins, the password, and, when that is done, the mark that it holds."""
         path = (*self._root, "account", parts(address).local)
         locks = isinstance(action, Lock)
-        password = _random() if locks else secret
-        found = await self.account(address)
-        name = "" if found is None else found.name
+        password = random_password() if locks else secret
+        found = await self._raw(parts(address).local)
+        # As it is, not as it is shown: it is written back.
+        name = "" if found is None else _unmarked(found.text("description"))
         begun, held = (_LOCKING, MARK) if locks else (_UNLOCKING, "")
-        last = (Step("PUT", path, {"description": f"{name} {held}".strip()}), Queue.LOOK)
+        last = (Step("PUT", path, {"description": marked(name, held)}), Queue.LOOK)
         if password is None:
             return [last]
         change = Step("POST", (*path, "changePassword"), {"password": password})
-        first = Step("PUT", path, {"description": f"{name} {begun}".strip()})
+        first = Step("PUT", path, {"description": marked(name, begun)})
         return [(first, Queue.LOOK), (change, Queue.ACCOUNT), last]
 
     async def _sent(self, action: Action, step: Step) -> object:
@@ -326,7 +334,8 @@ class LegacyPlan:
         return answer[-1] if isinstance(answer, list) and answer else answer
 
     async def _under_way(self, action: Action) -> Ticket | None:
-        """The task for this that was begun already. Raises `Refused` where others are at work."""
+        """The task for this that was begun already. Raises `Refused` where others are at work on
+        the account, and `RetryLater` where one stands that can't be for this beside it."""
         queue, name = Queue.ACCOUNT, "name"
         if isinstance(action, Add | Remove):
             name = "account"
@@ -347,6 +356,11 @@ class LegacyPlan:
                 except Missing:
                     continue
                 word = told.text("action")
+                if queue is not Queue.ACCOUNT and word in _OTHERWISE[type(action)]:
+                    # Somebody else's, or an earlier one of ours: ours is begun when it is over.
+                    said = printable(f"task {number}, {word}", 100)
+                    waits = f"{address} is waited for: OVHcloud is at work on it ({said})"
+                    raise RetryLater(waits, after=PAUSE)
                 if queue is not Queue.ACCOUNT or isinstance(action, _BUSY.get(word, ())):
                     return Ticket(queue, number, action)
                 said = printable(f"task {number}, {word}", 100)
@@ -417,10 +431,5 @@ class LegacyPlan:
 
 def _unmarked(description: str) -> str:
     for mark in (MARK, _LOCKING, _UNLOCKING):
-        description = description.removesuffix(mark).rstrip()
+        description = unmarked(description, mark)
     return description
-
-
-def _random() -> Secret:
-    """Nobody knows it; by OVHcloud's rules for passwords."""
-    return Secret(f"Aa1-{secrets.token_urlsafe(18)}")

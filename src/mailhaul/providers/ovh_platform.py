@@ -30,6 +30,7 @@ from mailhaul.providers.ovh_platform_steps import (
     first_of_all,
     functions_of,
     next_steps,
+    unmarked,
 )
 from mailhaul.providers.ovh_refusals import in_the_way, refused, unfit
 from mailhaul.providers.ovh_steps import Queue, Step, Ticket, send, shown, ticket
@@ -381,7 +382,7 @@ class PlatformProvider:
         return Account(
             address=address,
             state=await self._state(found),
-            name=printable(found.text("displayName").removesuffix(MARK).rstrip(), 200),
+            name=printable(unmarked(found.text("displayName"), MARK), 200),
             quota=_quota(found),
             used=None if used is None else used * _KIB,
             aliases=tuple(sorted(aliases)),

@@ -1,6 +1,5 @@
 """Which requests an action takes on OVHcloud's newer platforms."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 
 from mailhaul.core.errors import BadInput
@@ -24,10 +23,12 @@ from mailhaul.providers.actions import (
 )
 from mailhaul.providers.addresses import parts
 from mailhaul.providers.extras import Alias, Delegation, Extra, Group
-from mailhaul.providers.ovh_api import Api
+from mailhaul.providers.ovh_answers import fields
+from mailhaul.providers.ovh_api import Api, Missing
 from mailhaul.providers.ovh_domains import MODES
 from mailhaul.providers.ovh_extras import alias_step, group_steps, right_step
 from mailhaul.providers.ovh_steps import Field, Step
+from mailhaul.providers.passwords import random_password
 from mailhaul.providers.provider import Provider
 
 MARK = "(locked by mailhaul)"
@@ -59,6 +60,16 @@ def addresses_of(action: Action) -> tuple[str, ...]:
             domain_name(domain)
             found = ()
     return tuple(str(parts(each)) for each in found)
+
+
+def marked(name: str, mark: str) -> str:
+    """The name, which is otherwise kept to the octet, with the mark behind it."""
+    return f"{name} {mark}" if name and mark else name or mark
+
+
+def unmarked(name: str, mark: str) -> str:
+    """What `marked` was given; a name without the mark as it is."""
+    return name.removesuffix(mark).removesuffix(" ") if name.endswith(mark) else name
 
 
 def functions_of(action: Action) -> frozenset[str]:
@@ -120,7 +131,7 @@ async def next_steps(
                 "login": new.local,
                 "domain": new.domain,
                 "license": values.get("license", "basic"),
-                "password": secret or _random(),
+                "password": secret or random_password(),
                 "displayName": name or new.local,
             }
             return [Step("POST", (*root, "account"), body)]
@@ -138,11 +149,11 @@ async def next_steps(
             return [_named(root, address, to, {})]
         case Lock(address=address):
             return [
-                *_password(root, address, _random()),
-                await _mark(root, provider, address, MARK),
+                *_password(root, address, random_password()),
+                await _mark(api, root, address, MARK),
             ]
         case Unlock(address=address):
-            return [*_password(root, address, secret), await _mark(root, provider, address, "")]
+            return [*_password(root, address, secret), await _mark(api, root, address, "")]
         case Delete(address=address):
             return [Step("DELETE", (*root, "account", address))]
         case Add(Group() as group):
@@ -200,18 +211,16 @@ def _password(root: tuple[str, ...], address: str, password: Secret | None) -> l
     return [Step("POST", path, {"password": password})]
 
 
-async def _mark(root: tuple[str, ...], provider: Provider, address: str, mark: str) -> Step:
-    found = await provider.account(address)
-    name = "" if found is None else found.name
-    body: dict[str, Field] = {"displayName": f"{name} {mark}".strip() or None}
-    return Step("PUT", (*root, "account", address), body)
+async def _mark(api: Api, root: tuple[str, ...], address: str, mark: str) -> Step:
+    path = (*root, "account", address)
+    try:
+        found = fields(await api.get(*path), "/".join(path)).text("displayName")
+    except Missing:
+        found = ""
+    body: dict[str, Field] = {"displayName": marked(unmarked(found, MARK), mark) or None}
+    return Step("PUT", path, body)
 
 
 def _right(name: str) -> str:
     words = {"FULL": "FullAccess", "SEND_AS": "SendAs", "SEND_ON_BEHALF": "SendOnBehalfTo"}
     return words[name]
-
-
-def _random() -> Secret:
-    """Nobody knows it; by OVHcloud's rules for passwords, and those of Exchange."""
-    return Secret(f"Aa1-{secrets.token_urlsafe(18)}")
