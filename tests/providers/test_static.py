@@ -278,7 +278,7 @@ async def test_a_login_that_works_shows_that_the_account_is_made(
     (tmp_path / "accounts.csv").write_text("address\n")
     imap = f"imap://%n@{dovecot.host}:{dovecot.port}"
     for password, seen in (("wrong", False), (account.password, True)):
-        provider = opened(tmp_path, imap=imap)
+        provider = opened(tmp_path, imap=imap, watch_every="0")
         action = Create(f"{account.user}@own.test")
         task = await provider.begin(action, "key", Secret(password))
         assert ((await provider.task(task.id)).state is TaskState.DONE) is seen

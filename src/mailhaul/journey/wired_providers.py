@@ -3,16 +3,29 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput, MailhaulError
+from mailhaul.core.text import Secret
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey.control import section_of
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.remembering import Memory, RememberingProvider
+from mailhaul.plan.model import ProviderSection
 from mailhaul.providers.provider import Provider
 from mailhaul.providers.registry import Settings, open_provider
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What outlasts a run, while the process does: of the provider that this section opens."""
+
+    section: ProviderSection
+    directory: Path
+    memory: Memory = field(default_factory=lambda: Memory(time.monotonic))
+    secrets: dict[str, Secret] = field(default_factory=dict)
 
 
 class WiredProviders:
@@ -20,7 +33,7 @@ class WiredProviders:
 
     def __init__(self, resolve: Callable[[str, Path], Awaitable[Credentials]]) -> None:
         self._resolve = resolve
-        self._memories: dict[tuple[int, str, Side], Memory] = {}
+        self._kept: dict[tuple[int, Side], Kept] = {}
 
     @asynccontextmanager
     async def opened(self, plan: PlanRow, side: Side) -> AsyncIterator[Provider]:
@@ -34,6 +47,10 @@ class WiredProviders:
                 return Credentials()
             return await self._resolve(section.secret, plan.directory)
 
+        # A plan that is loaded anew may name another service; nobody asks the old one any more.
+        kept = self._kept.get((plan.id, side))
+        if kept is None or (kept.section, kept.directory) != (section, plan.directory):
+            kept = self._kept[plan.id, side] = Kept(section, plan.directory)
         provider = open_provider(
             Settings(
                 kind=section.kind,
@@ -42,13 +59,11 @@ class WiredProviders:
                 url=section.url,
                 values=section.values,
                 directory=plan.directory,
+                secrets=kept.secrets,
             )
         )
-        # A plan that is loaded anew may name another service.
-        key = (plan.id, plan.text, side)
-        memory = self._memories.setdefault(key, Memory(time.monotonic))
         try:
-            yield RememberingProvider(provider, memory)
+            yield RememberingProvider(provider, kept.memory)
         except MailhaulError as error:
             error.side = error.side or side
             raise

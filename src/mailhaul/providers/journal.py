@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS task (
     changed REAL NOT NULL,
     told_by TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS look (
+    task INTEGER PRIMARY KEY,
+    at REAL NOT NULL
+);
 """
 _SELECT = (
     "SELECT id, key, action, state, said, changed, told_by FROM task WHERE {where} ORDER BY id"
@@ -101,6 +105,19 @@ class Journal:
                 (state.value, said, told_by, time.time(), int(number)),
             )
         return self.entry(number)
+
+    def is_due(self, number: str, every: float) -> bool:
+        """Whether nobody has looked for signs of that task for `every` seconds; whoever hears yes
+        looks, and of several who ask at once one does."""
+        now = time.time()
+        with self._written() as connection:
+            found = connection.execute(
+                "INSERT INTO look (task, at) VALUES (?, ?) ON CONFLICT (task) DO UPDATE "
+                # A clock that was set back keeps nobody waiting.
+                "SET at = excluded.at WHERE excluded.at - at >= ? OR excluded.at < at",
+                (int(number), now, every),
+            )
+            return found.rowcount > 0
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import BadInput
-from mailhaul.core.text import printable
+from mailhaul.core.text import Secret, printable
 from mailhaul.providers.provider import Provider
 
 MODULES: dict[str, str] = {
@@ -30,7 +30,9 @@ class Settings:
     """How a control plane is reached. `service` is its name there, `url` where it is asked other
     than its vendor's usual place, `values` what else the kind needs; each provider's page says.
     `login` gives what it logs in with, asked at every login so that a changed secret or a fresh
-    token is found. Paths are relative to `directory`."""
+    token is found. Paths are relative to `directory`. `secrets` are those that came with what was
+    begun and isn't over, by task: who opens a provider again and again in one process hands in the
+    same ones; nobody writes them down."""
 
     kind: str
     service: str
@@ -38,6 +40,7 @@ class Settings:
     url: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     directory: Path = Path()
+    secrets: dict[str, Secret] = field(default_factory=dict)
 
 
 def open_provider(settings: Settings) -> Provider:

@@ -6,7 +6,6 @@ changed accordingly, so that it always says what was last known (docs/providers/
 """
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +87,7 @@ class StaticProvider:
         placeholders: Sequence[str],
         verbs: frozenset[Verb],
         watch: Watch,
+        secrets: dict[str, Secret],
     ) -> None:
         self._name = service
         self._product = product
@@ -99,9 +99,8 @@ class StaticProvider:
         self._verbs = verbs
         self._watch = watch
         self._rules = Rules(frozenset({*served, *placeholders}), _anybody, _left_out)
-        self._looked: dict[str, float] = {}
-        self._secrets: dict[str, Secret] = {}
-        """Passwords of accounts that are being made, by task: for the watch, while we run."""
+        self._secrets = secrets
+        """Passwords of accounts that are being made, by task: for the watch."""
 
     async def service(self) -> Service:
         told = [static_list.state(each) for each in self._lists().accounts.lines]
@@ -152,7 +151,8 @@ class StaticProvider:
                 entry = self._journal.settle(
                     entry.number, TaskState.DOING, self._instruction(action)
                 )
-            if secret is not None and isinstance(action, Create | Configure):
+            made = not is_over(entry) and isinstance(action, Create | Configure)
+            if secret is not None and made:
                 self._secrets[entry.number] = secret
         return _by_person(entry)
 
@@ -163,7 +163,7 @@ class StaticProvider:
         action = actions_text.action_of(entry.action)
         if await holding(self, action) is Holding.HOLDS:
             return await self._done(number, "the list says so")
-        if self._is_due(number) and await self._is_seen(number, action):
+        if self._journal.is_due(number, self._watch.every) and await self._is_seen(number, action):
             return await self._done(number, "it was seen from outside")
         return _by_person(entry)
 
@@ -180,11 +180,12 @@ class StaticProvider:
             why = printable(said, 300) or "it can't be done"
             async with self._journal.alone():
                 entry = self._journal.settle(number, TaskState.CANCELLED, why, name)
+            self._secrets.pop(number, None)
             return _by_person(entry)
         return await self._done(number, printable(said, 300) or f"{name} says so", name)
 
     async def close(self) -> None:
-        self._secrets.clear()
+        """Nothing is open between two questions."""
 
     async def _done(self, number: str, said: str, who: str = "") -> Task:
         """The list says what was done, before the task says that it is: what a crash leaves out in
@@ -214,14 +215,6 @@ class StaticProvider:
 
     def _accounts_after(self, lines: Sequence[str], action: Action) -> str:
         return static_list.after(self._both("".join(lines), Sheet(EXTRAS)), action).accounts.text
-
-    def _is_due(self, number: str) -> bool:
-        now = time.monotonic()
-        last = self._looked.get(number)
-        if last is not None and now - last < self._watch.every:
-            return False
-        self._looked[number] = now
-        return True
 
     async def _is_seen(self, number: str, action: Action) -> bool:
         secret = self._secrets.get(number)
@@ -286,6 +279,7 @@ def open_provider(settings: Settings) -> StaticProvider:
         placeholders=placeholders,
         verbs=_verbs(listed(settings, "verbs"), with_placeholders=bool(placeholders)),
         watch=Watch(_mail_host(values.get("mx", "")), imap, _seconds(settings)),
+        secrets=settings.secrets,
     )
 
 
