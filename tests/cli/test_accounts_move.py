@@ -361,6 +361,18 @@ def test_every_state_of_a_step_can_be_shown(desk: HosterDesk) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("state", [MoveState.MOVED, MoveState.RETIRED])
+def test_what_is_left_to_a_person_is_told_with_its_reason(
+    desk: HosterDesk, state: MoveState
+) -> None:
+    left = {"state": StepState.LEFT.value, "said": "bob is not here"}
+    step(desk, A, position=0, key="a", words="give bob a right", **left)
+    put(desk, A, state=state.value)
+    out = desk.run("accounts", "status", "acme").out
+    assert f"{A}: left to a person: give bob a right (bob is not here)" in " ".join(out.split())
+    assert "bob is not here" in desk.run("accounts", "status", "acme", "--mailbox", A).out
+
+
 class Terminal(io.StringIO):
     """A person at a terminal, who types these lines."""
 

@@ -10,9 +10,11 @@ import pytest
 
 from mailhaul.core.errors import BadInput
 from mailhaul.journey import account_orders, orders
+from mailhaul.journey.account_going import fail
 from mailhaul.journey.account_states import MoveState
-from mailhaul.journey.account_steps import StepState
+from mailhaul.journey.account_steps import StepState, write_step
 from mailhaul.journey.gates import Shut, open_gate
+from mailhaul.journey.inventory import Course, inventory
 from mailhaul.journey.loading import load
 from mailhaul.journey.plans import plan_row
 from mailhaul.journey.questions import Gate, Question, ask
@@ -21,12 +23,14 @@ from mailhaul.journey.states import State
 from mailhaul.journey.turning_back import turn_back
 from mailhaul.journey.waits import what_waits
 from mailhaul.plan.model import Gates, ListedMailbox, Sweeps
-from mailhaul.providers.extras import Alias, Extra, Redirection, Responder
+from mailhaul.providers import saga
+from mailhaul.providers.extras import Alias, Delegation, Extra, Redirection, Responder, Right
 from mailhaul.providers.service import Verb
 from tests.journey.account_house import ANNA, DOMAIN, RIGHT, AccountHouse, plan
 from tests.journey.house import BEGIN, HOUR, letter
 from tests.journey.test_reconciler import shop_of, worked
 from tests.providers.memory import Fault
+from tests.providers.memory_provider import MemoryProvider
 from tests.servers.postgres import Postgres
 
 BOB = f"bob@{DOMAIN}"
@@ -403,21 +407,53 @@ async def test_what_was_taken_back_waits_for_another_yes(tmp_path: Path) -> None
     assert place.mail(place.new) == ["anna-one", "anna-three", "anna-two"]
 
 
-async def test_an_extra_that_cant_be_put_up_can_be_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "arrives"), [("legacy", saga.Part.HAND_OVER), ("new", saga.Part.ARRIVE)]
+)
+async def test_an_extra_that_is_refused_once_the_address_has_arrived_is_left(
+    path: str, arrives: saga.Part, tmp_path: Path
+) -> None:
+    place = AccountHouse(tmp_path, path, accounts={"extras": "carry"})
+    place.old.extras.append(Delegation(ANNA, f"bob@{DOMAIN}", Right.SEND_AS))
+    await arrived(place, arrives)
+    place.new.arm(Fault.REFUSED)
+    assert (await place.until(MoveState.MOVED, MoveState.FAILED)).state is MoveState.MOVED
+    (*_, last) = place.steps()
+    assert (last.state, last.kind) == (StepState.LEFT, saga.Part.FOLLOW)
+    assert last.said
+    await place.synced()
+    # It is nowhere said that it has come along.
+    listed = place.house.plan.model_copy(update={"mailboxes": [ListedMailbox(address=ANNA)]})
+    service = await MemoryProvider(place.hoster, "new").service()
+    moves = [(place.move(), place.steps())]
+    found = list(inventory(listed, place.old.extras, service, moves))
+    assert [(each.extra, each.course) for each in found] == [
+        (Delegation(ANNA, f"bob@{DOMAIN}", Right.SEND_AS), Course.BY_HAND)
+    ]
+    assert last.said in found[0].why
+
+
+async def test_an_extra_that_is_half_put_up_can_be_left(tmp_path: Path) -> None:
     place = AccountHouse(tmp_path, "legacy", accounts={"extras": "carry"})
     place.old.extras.append(Redirection(ANNA, "far@elsewhere.example", copy=True))
-    await place.looked()
-    place.house.open(Gate.ACCOUNTS)
-    while not any(step.kind == "hand over" and step.ended_at for step in place.steps()):
-        row = place.move()
-        place.house.hand.time = max(place.house.hand.time, row.due_at or 0.0)
-        await place.house.run(row)
-    place.new.arm(Fault.REFUSED)
-    row = await place.until(MoveState.MOVED, MoveState.FAILED)
-    assert row.state is MoveState.FAILED
+    await arrived(place, saga.Part.HAND_OVER)
+    (*_, last) = place.steps()
+    row = place.move()
+    with place.house.database.begin() as connection:
+        write_step(connection, last, state=StepState.BROKEN.value)
+        fail(connection, row, "half done", place.house.hand.time)
     place.order("retry", actor="lee", leave=True)
     assert (await place.until(MoveState.MOVED)).state is MoveState.MOVED
     assert [each.state for each in place.steps()][-1] is StepState.LEFT
+
+
+async def arrived(place: AccountHouse, kind: saga.Part) -> None:
+    """Until the step by which the address arrives is over."""
+    await place.agreed()
+    while not any(step.kind == kind and step.ended_at for step in place.steps()):
+        row = place.move()
+        place.house.hand.time = max(place.house.hand.time, row.due_at or 0.0)
+        await place.house.run(row)
 
 
 async def test_a_server_that_learns_of_a_new_password_late_is_waited_for(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def status_blocks(
             blocks += [Line(), *_details(plan, each, steps[each.id])]
         elif each.reason and each.state in (MoveState.WAITING, MoveState.UNDONE):
             blocks.append(Line(f"{each.address}: {printable(each.reason, 500)}", Tone.FAINT))
+        elif each.state is not MoveState.UNDONE:
+            blocks += _left(each, steps[each.id])
     return blocks
 
 
@@ -152,9 +154,18 @@ def _step_lines(step: "StepRow") -> Iterator[Line]:
     if step.begun_at is not None and step.ended_at is not None:
         took = f" ({duration(step.ended_at - step.begun_at)})"
     yield Line(f"  {mark} {step.position + 1}. {part}{step.words}{took}", tone)
-    if step.said and step.state not in _ENDED:
+    if step.said and (step.state not in _ENDED or step.state is StepState.LEFT):
         whose = "to be done by a person: " if step.by_person else ""
         yield Line(f"       {whose}{printable(step.said, 500)}", Tone.WARNING)
+
+
+def _left(row: "MoveRow", steps: "Sequence[StepRow]") -> Iterator[Line]:
+    """What nobody will do unless a person does."""
+    for step in steps:
+        if step.state is StepState.LEFT:
+            why = f" ({printable(step.said, LONGEST)})" if step.said else ""
+            said = f"{row.address}: left to a person: {printable(step.words, LONGEST)}{why}"
+            yield Line(said, Tone.WARNING)
 
 
 def _after(plan: "PlanRow", row: "MoveRow") -> Iterator[Line]:

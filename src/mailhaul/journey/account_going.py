@@ -253,9 +253,15 @@ def _stopped(
     values: dict[str, Any],
 ) -> Next | None:
     """The step won't be done. Forward: what was done before it is taken back, where that can be;
-    else a person must act."""
+    else a person must act. What stands beside an account that has arrived is left to a person, and
+    the move goes on: some refuse a right for a colleague who hasn't moved yet."""
     now = means.clock.now()
     broken = taken.came is Came.BROKEN
+    if step.part is Part.MOVE and step.kind == saga.Part.FOLLOW and not broken:
+        row = turn.row
+        after = write_move(connection, row, step=row.step + 1, due_at=now, failures=0, reason="")
+        write_step(connection, step, **values, state=StepState.LEFT.value, ended_at=now)
+        return Next(move_run(after))
     why = printable(f"{step.words}: {taken.said}", 1000)
     earlier = [each for each in turn.of(Part.MOVE) if each.id != step.id]
     final = any(each.last and each.state is StepState.DONE for each in earlier)

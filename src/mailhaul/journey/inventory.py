@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey.account_rows import MoveRow
+from mailhaul.journey.account_states import MoveState
 from mailhaul.journey.account_steps import Part, StepRow, StepState
 from mailhaul.plan.model import Plan
 from mailhaul.providers.actions import Add, Remove
@@ -46,8 +47,9 @@ def inventory(
     (groups, contacts, footers), and what `moves` have taken away without putting it up again.
     `target` None: nothing is known of what it can have."""
     renamed = {folded(row.temporary): row for row, _ in moves if row.temporary}
-    for each in taken_away(moves):
-        yield Entry(each, Course.BY_HAND, GONE)
+    by_hand = {each: GONE for each in taken_away(moves)} | dict(_left(moves))
+    for each, why in by_hand.items():
+        yield Entry(each, Course.BY_HAND, why)
     extras = [
         as_before(each, renamed[folded(each.address)]) if folded(each.address) in renamed else each
         for each in extras
@@ -55,6 +57,8 @@ def inventory(
     addresses = {folded(each.address) for each in plan.mailboxes}
     domains = {each.rpartition("@")[2] for each in addresses}
     for extra in extras:
+        if extra in by_hand:
+            continue
         own = folded(extra.address)
         shared = isinstance(extra, Group | Remark)
         if own in addresses or (shared and own.rpartition("@")[2] in {*domains, ""}):
@@ -76,6 +80,17 @@ def taken_away(moves: Iterable[tuple[MoveRow, Sequence[StepRow]]]) -> Iterator[E
                 guard = isinstance(extra, Alias) and same(extra.alias, row.address)
                 if step.part is Part.MOVE and step.state is StepState.DONE and not guard:
                     yield from () if extra in put_up else (extra,)
+
+
+def _left(moves: Iterable[tuple[MoveRow, Sequence[StepRow]]]) -> Iterator[tuple[Extra, str]]:
+    """What was to be put up at the target, and is left to a person; and why."""
+    for row, steps in moves:
+        if row.state is MoveState.UNDONE:
+            continue
+        for step in steps:
+            left = step.part is Part.MOVE and step.state is StepState.LEFT
+            if left and isinstance(step.action, Add) and step.side is Side.TARGET:
+                yield step.action.extra, f"the target would not have it: {step.said}"
 
 
 def as_before(extra: Extra, row: MoveRow) -> Extra:
