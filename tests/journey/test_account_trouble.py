@@ -18,7 +18,8 @@ from mailhaul.journey.accounts import carry_on
 from mailhaul.journey.states import State
 from mailhaul.providers.extras import Redirection
 from mailhaul.providers.service import AccountState, Contacts, DomainStatus
-from tests.journey.account_house import ANNA, DOMAIN, AccountHouse
+from tests.journey.account_house import ANNA, DOMAIN, RIGHT, AccountHouse
+from tests.journey.house import HOUR
 from tests.journey.test_canaries import KilledError, Killing
 from tests.providers.memory import Fault
 
@@ -125,6 +126,70 @@ async def test_nothing_starts(path: str, prepare: Prepare, code: str, tmp_path: 
     assert place.old.asked["begin"] == place.new.asked["begin"] == 0
     assert place.house.row().state is State.PLANNED
     assert place.house.rows("placeholder") == []
+
+
+async def looked_for(place: AccountHouse, hours: float) -> None:
+    """All looks of that time."""
+    end = place.house.hand.time + hours * HOUR
+    while (due := place.move().due_at) is not None and due <= end:
+        place.house.hand.time = max(place.house.hand.time, due)
+        await place.house.run(place.move())
+    place.house.hand.time = end
+
+
+def control_plane_expires(place: AccountHouse) -> None:
+    place.old.arm(Fault.EXPIRED)
+
+
+def source_is_away(place: AccountHouse) -> None:
+    place.old.arm(Fault.AWAY, Fault.AWAY)
+
+
+@pytest.mark.parametrize("meanwhile", [None, control_plane_expires, source_is_away])
+async def test_a_login_that_the_source_refused_is_not_tried_again(
+    meanwhile: Prepare | None, tmp_path: Path
+) -> None:
+    """Until its secret is another one: servers lock accounts (F4)."""
+    place = AccountHouse(tmp_path)
+    place.house.secrets["anna-source"] = "wrong-but-long"
+    await place.looked()
+    await looked_for(place, 1)
+    if meanwhile:
+        meanwhile(place)
+    await looked_for(place, 5)
+    assert place.house.logins == ["anna-source: wrong-but-long"]
+    assert "has refused this login" in place.move().reason
+    assert [row.code for row in place.house.rows("finding")] == ["PASSWORD_WRONG"]
+    place.house.secrets["anna-source"] = "another-wrong-one"
+    await looked_for(place, 5)
+    assert len(place.house.logins) == 2
+    place.house.secrets["anna-source"] = RIGHT
+    await looked_for(place, 1)
+    assert (place.move().ready, place.move().refused_secret) == (True, None)
+
+
+async def test_of_a_login_that_was_refused_another_endpoint_is_tried(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path)
+    place.house.secrets["anna-source"] = "wrong-but-long"
+    await place.looked()
+    with place.house.database.begin() as connection:
+        connection.execute(update(tables.mailbox).values(source="imaps://anna@older.example"))
+    await looked_for(place, 5)
+    assert len(place.house.logins) == 2
+
+
+async def test_another_token_is_tried_once_an_hour(tmp_path: Path) -> None:
+    place = AccountHouse(tmp_path)
+    place.house.secrets["anna-source"] = "wrong-but-long"
+    place.house.marks["anna-source"] = "first"
+    await place.looked()
+    before = len(place.house.logins)
+    await looked_for(place, 5)
+    assert before == 1
+    assert 4 <= len(place.house.logins) - before <= 5
+    place.house.marks["anna-source"] = "second"
+    await looked_for(place, 0.5)
+    assert len(place.house.logins) - before in (5, 6)
 
 
 # after the yes: what the provider does, and where things stand

@@ -2,17 +2,60 @@
 once the account stands in its new place."""
 
 import asyncio
+import hashlib
 from contextlib import suppress
 
 from mailhaul.core.endpoint import Endpoint, parse_endpoint
 from mailhaul.core.errors import Closed, ClosedReason, MailhaulError
+from mailhaul.core.finding import Finding, Severity
+from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Side
 from mailhaul.journey.account_places import renamed
 from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.means import CLOSING, Means, Opening, login_of
 from mailhaul.journey.plans import PlanRow
 from mailhaul.journey.rows import MailboxRow
+from mailhaul.journey.trouble import NO_SECRET, TOKEN, known_again
+from mailhaul.providers.obstacles import Obstacle, finding
 from mailhaul.providers.paths import Path
+
+LOGIN = "login"
+"""Before the moment and the mark of a login that the source's server has refused, in a move's
+`refused_secret`, beside those of control planes: `login@MOMENT:MARK`."""
+TOKEN_EVERY = 3600.0
+"""Seconds after which another token is tried: they differ from one login to the next."""
+
+
+async def source_opens(
+    means: Means, plan: PlanRow, row: MoveRow, person: MailboxRow
+) -> tuple[list[Finding], str | None]:
+    """Whether the source can be logged in to, as it will have to be; and what its server refused,
+    for the move's row. That is not tried again while secret and endpoint are the same: servers lock
+    accounts (F4). Raises as `closed`."""
+    now = means.clock.now()
+    secret = await known_again(means, plan, person, Side.SOURCE)
+    mark = f"{secret}/{hashlib.sha256(person.source.encode()).hexdigest()[:8]}"
+    known = refused_login(row)
+    moment, _, before = known.removeprefix(f"{LOGIN}@").partition(":")
+    if before == mark and not (secret.startswith(TOKEN) and now - float(moment) >= TOKEN_EVERY):
+        said = "the source's server has refused this login; it is tried again with another secret"
+        return [finding(Obstacle("PASSWORD_WRONG", said))], known
+    error = await closed(means, plan, person, Side.SOURCE, parse_endpoint(person.source))
+    if error is None:
+        return [], None
+    said = printable(str(error), 500)
+    if error.reason is ClosedReason.CREDENTIALS:
+        # Without a secret nobody was asked.
+        refused = None if secret == NO_SECRET else f"{LOGIN}@{now:.0f}:{mark}"
+        return [finding(Obstacle("PASSWORD_WRONG", said))], refused
+    remedy = "mailhaul check tells what is in the way"
+    return [Finding("SOURCE_CLOSED", Severity.BLOCKS, said, remedy)], None
+
+
+def refused_login(row: MoveRow) -> str:
+    """What `source_opens` has put into the row; empty where nothing was refused."""
+    pairs = (row.refused_secret or "").split()
+    return next((each for each in pairs if each.startswith(f"{LOGIN}@")), "")
 
 
 async def closed(

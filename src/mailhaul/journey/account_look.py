@@ -9,12 +9,11 @@ from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from mailhaul.core.endpoint import parse_endpoint
-from mailhaul.core.errors import BadInput, Closed, ClosedReason
+from mailhaul.core.errors import BadInput, Closed
 from mailhaul.core.finding import Finding, Severity
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Side
-from mailhaul.journey.account_doors import closed, without_password
+from mailhaul.journey.account_doors import source_opens, without_password
 from mailhaul.journey.account_places import renamed, secret_for
 from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.account_steps import KEEP, Planned
@@ -80,6 +79,8 @@ class Look:
     findings: tuple[Finding, ...] = ()
     steps: tuple[Planned, ...] = ()
     left: tuple[tuple[str, str], ...] = ()
+    refused: str | None = None
+    """The login that the source's server refuses, for `MoveRow.refused_secret`."""
 
     @property
     def blocking(self) -> list[Finding]:
@@ -174,6 +175,10 @@ async def _asked(
     )
     told = [*way.findings, *before(path, move, sight)]
     told += _obstacles(old, told)
+    refused: str | None = None
+    if path is not Path.CREATE:
+        shut, refused = await source_opens(means, plan, row, person)
+        told += shut
     told += await _ours(means, plan, row, person, path, temporary)
     planned: tuple[Step, ...] = ()
     ready = (path is not Path.LEGACY or placeholder) and (path is not Path.NEW or temporary)
@@ -190,6 +195,7 @@ async def _asked(
         tuple(dict.fromkeys(told)),
         tuple(_in_order(planned)),
         tuple((each.kind, each.text) for each in left_behind(path, move, new.service)),
+        refused,
     )
 
 
@@ -317,7 +323,7 @@ async def _ours(
     path: Path,
     temporary: str,
 ) -> list[Finding]:
-    """What is in the way on our side: endpoints and passwords. With a wrong one nothing starts."""
+    """What is in the way on our side: endpoints and passwords that don't fit."""
     found: list[Finding] = []
     if path is Path.NEW and temporary:
         try:
@@ -325,8 +331,6 @@ async def _ours(
         except BadInput as error:
             fact, _, cure = str(error).partition("; ")
             found.append(Finding("ENDPOINT_FIXED", Severity.BLOCKS, fact, cure))
-    if path is not Path.CREATE:
-        found += await _source_opens(means, plan, person)
     address = row.address
     if path is not Path.LEGACY and without_password(plan, person):
         found.append(
@@ -359,19 +363,6 @@ async def _ours(
 
 def _unfit(evidence: str) -> Finding:
     return finding(Obstacle("PASSWORD_UNFIT", evidence))
-
-
-async def _source_opens(means: Means, plan: PlanRow, person: MailboxRow) -> list[Finding]:
-    """Whether the source can be logged in to, as it will have to be."""
-    endpoint = parse_endpoint(person.source)
-    error = await closed(means, plan, person, Side.SOURCE, endpoint)
-    if error is None:
-        return []
-    said = printable(str(error), 500)
-    if error.reason is ClosedReason.CREDENTIALS:
-        return [finding(Obstacle("PASSWORD_WRONG", said))]
-    remedy = "mailhaul check tells what is in the way"
-    return [Finding("SOURCE_CLOSED", Severity.BLOCKS, said, remedy)]
 
 
 def _in_order(planned: Sequence[Step]) -> list[Planned]:

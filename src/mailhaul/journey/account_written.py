@@ -59,7 +59,7 @@ def looked(
         due_at=None if ready else now + LOOK_EVERY,
         reason=ASKED if ready else found.why_not,
         failures=0,
-        refused_secret=None,
+        refused_secret=found.refused,
         looked_at=now,
         ready=ready,
         path=found.path,

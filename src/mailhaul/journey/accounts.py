@@ -15,6 +15,7 @@ from mailhaul.core.endpoint import Credentials
 from mailhaul.core.errors import Busy, Closed, ClosedReason, MailhaulError, RetryLater
 from mailhaul.core.text import printable
 from mailhaul.engine.outcomes import Side
+from mailhaul.journey.account_doors import refused_login
 from mailhaul.journey.account_going import Turn, back, fail, forward, look_at, step_on
 from mailhaul.journey.account_rows import MoveRow, move_row, move_run, write_move
 from mailhaul.journey.account_states import WORKING, MoveState
@@ -121,11 +122,14 @@ def _cut_off(row: MoveRow, run: Run, steps: Sequence[StepRow]) -> bool:
 async def _still_refused(means: Means, turn: Turn) -> bool:
     """Whether a control plane would be asked with what it has refused before (F4)."""
     row = turn.row
-    if not row.refused_secret:
+    # What mail servers refused stands there too, and is asked after by looks.
+    pairs = (each.partition(":") for each in (row.refused_secret or "").split())
+    known = [(Side(side), refused) for side, _, refused in pairs if side in set(Side)]
+    if not known:
         return False
-    side, _, refused = row.refused_secret.partition(":")
-    if await _fingerprint(means, turn, Side(side)) not in (refused, None):
-        return False
+    for side, refused in known:
+        if await _fingerprint(means, turn, side) not in (refused, None):
+            return False
     due = means.clock.now() + ANSWER_EVERY
     await means.database.run(lambda c: write_move(c, row, step=row.step + 1, due_at=due))
     return True
@@ -152,6 +156,7 @@ async def _troubled(means: Means, turn: Turn, error: MailhaulError) -> None:
     if closed is ClosedReason.CREDENTIALS and error.side:
         found = await _fingerprint(means, turn, Side(error.side))
         refused = None if found is None else f"{error.side}:{found}"
+    kept = " ".join(filter(None, (refused, refused_login(turn.row)))) or None
     passing = isinstance(error, RetryLater | Busy) or closed in (
         ClosedReason.UNREACHABLE,
         ClosedReason.CREDENTIALS,
@@ -178,7 +183,7 @@ async def _troubled(means: Means, turn: Turn, error: MailhaulError) -> None:
             due_at=now + pause,
             reason=why,
             failures=row.failures + 1,
-            refused_secret=refused,
+            refused_secret=kept,
         )
 
     try:

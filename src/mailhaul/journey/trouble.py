@@ -83,10 +83,15 @@ async def secrets_of(means: Means, standing: Standing, sides: Collection[Side]) 
 
 
 async def secret_of(means: Means, standing: Standing, side: Side) -> str:
+    """See `known_again`."""
+    return await known_again(means, standing.plan, standing.row, side)
+
+
+async def known_again(means: Means, plan: PlanRow, row: MailboxRow, side: Side) -> str:
     """By what that side's present secret is known again: `NO_SECRET`, `TOKEN` and the login's mark,
     or its fingerprint."""
     try:
-        login = await login_of(means, standing.plan, standing.row, side)
+        login = await login_of(means, plan, row, side)
     except Closed:
         return NO_SECRET
     if login.token is not None:
