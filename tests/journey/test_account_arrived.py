@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.core.errors import BadInput
+from mailhaul.core.errors import BadInput, Closed, ClosedReason
 from mailhaul.core.text import Secret
 from mailhaul.journey import orders
 from mailhaul.journey.account_rows import MoveRow
 from mailhaul.journey.account_states import MoveState
+from mailhaul.journey.account_steps import KEEP, StepState
 from mailhaul.providers.actions import Action, Add
 from mailhaul.providers.extras import Redirection
 from mailhaul.providers.provider import Task
@@ -94,6 +95,74 @@ async def test_a_person_has_it_go_on_without_what_the_target_refuses(tmp_path: P
     await place.synced()
     assert place.mail(place.new) == [*MAIL, "new"]
     assert place.old.found(f"anna01@{DOMAIN}") is not None
+
+
+async def test_a_step_that_the_provider_forbids_is_left_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = AccountHouse(tmp_path, accounts={"extras": "carry"})
+    await arrived(place, "new")
+    while place.steps()[-2].ended_at is None:
+        row = place.move()
+        place.house.hand.time = max(place.house.hand.time, row.due_at or 0.0)
+        await place.house.run(row)
+    monkeypatch.setattr(MemoryProvider, "begin", forbidden)
+    row = await place.until(MoveState.MOVED, MoveState.FAILED, MoveState.UNDONE)
+    assert row.state is MoveState.FAILED, row.reason
+    assert place.steps()[-1].state is StepState.BEGUN
+    place.order("retry", actor="lee", leave=True)
+    row = await place.until(MoveState.MOVED, MoveState.FAILED, MoveState.UNDONE)
+    assert row.state is MoveState.MOVED, row.reason
+    assert [each.kind for each in place.steps() if each.state is StepState.LEFT] == [Part.FOLLOW]
+
+
+async def forbidden(
+    self: MemoryProvider, action: Action, key: str, secret: Secret | None = None
+) -> Task:
+    raise Closed("the token has not that right", ClosedReason.FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("new", Part.RENAME),
+        ("new", Part.ARRIVE),
+        ("create", Part.ARRIVE),
+        ("legacy", KEEP),
+        ("legacy", Part.HAND_OVER),
+    ],
+)
+async def test_without_its_main_steps_a_move_does_not_go_on(
+    path: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = AccountHouse(tmp_path, path)
+    await place.agreed()
+    while not any(step.kind == kind for step in place.steps()):
+        await place.house.run(place.move())
+    before = next(each.position for each in place.steps() if each.kind == kind)
+    while before and place.steps()[before - 1].ended_at is None:
+        row = place.move()
+        place.house.hand.time = max(place.house.hand.time, row.due_at or 0.0)
+        await place.house.run(row)
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryProvider, "begin", forbidden)
+        if kind == KEEP:
+            place.house.wrong["anna"] = unreadable
+        row = await place.until(MoveState.MOVED, MoveState.FAILED, MoveState.UNDONE)
+    place.house.wrong.clear()
+    assert row.state is MoveState.FAILED, row.reason
+    with pytest.raises(BadInput, match="mailhaul accounts retry without --leave"):
+        place.order("retry", actor="lee", leave=True)
+    assert place.move() == row
+    assert StepState.LEFT not in {each.state for each in place.steps()}
+    place.order("retry", actor="lee")
+    row = await place.until(MoveState.MOVED, MoveState.FAILED, MoveState.UNDONE)
+    assert row.state is MoveState.MOVED, row.reason
+
+
+def unreadable(side: str, operation: str, folder: str) -> None:
+    if operation == "open":
+        raise Closed("it speaks another protocol", ClosedReason.PROTOCOL)
 
 
 async def test_a_person_has_it_taken_back_once_that_mail_is_elsewhere(tmp_path: Path) -> None:

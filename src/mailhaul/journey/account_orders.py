@@ -17,6 +17,7 @@ from mailhaul.engine.outcomes import Side
 from mailhaul.journey.account_rows import MoveRow, advance, moves, write_move
 from mailhaul.journey.account_states import MoveState, MoveTrigger, move_follows
 from mailhaul.journey.account_steps import (
+    KEEP,
     Part,
     Planned,
     StepState,
@@ -33,12 +34,20 @@ from mailhaul.journey.questions import Gate, not_signable
 from mailhaul.journey.rows import MailboxRow
 from mailhaul.journey.states import SWITCHED, State, Trigger
 from mailhaul.journey.switching import moment
+from mailhaul.providers import saga
 from mailhaul.providers.actions import Lock, Unlock
 from mailhaul.providers.actions_text import told
 from mailhaul.providers.paths import Path
 
 _BEGUN = (StepState.BEGUN, StepState.DONE, StepState.BROKEN)
 _STOPPED = (StepState.REFUSED, StepState.BROKEN)
+_AT_WORK = {
+    MoveState.MOVING: Part.MOVE,
+    MoveState.UNDOING: Part.UNDO,
+    MoveState.RETIRING: Part.RETIRE,
+}
+_MAIN = frozenset({saga.Part.RENAME, saga.Part.ARRIVE, saga.Part.HAND_OVER, KEEP})
+"""Kinds of steps without which the account is not where its move says, or nothing can prove it."""
 
 
 def chosen_moves(
@@ -160,7 +169,7 @@ def retry(
 ) -> Result:
     """Tries again where a person had to act. What failed goes on where it stopped, with `leave`
     without the step that can't be done; what was taken back is looked at anew, and waits for
-    another yes."""
+    another yes. Raises `BadInput` where that step can't be left either."""
     if plan.state in (PlanState.CANCELLED, PlanState.COMPLETED):
         raise BadInput(f"plan {plan.name} is {plan.state}; nothing of it goes on")
 
@@ -172,11 +181,10 @@ def retry(
             again = {"acknowledged_at": None, "acknowledged_by": None, "login": None, "text": ""}
             values |= {**again, "ready": False, "nowhere_from": None, "nowhere_until": None}
         else:
-            for step in steps_of(connection, row):
-                if step.state in _STOPPED and leave:
-                    ended = {"state": StepState.LEFT.value, "ended_at": at}
-                    write_step(connection, step, **ended)
-                elif step.state in _STOPPED:
+            if leave:
+                _leave(connection, row, at)
+            for step in [] if leave else steps_of(connection, row):
+                if step.state in _STOPPED:
                     begun = {"state": StepState.BEGUN.value, "task": "", "tries": 1}
                     write_step(connection, step, **begun, ended_at=None)
         trigger = MoveTrigger.ACCOUNT_RETRIED
@@ -184,6 +192,20 @@ def retry(
         return ""
 
     return _each(connection, plan, selection, change)
+
+
+def _leave(connection: Connection, row: MoveRow, at: float) -> None:
+    """The step at which the move has stopped is left to a person: refused, ended half way, or
+    begun when a provider closed its door. Raises `BadInput` for one of `_MAIN`."""
+    for step in steps_of(connection, row, _AT_WORK[row.was]):
+        if step.state not in (*_STOPPED, StepState.BEGUN):
+            continue
+        if step.kind in _MAIN:
+            raise BadInput(
+                f"{printable(row.address, 200)}: {printable(step.words, 500)}: this can't be left "
+                "out; do it by hand if need be, then mailhaul accounts retry without --leave"
+            )
+        write_step(connection, step, state=StepState.LEFT.value, ended_at=at)
 
 
 def retire(
