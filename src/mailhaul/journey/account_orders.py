@@ -205,7 +205,8 @@ def _leave(connection: Connection, row: MoveRow, at: float) -> None:
                 f"{printable(row.address, 200)}: {printable(step.words, 500)}: this can't be left "
                 "out; do it by hand if need be, then mailhaul accounts retry without --leave"
             )
-        write_step(connection, step, state=StepState.LEFT.value, ended_at=at)
+        said = step.said or row.reason
+        write_step(connection, step, state=StepState.LEFT.value, said=said, ended_at=at)
 
 
 def retire(
